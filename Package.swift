@@ -1,0 +1,79 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+    name: "skein",
+    products: [
+        .executable(name: "skein", targets: ["skein"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+    ],
+    targets: [
+        // C libraries of the system (Debian's names in apt), and C that is ours.
+        .systemLibrary(name: "CNATS", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
+        .systemLibrary(
+            name: "CProtobufC", pkgConfig: "libprotobuf-c",
+            providers: [.apt(["libprotobuf-c-dev", "protobuf-c-compiler"])]),
+        .target(name: "CChildProcess"),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(
+            name: "CSkeinProto", dependencies: ["CProtobufC"], publicHeadersPath: ".",
+            cSettings: [.headerSearchPath(".")]),
+        .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+
+        // Pure: no I/O, no clock, no lock, no logger.
+        .target(name: "ATOF", dependencies: ["CSkeinProto", "CSimdJSON"], swiftSettings: strict),
+        .target(name: "LLMCodecs", dependencies: ["ATOF"], swiftSettings: strict),
+        .target(name: "Trajectories", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
+        .target(name: "Projections", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
+        .target(name: "Stages", dependencies: ["ATOF"], swiftSettings: strict),
+
+        // Input and output.
+        .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib"], swiftSettings: strict),
+        .target(name: "NATSTransport", dependencies: ["CNATS", "CChildProcess"], swiftSettings: strict),
+        .target(
+            name: "OTLP", dependencies: ["ATOF", "Projections", "CProtobufC", "CSkeinProto", "HTTPTransport"],
+            swiftSettings: strict),
+        .target(
+            name: "Collector",
+            dependencies: [
+                "ATOF", "LLMCodecs", "Stages", "Trajectories", "Projections", "OTLP", "HTTPTransport", "NATSTransport",
+                "TOMLKit", "FlyingFox",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "skein",
+            dependencies: [
+                "ATOF", "Collector", "NATSTransport", "OTLP", "Projections", "Stages", "Trajectories",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+
+        // Tests.
+        .target(name: "HTTPTestServer", dependencies: ["CZlib"], path: "Tests/HTTPTestServer", swiftSettings: strict),
+        .testTarget(
+            name: "ProjectionsTests", dependencies: ["ATOF", "Projections", "OTLP"], resources: [.copy("Cases")],
+            swiftSettings: strict),
+        .testTarget(name: "HTTPTransportTests", dependencies: ["HTTPTransport", "HTTPTestServer"], swiftSettings: strict),
+        .testTarget(
+            name: "OTLPTests",
+            dependencies: ["ATOF", "Projections", "OTLP", "HTTPTransport", "HTTPTestServer", "CSkeinProto", "CProtobufC"],
+            swiftSettings: strict),
+        .testTarget(name: "NATSTransportTests", dependencies: ["NATSTransport"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,113 @@
+internal import CProtobufC
+internal import CSkeinProto
+
+/// The memory of one unpacked batch: the arena into which protobuf-c unpacked, and the C structures in it.
+///
+/// Safe because nothing changes after `unpack` and `append` returned, which happens before the storage is handed to anybody else.
+final class BatchStorage: @unchecked Sendable {
+    typealias CEvent = Skein__V1__Event
+
+    private var blocks: [UnsafeMutableRawPointer] = []
+    private var next: UnsafeMutableRawPointer
+    private var left: Int
+    private var batch: UnsafeMutablePointer<Skein__V1__PackedEventBatch>?
+    private var events: [UnsafeMutablePointer<CEvent>?] = []
+
+    /// - Parameter capacity: expected bytes of everything unpacked; more is taken when needed.
+    private init(capacity: Int) {
+        left = capacity
+        next = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        blocks.append(next)
+    }
+
+    deinit {
+        for block in blocks { block.deallocate() }
+    }
+
+    /// - Returns: nil when the bytes are no `EventBatch`.
+    static func unpack(batch bytes: UnsafeBufferPointer<UInt8>) -> BatchStorage? {
+        // Twice the payload (the packed events, then their fields), and the structures.
+        let storage = BatchStorage(capacity: bytes.count * 2 + bytes.count / 4 + 1024)
+        guard storage.unpackBatch(bytes) else { return nil }
+        return storage
+    }
+
+    private func unpackBatch(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        batch = withAllocator { skein__v1__packed_event_batch__unpack($0, bytes.count, bytes.baseAddress) }
+        guard let batch else { return false }
+        events.reserveCapacity(batch.pointee.n_events)
+        for index in 0..<batch.pointee.n_events {
+            let packed = batch.pointee.events[index]
+            events.append(withAllocator { skein__v1__event__unpack($0, packed.len, packed.data) })
+        }
+        return true
+    }
+
+    var count: Int { events.count }
+    var producer: ProtobufCBinaryData { batch?.pointee.producer ?? ProtobufCBinaryData(len: 0, data: nil) }
+    var sequence: UInt64 { batch?.pointee.sequence ?? 0 }
+
+    func event(at index: Int) -> UnsafeMutablePointer<CEvent>? { events[index] }
+
+    func packedEvent(at index: Int) -> BorrowedBytes {
+        guard let batch else { return BorrowedBytes(storage: self, buffer: UnsafeBufferPointer(start: nil, count: 0)) }
+        return borrowed(batch.pointee.events[index])
+    }
+
+    // MARK: Arena
+
+    /// Runs a protobuf-c call with an allocator that takes from this arena and frees nothing.
+    private func withAllocator<Result>(_ body: (UnsafeMutablePointer<ProtobufCAllocator>) -> Result) -> Result {
+        var allocator = ProtobufCAllocator(
+            alloc: { context, size in
+                guard let context else { return nil }
+                return Unmanaged<BatchStorage>.fromOpaque(context).takeUnretainedValue().allocate(size)
+            },
+            free: { _, _ in },
+            allocator_data: Unmanaged.passUnretained(self).toOpaque())
+        return body(&allocator)
+    }
+
+    private func allocate(_ size: Int) -> UnsafeMutableRawPointer {
+        let rounded = (size + 15) & ~15
+        if rounded > left {
+            left = max(rounded, 16384)
+            next = UnsafeMutableRawPointer.allocate(byteCount: left, alignment: 16)
+            blocks.append(next)
+        }
+        defer {
+            next += rounded
+            left -= rounded
+        }
+        return next
+    }
+
+    // MARK: Fields
+
+    func borrowed(_ data: ProtobufCBinaryData) -> BorrowedBytes {
+        BorrowedBytes(storage: self, buffer: UnsafeBufferPointer(start: data.data, count: data.len))
+    }
+
+    /// Nil for an empty payload and for the text `null`.
+    func json(_ data: ProtobufCBinaryData) -> RawJSON? {
+        if data.len == 0 { return nil }
+        if data.len == 4, let start = data.data, start[0] == UInt8(ascii: "n"), start[1] == UInt8(ascii: "u"),
+            start[2] == UInt8(ascii: "l"), start[3] == UInt8(ascii: "l")
+        {
+            return nil
+        }
+        return RawJSON(bytes: borrowed(data))
+    }
+
+    static func text(_ data: ProtobufCBinaryData) -> String {
+        String(decoding: UnsafeBufferPointer(start: data.data, count: data.len), as: UTF8.self)
+    }
+
+    static func uuid(_ data: ProtobufCBinaryData) -> EventUUID? {
+        guard data.len == 16, let bytes = data.data else { return nil }
+        let raw = UnsafeRawPointer(bytes)
+        return EventUUID(
+            high: UInt64(bigEndian: raw.loadUnaligned(as: UInt64.self)),
+            low: UInt64(bigEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+    }
+}

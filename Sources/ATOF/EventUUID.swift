@@ -1,0 +1,87 @@
+/// The identity of a scope or mark: 128 bits, in the order in which they are written.
+package struct EventUUID: Sendable, Hashable, Comparable {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// - Returns: nil unless there are 16 bytes.
+    package init?(bytes: some RandomAccessCollection<UInt8>) {
+        guard bytes.count == 16 else { return nil }
+        var high: UInt64 = 0
+        var low: UInt64 = 0
+        for (index, byte) in bytes.enumerated() {
+            if index < 8 { high = high << 8 | UInt64(byte) } else { low = low << 8 | UInt64(byte) }
+        }
+        self.init(high: high, low: low)
+    }
+
+    /// Accepts the hyphenated form in any case, 32 hexadecimal digits, `{…}` and `urn:uuid:…`
+    /// (`atif-trajectories.md` 1.1).
+    package init?(_ text: String) {
+        var digits = text.utf8[...]
+        if digits.starts(with: "urn:uuid:".utf8) {
+            digits = digits.dropFirst(9)
+            guard digits.count == 36 else { return nil }
+        } else if digits.first == UInt8(ascii: "{"), digits.last == UInt8(ascii: "}") {
+            digits = digits.dropFirst().dropLast()
+            guard digits.count == 36 else { return nil }
+        }
+        let hyphenated = digits.count == 36
+        guard hyphenated || digits.count == 32 else { return nil }
+        var high: UInt64 = 0
+        var low: UInt64 = 0
+        var count = 0
+        for (index, byte) in digits.enumerated() {
+            if hyphenated && (index == 8 || index == 13 || index == 18 || index == 23) {
+                guard byte == UInt8(ascii: "-") else { return nil }
+                continue
+            }
+            let digit: UInt8
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+            default: return nil
+            }
+            if count < 16 { high = high << 4 | UInt64(digit) } else { low = low << 4 | UInt64(digit) }
+            count += 1
+        }
+        self.init(high: high, low: low)
+    }
+
+    package var bytes: [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(16)
+        for shift in stride(from: 56, through: 0, by: -8) { result.append(UInt8(truncatingIfNeeded: high >> UInt64(shift))) }
+        for shift in stride(from: 56, through: 0, by: -8) { result.append(UInt8(truncatingIfNeeded: low >> UInt64(shift))) }
+        return result
+    }
+
+    package static func < (left: EventUUID, right: EventUUID) -> Bool {
+        (left.high, left.low) < (right.high, right.low)
+    }
+}
+
+extension EventUUID: CustomStringConvertible {
+    /// Lower-case, hyphenated.
+    package var description: String {
+        String(unsafeUninitializedCapacity: 36) { buffer in
+            var position = 0
+            for index in 0..<32 {
+                if index == 8 || index == 12 || index == 16 || index == 20 {
+                    buffer[position] = UInt8(ascii: "-")
+                    position += 1
+                }
+                let word = index < 16 ? high : low
+                let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (index % 16))) & 15
+                buffer[position] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+                position += 1
+            }
+            return 36
+        }
+    }
+}

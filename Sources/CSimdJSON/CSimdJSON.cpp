@@ -1,0 +1,55 @@
+#include "CSimdJSON.h"
+
+#include <simdjson.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+
+// Deep enough for any payload, and shallow enough for recursion over the values on a thread's small stack.
+static const size_t max_depth = 256;
+
+struct skein_json_parser {
+    skein_json_parser() { (void)parser.allocate(4096, max_depth); }
+    simdjson::dom::parser parser;
+    uint8_t *text = nullptr;
+    size_t capacity = 0;
+    ~skein_json_parser() { std::free(text); }
+};
+
+extern "C" skein_json_status skein_json_parse(skein_json_parser *parser, const uint8_t *text, size_t length) {
+    // simdjson reads up to SIMDJSON_PADDING bytes past the end.
+    if (parser->capacity < length + simdjson::SIMDJSON_PADDING) {
+        size_t capacity = (length + simdjson::SIMDJSON_PADDING) * 2;
+        void *grown = std::realloc(parser->text, capacity);
+        if (grown == nullptr) return SKEIN_JSON_MEMORY;
+        parser->text = static_cast<uint8_t *>(grown);
+        parser->capacity = capacity;
+    }
+    std::memcpy(parser->text, text, length);
+    std::memset(parser->text + length, 0, simdjson::SIMDJSON_PADDING);
+    simdjson::error_code error = parser->parser.parse(parser->text, length, false).error();
+    switch (error) {
+    case simdjson::SUCCESS: return SKEIN_JSON_OK;
+    case simdjson::NUMBER_ERROR: return SKEIN_JSON_NUMBER;
+    case simdjson::UTF8_ERROR: return SKEIN_JSON_UTF8;
+    case simdjson::STRING_ERROR:
+    case simdjson::UNESCAPED_CHARS: return SKEIN_JSON_STRING;
+    case simdjson::DEPTH_ERROR: return SKEIN_JSON_DEPTH;
+    case simdjson::CAPACITY:
+    case simdjson::MEMALLOC: return SKEIN_JSON_MEMORY;
+    default: return SKEIN_JSON_SYNTAX;
+    }
+}
+
+extern "C" const uint64_t *skein_json_tape(const skein_json_parser *parser) { return parser->parser.doc.tape.get(); }
+
+extern "C" const uint8_t *skein_json_strings(const skein_json_parser *parser) {
+    return parser->parser.doc.string_buf.get();
+}
+
+extern "C" skein_json_parser *skein_json_thread_parser(void) {
+    static thread_local std::unique_ptr<skein_json_parser> parser(new (std::nothrow) skein_json_parser());
+    return parser.get();
+}

@@ -1,0 +1,107 @@
+package import ATOF
+package import HTTPTransport
+package import NATSTransport
+package import OTLP
+package import Projections
+
+/// Everything that a collector has to know, with its defaults; read from TOML by `ConfigurationReader`.
+package struct CollectorConfiguration: Sendable {
+    package var nats = NATS()
+    package var streams = Streams()
+    /// Time between two checkpoints of a task.
+    package var checkpointInterval = Duration.seconds(1)
+    /// Bytes that all readers of the process together may have fetched ahead.
+    package var prefetchBytes = 64 << 20
+    package var admin = Admin()
+    /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
+    package var trajectories: TrajectoryOutput? = TrajectoryOutput()
+    package var endpoints: [Endpoint] = []
+
+    package init() {}
+
+    /// How the collector reaches the bus.
+    package struct NATS: Sendable {
+        package var urls = ["nats://127.0.0.1:4222"]
+        package var authentication = NATSOptions.Authentication.none
+        package var tls: NATSOptions.TLS?
+    }
+
+    /// Shape and size of the streams when this collector creates them.
+    package struct Streams: Sendable, Hashable {
+        /// Partitions of EVENTS and of PROCESSED. Streams that exist keep theirs.
+        package var partitions = 8
+        package var replicas = 1
+        package var eventsMaximumBytes: Int64 = 1 << 30
+        package var processedMaximumBytes: Int64 = 1 << 30
+        /// How long PROCESSED keeps what every cursor has passed.
+        package var processedKeep = Duration.seconds(3600)
+        package var trajectoriesMaximumAge = Duration.seconds(168 * 3600)
+    }
+
+    /// The HTTP server for probes and metrics.
+    package struct Admin: Sendable, Hashable {
+        package var host = "127.0.0.1"
+        package var port: UInt16 = 9464
+        package var isEnabled = true
+    }
+
+    /// `components.config.atif`.
+    package struct TrajectoryOutput: Sendable {
+        package var agentName = "NeMo Relay"
+        package var agentVersion = SkeinVersion.current
+        package var modelName: String?
+        package var toolDefinitions: [JSONValue]?
+        package var extra: JSONValue?
+        /// Where finished trajectories are also written as files; nil writes none.
+        package var outputDirectory: String?
+        package var fileNameTemplate = "nemo-relay-atif-{session_id}.json"
+    }
+
+    /// One OTLP/HTTP backend for traces.
+    package struct Endpoint: Sendable {
+        /// `<name>` of the stage `export-<name>`.
+        package var name: String
+        package var url: String
+        package var projection: ProjectionConfiguration
+        package var resource: ResourceConfiguration
+        package var headers: [(name: String, value: String)] = []
+        package var timeout = Duration.milliseconds(3000)
+        package var compression = OTLPExporter.Compression.gzip
+        package var tls = HTTPRequest.TLS()
+        package var maximumQueueItems: Int?
+        package var maximumBatchItems: Int?
+        package var scheduledDelay: Duration?
+    }
+}
+
+extension CollectorConfiguration {
+    /// Talks to a server on loopback that needs no credentials, whatever was configured.
+    package mutating func useEmbeddedServer(url: String) {
+        nats = NATS()
+        nats.urls = [url]
+    }
+
+    /// Adds a backend for OpenInference traces that the command line names.
+    ///
+    /// - Throws: `ConfigurationError` that names the option.
+    package mutating func addTraceEndpoint(url: String, option: String) throws(ConfigurationError) {
+        guard let traces = ObservabilityReader.tracesURL(url) else {
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "observability.unsupported_value", field: option,
+                    "must be an http:// or https:// URL, such as http://127.0.0.1:4318, is \"\(url)\"")
+            ])
+        }
+        var name = "cli"
+        while endpoints.contains(where: { $0.name == name }) { name += "-2" }
+        endpoints.append(
+            Endpoint(
+                name: name, url: traces, projection: ProjectionConfiguration(projection: .openinference),
+                resource: ResourceConfiguration(serviceName: "skein")))
+    }
+}
+
+/// The version of this build.
+package enum SkeinVersion {
+    package static let current = "0.1.0"
+}

@@ -1,0 +1,291 @@
+internal import ATOF
+internal import Foundation
+internal import NATSTransport
+internal import TOMLKit
+
+/// A configuration file that cannot be used, with all complaints.
+package struct ConfigurationError: Error, Sendable, CustomStringConvertible {
+    package let diagnostics: [Diagnostic]
+
+    package var description: String { diagnostics.map(\.description).joined(separator: "\n") }
+}
+
+/// Reads one TOML file: Skein's `[nats]`, `[collector]` and `[http]`, and NeMo Relay's plugins document as it is.
+package struct ConfigurationReader {
+    /// Where secrets come from; the process's environment outside of tests.
+    private let environment: [String: String]
+    private var diagnostics: [Diagnostic] = []
+    private var configuration = CollectorConfiguration()
+
+    /// - Throws: `ConfigurationError` when there is a complaint of level error; warnings are returned.
+    package static func read(
+        file path: String, environment: [String: String]
+    ) throws(ConfigurationError) -> (CollectorConfiguration, [Diagnostic]) {
+        let text: String
+        do {
+            text = try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "configuration.unreadable", field: path,
+                    FileManager.default.fileExists(atPath: path)
+                        ? "cannot be read as UTF-8 text; check its permissions and encoding"
+                        : "does not exist; give the path of a TOML file")
+            ])
+        }
+        return try read(text: text, name: path, environment: environment)
+    }
+
+    package static func read(
+        text: String, name: String, environment: [String: String]
+    ) throws(ConfigurationError) -> (CollectorConfiguration, [Diagnostic]) {
+        let root: JSONObject
+        do {
+            root = try JSONParser.parse(TOMLTable(string: text).convert(to: .json)).objectValue ?? JSONObject()
+        } catch let error as TOMLParseError {
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "configuration.malformed", field: "\(name):\(error.source.begin.line):\(error.source.begin.column)",
+                    "is not valid TOML: \(error.description)")
+            ])
+        } catch {
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(.error, "configuration.malformed", field: name, "holds a value that is not a finite number or text")
+            ])
+        }
+        var reader = ConfigurationReader(environment: environment)
+        reader.read(root)
+        if reader.diagnostics.contains(where: { $0.level == .error }) {
+            throw ConfigurationError(diagnostics: reader.diagnostics)
+        }
+        return (reader.configuration, reader.diagnostics)
+    }
+
+    private init(environment: [String: String]) { self.environment = environment }
+
+    private mutating func read(_ root: JSONObject) {
+        var document = ConfigurationSection(
+            root, path: "", codes: .init(prefix: "configuration", unknownField: .error, unsupportedValue: .error))
+        if let version = document.integer("version"), version != 1 {
+            document.report(.error, "unsupported_config_version", "version", "is \(version), must be 1")
+        }
+        let policy = readPolicy(&document)
+        readNATS(&document)
+        readCollector(&document)
+        readHTTP(&document)
+        var components = 0
+        for section in document.sections("components") ?? [] {
+            var section = section
+            readComponent(&section, policy: policy, seen: &components)
+            document.finish(section)
+        }
+        document.close()
+        diagnostics += document.diagnostics
+    }
+
+    // MARK: Plugins document
+
+    private struct Policies {
+        var unknownComponent = DiagnosticPolicy.warn
+        var unknownField = DiagnosticPolicy.warn
+        var unsupportedValue = DiagnosticPolicy.error
+    }
+
+    private static func readPolicies(_ section: inout ConfigurationSection, defaults: Policies) -> Policies {
+        var policies = defaults
+        for (key, path) in [
+            ("unknown_component", \Policies.unknownComponent), ("unknown_field", \.unknownField),
+            ("unsupported_value", \.unsupportedValue),
+        ] {
+            guard let text = section.string(key) else { continue }
+            if let policy = DiagnosticPolicy(rawValue: text) {
+                policies[keyPath: path] = policy
+            } else {
+                section.complain(key, "is \"\(text)\", must be ignore, warn or error")
+            }
+        }
+        return policies
+    }
+
+    private func readPolicy(_ document: inout ConfigurationSection) -> Policies {
+        guard var section = document.section("policy") else { return Policies() }
+        let policies = ConfigurationReader.readPolicies(&section, defaults: Policies())
+        document.finish(section)
+        return policies
+    }
+
+    private mutating func readComponent(_ section: inout ConfigurationSection, policy: Policies, seen: inout Int) {
+        let kind = section.string("kind")
+        let enabled = section.bool("enabled") ?? true
+        guard let config = section.raw("config").map({ $0.objectValue ?? JSONObject() }) ?? JSONObject() as JSONObject? else { return }
+        switch kind {
+        case nil: section.report(.error, "missing_kind", "kind", "is missing; name the component, such as \"observability\"")
+        case "observability"?:
+            seen += 1
+            if seen > 1 {
+                section.report(.error, "duplicate_component", "kind", "there is more than one observability component; keep one")
+            }
+            readObservability(config, path: section.field("config"), enabled: enabled, policy: policy, &section)
+        case let other?:
+            if enabled, let level = policy.unknownComponent.level {
+                section.report(
+                    level, "unknown_component", "kind",
+                    "\"\(other)\" is not a component of this version, which knows observability; it has no effect")
+            }
+        }
+    }
+
+    private mutating func readObservability(
+        _ config: JSONObject, path: String, enabled: Bool, policy: Policies, _ parent: inout ConfigurationSection
+    ) {
+        var own = policy
+        if let table = config["policy"]?.objectValue {
+            var section = ConfigurationSection(
+                table, path: "\(path).policy",
+                codes: .init(prefix: "observability", unknownField: .warn, unsupportedValue: .error))
+            let defaults = Policies()
+            let component = ConfigurationReader.readPolicies(&section, defaults: defaults)
+            // A policy of the document that differs from its default overrides the component's.
+            if policy.unknownField == defaults.unknownField { own.unknownField = component.unknownField }
+            if policy.unsupportedValue == defaults.unsupportedValue { own.unsupportedValue = component.unsupportedValue }
+            parent.takeOver(section.diagnostics)
+        }
+        var reader = ObservabilityReader(
+            ConfigurationSection(
+                config, path: path,
+                codes: .init(prefix: "observability", unknownField: own.unknownField, unsupportedValue: own.unsupportedValue)),
+            environment: environment)
+        reader.read()
+        parent.takeOver(reader.diagnostics)
+        if enabled {
+            configuration.trajectories = reader.trajectories
+            configuration.endpoints = reader.endpoints
+        }
+    }
+
+    // MARK: Skein's own sections
+
+    private mutating func readNATS(_ document: inout ConfigurationSection) {
+        if let url = environment["SKEIN_NATS_URL"], !url.isEmpty { configuration.nats.urls = [url] }
+        guard var section = document.section("nats") else { return }
+        if let urls = section.strings("urls"), environment["SKEIN_NATS_URL"] == nil {
+            if urls.isEmpty { section.complain("urls", "is empty; name at least one server, such as nats://127.0.0.1:4222") }
+            for (index, url) in urls.enumerated() {
+                let schemes = ["nats://", "tls://"]
+                if !schemes.contains(where: { url.hasPrefix($0) }) {
+                    section.complain("urls[\(index)]", "must begin with nats:// or tls://")
+                } else if url.contains("@") {
+                    section.complain(
+                        "urls[\(index)]", "holds credentials; use user with password_env, token_env or a file instead")
+                }
+            }
+            configuration.nats.urls = urls
+        }
+        readAuthentication(&section)
+        if var tls = section.section("tls") {
+            var options = NATSOptions.TLS()
+            options.authorityFile = file(&tls, "ca_file")
+            options.certificateFile = file(&tls, "certificate_file")
+            options.keyFile = file(&tls, "key_file")
+            options.verify = tls.bool("verify") ?? true
+            if (options.certificateFile == nil) != (options.keyFile == nil) {
+                tls.complain("certificate_file", "certificate_file and key_file belong together; set both or neither")
+            }
+            configuration.nats.tls = options
+            section.finish(tls)
+        }
+        document.finish(section)
+    }
+
+    private mutating func readAuthentication(_ section: inout ConfigurationSection) {
+        var ways: [(key: String, NATSOptions.Authentication)] = []
+        let user = section.string("user")
+        let password = secret(&section, "password_env")
+        if let user {
+            if let password {
+                ways.append(("user", .userPassword(user: user, password: password)))
+            } else if !section.has("password_env") {
+                section.complain("password_env", "is missing; name the environment variable that holds the password of \(user)")
+            }
+        } else if section.has("password_env") {
+            section.complain("user", "is missing, password_env is set")
+        }
+        if let token = secret(&section, "token_env") { ways.append(("token_env", .token(token))) }
+        let publicKey = section.string("nkey")
+        if let seed = file(&section, "nkey_seed_file") {
+            if let publicKey {
+                ways.append(("nkey_seed_file", .nkey(publicKey: publicKey, seedFile: seed)))
+            } else {
+                section.complain("nkey", "is missing; give the public key (U…) that belongs to nkey_seed_file")
+            }
+        }
+        if let credentials = file(&section, "credentials_file") {
+            ways.append(("credentials_file", .credentials(file: credentials)))
+        }
+        if ways.count > 1 {
+            section.complain(ways[1].key, "is a second way to authenticate beside \(ways[0].key); keep one")
+        }
+        if let first = ways.first { configuration.nats.authentication = first.1 }
+    }
+
+    /// The value of the environment variable that a key names.
+    private func secret(_ section: inout ConfigurationSection, _ key: String) -> String? {
+        guard let name = section.string(key) else { return nil }
+        guard let value = environment[name], !value.isEmpty else {
+            section.complain(key, "names the environment variable \(name), which is not set")
+            return nil
+        }
+        return value
+    }
+
+    private func file(_ section: inout ConfigurationSection, _ key: String) -> String? {
+        guard let path = section.string(key) else { return nil }
+        guard FileManager.default.isReadableFile(atPath: path) else {
+            section.complain(key, "the file \(path) does not exist or cannot be read")
+            return nil
+        }
+        return path
+    }
+
+    private mutating func readCollector(_ document: inout ConfigurationSection) {
+        guard var section = document.section("collector") else { return }
+        if let partitions = section.integer("partitions") {
+            if partitions > 256 { section.complain("partitions", "must be at most 256, is \(partitions)") }
+            configuration.streams.partitions = Int(min(partitions, 256))
+        }
+        if let replicas = section.integer("replicas") {
+            if ![1, 3, 5].contains(replicas) { section.complain("replicas", "must be 1, 3 or 5, is \(replicas)") }
+            configuration.streams.replicas = Int(replicas)
+        }
+        if let bytes = section.integer("events_max_bytes", minimum: 1 << 20) { configuration.streams.eventsMaximumBytes = bytes }
+        if let bytes = section.integer("processed_max_bytes", minimum: 1 << 20) {
+            configuration.streams.processedMaximumBytes = bytes
+        }
+        if let seconds = section.integer("processed_keep_seconds", minimum: 0) {
+            configuration.streams.processedKeep = .seconds(seconds)
+        }
+        if let hours = section.integer("trajectories_max_age_hours") {
+            configuration.streams.trajectoriesMaximumAge = .seconds(hours * 3600)
+        }
+        if let millis = section.integer("checkpoint_interval_millis", minimum: 10) {
+            configuration.checkpointInterval = .milliseconds(millis)
+        }
+        if let bytes = section.integer("prefetch_bytes", minimum: 1 << 20) { configuration.prefetchBytes = Int(bytes) }
+        document.finish(section)
+    }
+
+    private mutating func readHTTP(_ document: inout ConfigurationSection) {
+        guard var section = document.section("http") else { return }
+        if let enabled = section.bool("enabled") { configuration.admin.isEnabled = enabled }
+        if let listen = section.string("listen") {
+            let parts = listen.split(separator: ":", omittingEmptySubsequences: false)
+            if let last = parts.last, let port = UInt16(last), parts.count >= 2 {
+                configuration.admin.port = port
+                configuration.admin.host = parts.dropLast().joined(separator: ":").trimmingCharacters(in: ["[", "]"])
+            } else {
+                section.complain("listen", "is \"\(listen)\", must be an address and a port, such as 127.0.0.1:9464")
+            }
+        }
+        document.finish(section)
+    }
+}

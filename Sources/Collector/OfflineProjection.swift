@@ -1,0 +1,90 @@
+package import ATOF
+internal import OTLP
+internal import Projections
+internal import Stages
+internal import Trajectories
+
+/// What events become, without a bus: runs the machines of the live stages over the events of a file.
+package struct OfflineProjection {
+    package enum Output: String, Sendable, CaseIterable {
+        case atof, atif, trajectories, full, openinference
+    }
+
+    private let output: Output
+    private let configuration: CollectorConfiguration
+    private let sessionID: String?
+    private var endpoint = CollectorConfiguration.Endpoint(
+        name: "offline", url: "", projection: ProjectionConfiguration(projection: .full), resource: ResourceConfiguration())
+    private var number: UInt64 = 0
+    private var events: [Event] = []
+    private var lines: [[UInt8]] = []
+    private var spans: [[UInt8]] = []
+    private var projector: SpanProjector?
+    private var assembler: TrajectoryAssembler?
+    private var documents: [JSONValue] = []
+
+    /// - Throws: `CollectorError` for a mark projection that is none.
+    package init(
+        _ output: Output, configuration: CollectorConfiguration, sessionID: String?, markProjection: String?
+    ) throws {
+        self.output = output
+        self.configuration = configuration
+        self.sessionID = sessionID
+        switch output {
+        case .full, .openinference:
+            let kind = ProjectionConfiguration.Projection(rawValue: output.rawValue) ?? .full
+            if let configured = configuration.endpoints.first(where: { $0.projection.projection == kind }) { endpoint = configured }
+            endpoint.projection.projection = kind
+            if let markProjection {
+                guard let mark = ProjectionConfiguration.MarkProjection(rawValue: markProjection) else {
+                    throw CollectorError("--mark-projection is \"\(markProjection)\", must be inherit, event or tool")
+                }
+                endpoint.projection.markProjection = mark
+            }
+            projector = SpanProjector(configuration: endpoint.projection)
+        case .trajectories:
+            assembler = TrajectoryAssembler(configuration: .init(agent: (configuration.trajectories ?? .init()).agent))
+        case .atof, .atif: break
+        }
+    }
+
+    /// - Throws: `EventError` for a line that is no event.
+    package mutating func add(line: [UInt8]) throws(EventError) {
+        var writer = EventBatchWriter()
+        writer.append(packed: try EventJSONDecoder.decode(line).packed())
+        let event = try EventBatch(unpacking: writer.bytes).event(at: 0)
+        number += 1
+        switch output {
+        case .atof: lines.append(EventJSONEncoder.line(event))
+        case .atif: events.append(event)
+        case .trajectories:
+            if let finished = assembler?.receive(event, at: .init(sequence: number, index: 0)) {
+                documents.append(finished.document)
+            }
+        case .full, .openinference:
+            for span in projector?.receive(event, at: .init(sequence: number, index: 0)) ?? [] {
+                spans.append(SpanEncoder.encode(span))
+            }
+        }
+    }
+
+    /// The lines of the result: one JSON text, or one line an event.
+    package mutating func finish() -> [[UInt8]] {
+        switch output {
+        case .atof: return lines
+        case .atif:
+            let output = configuration.trajectories ?? .init()
+            let document = TrajectoryBuilder(origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent).document(of: events)
+            return [Array(document.compactText.utf8)]
+        case .trajectories:
+            documents += assembler?.finish().map(\.document) ?? []
+            return [Array(JSONValue.array(documents).compactText.utf8)]
+        case .full, .openinference:
+            if spans.isEmpty { return [Array("[]".utf8)] }
+            let request = OTLPJSON.exportTraceServiceRequest(
+                spans: spans, resource: ResourceEncoder.resource(endpoint.resource, version: SkeinVersion.current),
+                scope: ResourceEncoder.scope(endpoint.resource))
+            return [Array((request ?? [:]).compactText.utf8)]
+        }
+    }
+}

@@ -1,0 +1,54 @@
+package import Logging
+package import NATSTransport
+package import Stages
+
+/// What a stage runs on one partition: a pure machine, and the sink for what it puts out.
+///
+/// The runtime calls `receive` for one message after the other, and `snapshot` only in between. `run` delivers at the same time.
+package protocol StageWorker: Sendable {
+    /// Takes a message in and hands what comes of it to the sink; waits while the sink is full.
+    func receive(_ message: StageMessage) async throws
+    /// The machine's state after the last message.
+    func snapshot() async -> StageSnapshot
+    /// Everything up to this sequence is delivered, of all that was received.
+    func confirmed() async -> UInt64
+    /// Sends what a sink holds back for a larger batch.
+    func flush() async
+    /// Delivers until it is cancelled or fails.
+    func run() async throws
+}
+
+package struct StageSnapshot: Sendable {
+    package let bytes: [UInt8]
+    /// The lowest sequence of the stream that the bytes refer to; nil when they refer to none.
+    package let oldestReference: UInt64?
+
+    package init(bytes: [UInt8], oldestReference: UInt64? = nil) {
+        self.bytes = bytes
+        self.oldestReference = oldestReference
+    }
+}
+
+/// What a worker is given.
+package struct StageContext: Sendable {
+    package let key: TaskKey
+    package let epoch: UInt64
+    package let jetStream: JetStream
+    package let metrics: Metrics
+    package let logger: Logger
+    package let deadLetters: DeadLetterWriter
+
+    package var labels: KeyValuePairs<String, String> { ["stage": key.stage, "partition": String(key.partition)] }
+}
+
+/// A stage: which stream it reads, and how its workers are made.
+package protocol Stage: Sendable {
+    /// `process`, `assemble`, `export-<name>`.
+    var name: String { get }
+    var stream: String { get }
+    func filter(partition: Int) -> String
+    /// - Parameters:
+    ///   - snapshot: of an earlier worker of the task.
+    ///   - position: everything up to it was delivered.
+    func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker
+}

@@ -1,0 +1,170 @@
+internal import Foundation
+package import NATSTransport
+
+/// Which stage works on which partition.
+package struct TaskKey: Sendable, Hashable, CustomStringConvertible {
+    package let stage: String
+    package let partition: Int
+
+    /// As it stands in the bucket.
+    package var description: String { "task.\(stage).\(partition)" }
+}
+
+/// The head record of a task: who owns it, and how far everything is delivered.
+package struct TaskRecord: Sendable, Hashable, Codable {
+    /// Counts the owners. An owner writes it before it reads, so that its predecessor's next compare fails.
+    package var epoch: UInt64
+    package var owner: String
+    /// Changes with every write: an owner whose answer was lost recognises its own.
+    package var nonce: String
+    /// Everything up to this stream sequence is delivered.
+    package var position: UInt64
+    /// The lowest sequence that the snapshot refers to; the stream must keep it.
+    package var keepFrom: UInt64
+    /// Creation time of the stream, nanoseconds: another one is another stream.
+    package var streamCreated: Int64
+    package var snapshot: Snapshot?
+
+    package struct Snapshot: Sendable, Hashable, Codable {
+        package var epoch: UInt64
+        package var generation: UInt64
+        package var chunks: Int
+        package var bytes: Int
+    }
+}
+
+/// Somebody else owns the task now: whoever sees this stops at once.
+package struct FencedError: Error, Sendable, CustomStringConvertible {
+    package let key: TaskKey
+
+    package var description: String { "another collector has taken over \(key)" }
+}
+
+/// A task's place in the state bucket: takes it over, and writes checkpoints with compare-and-set.
+package actor TaskStore {
+    private let bucket: KeyValueBucket
+    private let jetStream: JetStream
+    private let key: TaskKey
+    private let chunkSize: Int
+    private var record: TaskRecord
+    private var revision: UInt64
+    private var generation: UInt64 = 0
+
+    /// Rewrites the record with the next epoch.
+    ///
+    /// - Throws: `CollectorError` when the record belongs to another incarnation of the stream, or is ahead of it.
+    package init(
+        takingOver key: TaskKey, in bucket: KeyValueBucket, of jetStream: JetStream, owner: String, stream: StreamInfo
+    ) async throws {
+        self.bucket = bucket
+        self.jetStream = jetStream
+        self.key = key
+        // Half of what a message may hold leaves room for subject and headers.
+        chunkSize = max(1024, jetStream.connection.maxPayload / 2)
+        let nonce = UUID().uuidString
+        if let entry = try await bucket.get(key.description, fromLeader: true) {
+            var found = try TaskStore.decode(entry.value, key)
+            let name = stream.configuration.name
+            guard found.streamCreated == stream.created else {
+                throw CollectorError(
+                    "\(key) was at sequence \(found.position) of an earlier stream \(name); delete the key \(key) from the bucket "
+                        + "\(bucket.name) to read the new one from its beginning")
+            }
+            guard found.position <= stream.lastSequence else {
+                throw CollectorError(
+                    "\(key) is at sequence \(found.position), but \(name) ends at \(stream.lastSequence): the broker has lost messages; "
+                        + "delete the key \(key) from the bucket \(bucket.name) to read \(name) from its beginning")
+            }
+            found.epoch += 1
+            found.owner = owner
+            found.nonce = nonce
+            record = found
+            revision = try await bucket.update(key.description, TaskStore.encode(found), revision: entry.revision)
+        } else {
+            record = TaskRecord(
+                epoch: 1, owner: owner, nonce: nonce, position: 0, keepFrom: 1, streamCreated: stream.created)
+            revision = try await bucket.create(key.description, TaskStore.encode(record))
+        }
+    }
+
+    package var epoch: UInt64 { record.epoch }
+    package var position: UInt64 { record.position }
+
+    /// - Throws: `CollectorError` when chunks of the snapshot are missing.
+    package func snapshot() async throws -> [UInt8]? {
+        guard let reference = record.snapshot else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(reference.bytes)
+        for number in 0..<reference.chunks {
+            guard let chunk = try await bucket.get(chunkKey(reference, number)) else {
+                throw CollectorError(
+                    "chunk \(number + 1) of \(reference.chunks) of the snapshot of \(key) is missing from the bucket; restore it, or "
+                        + "delete the key \(key) to begin anew")
+            }
+            bytes += chunk.value
+        }
+        return bytes
+    }
+
+    /// Writes snapshot and position. The chunks come first, so that a record never names what is not there.
+    ///
+    /// - Throws: `FencedError` when another owner has rewritten the record.
+    package func checkpoint(position: UInt64, keepFrom: UInt64, snapshot: [UInt8]) async throws {
+        generation += 1
+        let chunks = stride(from: 0, to: snapshot.count, by: chunkSize).map { start in
+            Array(snapshot[start..<min(start + chunkSize, snapshot.count)])
+        }
+        let reference = TaskRecord.Snapshot(
+            epoch: record.epoch, generation: generation, chunks: chunks.count, bytes: snapshot.count)
+        for (number, chunk) in chunks.enumerated() { _ = try await bucket.put(chunkKey(reference, number), chunk) }
+        let previous = record.snapshot
+        var next = record
+        next.position = position
+        next.keepFrom = keepFrom
+        next.snapshot = reference
+        next.nonce = UUID().uuidString
+        try await write(next)
+        if let previous {
+            try await jetStream.purgeStream(
+                "KV_\(bucket.name)", subject: "$KV.\(bucket.name).\(key).snapshot.\(previous.epoch).\(previous.generation).>")
+        }
+    }
+
+    /// Whether nobody has taken the task over since; asked before a lost reader is made anew.
+    package func isOwner() async -> Bool {
+        // While the bucket cannot be read nothing can be written either: reading on does no harm.
+        guard let entry = try? await bucket.get(key.description, fromLeader: true),
+            let found = try? TaskStore.decode(entry.value, key)
+        else { return true }
+        return found.epoch == record.epoch
+    }
+
+    private func write(_ next: TaskRecord) async throws {
+        do {
+            revision = try await bucket.update(key.description, TaskStore.encode(next), revision: revision)
+        } catch let error as NATSError {
+            // The answer may be what was lost, not the write.
+            guard let entry = try await bucket.get(key.description, fromLeader: true) else { throw error }
+            let found = try TaskStore.decode(entry.value, key)
+            guard found.nonce == next.nonce else {
+                throw found.epoch > record.epoch || entry.revision != revision ? FencedError(key: key) : error
+            }
+            revision = entry.revision
+        }
+        record = next
+    }
+
+    private func chunkKey(_ reference: TaskRecord.Snapshot, _ number: Int) -> String {
+        "\(key).snapshot.\(reference.epoch).\(reference.generation).\(number)"
+    }
+
+    private static func encode(_ record: TaskRecord) throws -> [UInt8] { [UInt8](try JSONEncoder().encode(record)) }
+
+    package static func decode(_ bytes: [UInt8], _ key: TaskKey) throws -> TaskRecord {
+        do {
+            return try JSONDecoder().decode(TaskRecord.self, from: Data(bytes))
+        } catch {
+            throw CollectorError("the record \(key) cannot be read; it was written by another version or damaged: delete it to begin anew")
+        }
+    }
+}

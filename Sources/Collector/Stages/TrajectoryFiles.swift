@@ -1,0 +1,26 @@
+internal import ATOF
+internal import Foundation
+internal import Logging
+internal import Trajectories
+
+/// Writes trajectories as files, each whole or not at all.
+struct TrajectoryFiles: Sendable {
+    let directory: String
+    let template: FileNameTemplate
+
+    /// - Throws: the file system's error: the task then begins again at its checkpoint, and the file is written later.
+    func write(_ trajectory: FinishedTrajectory, _ body: [UInt8], _ context: StageContext) async throws {
+        let name: String
+        do {
+            name = try template.render(sessionID: trajectory.id.description, metadata: trajectory.openerMetadata)
+        } catch {
+            context.logger.warning("trajectory has no file name, so no file is written", metadata: ["error": "\(error)"])
+            context.metrics.add("skein_trajectory_files_failed_total", 1, ["reason": "name"])
+            return
+        }
+        let url = URL(fileURLWithPath: directory).appendingPathComponent(name)
+        try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(body).write(to: url, options: .atomic)
+        context.metrics.add("skein_trajectory_files_written_total")
+    }
+}

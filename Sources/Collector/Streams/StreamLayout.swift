@@ -1,0 +1,58 @@
+package import NATSTransport
+internal import Foundation
+internal import Stages
+
+/// The streams and the bucket that Skein needs, and their shapes.
+package struct StreamLayout: Sendable {
+    package let events: StreamConfiguration
+    package let processed: StreamConfiguration
+    package let trajectories: StreamConfiguration
+    package let dead: StreamConfiguration
+
+    package var all: [StreamConfiguration] { [events, processed, trajectories, dead] }
+
+    /// - Parameter partitions: of EVENTS and PROCESSED; of streams that exist, theirs.
+    package init(_ streams: CollectorConfiguration.Streams, partitions: Int) {
+        var events = StreamConfiguration(name: SkeinSubjects.eventsStream, subjects: ["skein.v1.events.>"])
+        events.subjectTransform = StreamLayout.transform(partitions: partitions)
+        events.discard = .new
+        events.maxBytes = streams.eventsMaximumBytes
+        events.replicas = streams.replicas
+        events.duplicateWindow = .seconds(120)
+        self.events = events
+
+        var processed = StreamConfiguration(name: SkeinSubjects.processedStream, subjects: ["skein.v1.processed.>"])
+        processed.discard = .new
+        processed.maxBytes = streams.processedMaximumBytes
+        processed.replicas = streams.replicas
+        self.processed = processed
+
+        var trajectories = StreamConfiguration(name: SkeinSubjects.trajectoriesStream, subjects: ["skein.v1.trajectories.>"])
+        trajectories.maxMessagesPerSubject = 1
+        trajectories.maxAge = streams.trajectoriesMaximumAge
+        trajectories.replicas = streams.replicas
+        self.trajectories = trajectories
+
+        var dead = StreamConfiguration(name: SkeinSubjects.deadStream, subjects: ["skein.v1.dead.>"])
+        dead.maxBytes = streams.eventsMaximumBytes
+        dead.replicas = streams.replicas
+        dead.duplicateWindow = .seconds(120)
+        self.dead = dead
+    }
+
+    /// `skein.v1.events.<tenant>.<key>` is stored as `skein.v1.events.<partition>.<tenant>.<key>`.
+    static func transform(partitions: Int) -> StreamConfiguration.SubjectTransform {
+        .init(
+            source: "skein.v1.events.*.*",
+            destination: "skein.v1.events.{{partition(\(partitions),1,2)}}.{{wildcard(1)}}.{{wildcard(2)}}")
+    }
+
+    /// The number of partitions that a transform computes; nil for a transform that is not ours.
+    static func partitions(of transform: StreamConfiguration.SubjectTransform) -> Int? {
+        guard let start = transform.destination.range(of: "partition("), let comma = transform.destination[start.upperBound...].firstIndex(of: ","),
+            let count = Int(transform.destination[start.upperBound..<comma]), count > 0,
+            transform == StreamLayout.transform(partitions: count)
+        else { return nil }
+        return count
+    }
+}

@@ -1,0 +1,82 @@
+internal import Foundation
+internal import Logging
+internal import NATSTransport
+internal import Stages
+
+/// Removes from EVENTS and PROCESSED what every cursor has passed. Nothing that a task may still read is touched.
+struct StreamTrimmer: Sendable {
+    private let environment: StageEnvironment
+    private let stages: [String]
+    private let keep: Duration
+    private let partitions: Int
+
+    private static let interval = Duration.seconds(10)
+
+    init(_ environment: StageEnvironment, stages: [String], _ streams: CollectorConfiguration.Streams, _ partitions: Int) {
+        self.environment = environment
+        self.stages = stages
+        keep = streams.processedKeep
+        self.partitions = partitions
+    }
+
+    func run() async throws {
+        /// Where the lowest cursor of PROCESSED was, and when: what it had passed before `keep` may go.
+        var passed: [(time: ContinuousClock.Instant, sequence: UInt64)] = []
+        while true {
+            try await Task.sleep(for: StreamTrimmer.interval)
+            do {
+                let cursors = try await cursors()
+                if let events = cursors[SkeinSubjects.eventsStream] { try await trim(SkeinSubjects.eventsStream, below: events) }
+                if let processed = cursors[SkeinSubjects.processedStream] {
+                    passed.append((.now, processed))
+                    let due = passed.lastIndex { $0.time.duration(to: .now) >= keep }
+                    if let due {
+                        try await trim(SkeinSubjects.processedStream, below: passed[due].sequence)
+                        passed.removeFirst(due)
+                    }
+                }
+            } catch let error as NATSError {
+                // The streams only stay larger for a while.
+                environment.logger.debug("trimming waits for the broker", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func trim(_ stream: String, below sequence: UInt64) async throws {
+        let removed = try await environment.jetStream.purgeStream(stream, below: sequence)
+        environment.metrics.add("skein_messages_trimmed_total", Int(clamping: removed), ["stream": stream])
+    }
+
+    /// For each stream the first message that any task of any collector still needs. A task without a record has read nothing yet, and
+    /// records of stages that are not configured here count too: somebody else's, or one that was taken out for a while.
+    private func cursors() async throws -> [String: UInt64] {
+        let jetStream = environment.jetStream
+        var keepFrom: [TaskKey: UInt64] = [:]
+        for stage in stages {
+            for partition in 0..<partitions { keepFrom[TaskKey(stage: stage, partition: partition)] = 1 }
+        }
+        let bucket = "$KV.\(environment.state.name)."
+        for subject in try await jetStream.subjects(of: "KV_\(environment.state.name)", matching: bucket + "task.*.*").keys {
+            let parts = subject.split(separator: ".")
+            guard let stage = parts.dropLast().last, let partition = parts.last.flatMap({ Int($0) }) else { continue }
+            let key = TaskKey(stage: String(stage), partition: partition)
+            guard let entry = try await environment.state.get(key.description) else { continue }
+            keepFrom[key] = try TaskStore.decode(entry.value, key).keepFrom
+        }
+        var lowest: [String: UInt64] = [:]
+        for stream in [SkeinSubjects.eventsStream, SkeinSubjects.processedStream] {
+            lowest[stream] = try await jetStream.streamInfo(stream).lastSequence + 1
+        }
+        for (key, sequence) in keepFrom {
+            let readsEvents = key.stage == "process"
+            let stream = readsEvents ? SkeinSubjects.eventsStream : SkeinSubjects.processedStream
+            let filter =
+                readsEvents ? SkeinSubjects.eventsFilter(partition: key.partition) : SkeinSubjects.processedFilter(partition: key.partition)
+            // The position of an idle task stays behind; what it needs is the next message of its own.
+            if let next = try await jetStream.message(stream: stream, sequence: sequence, matching: filter) {
+                lowest[stream] = min(lowest[stream] ?? .max, next.sequence)
+            }
+        }
+        return lowest
+    }
+}

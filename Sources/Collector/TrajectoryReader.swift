@@ -1,0 +1,63 @@
+package import ATOF
+internal import Foundation
+package import NATSTransport
+internal import Stages
+
+/// A finished trajectory as it was published.
+package struct PublishedTrajectory: Sendable {
+    package let tenant: String
+    package let id: String
+    package let revision: UInt64
+    package let agent: String
+    /// The ATIF document.
+    package let document: JSONValue
+}
+
+/// Reads trajectories from `SKEIN_TRAJECTORIES`, put together where they were sent in chunks.
+package struct TrajectoryReader: Sendable {
+    private let jetStream: JetStream
+
+    package init(_ jetStream: JetStream) { self.jetStream = jetStream }
+
+    /// All trajectories that the stream holds, oldest first.
+    package func all() async throws -> [PublishedTrajectory] {
+        let subjects = try await jetStream.subjects(
+            of: SkeinSubjects.trajectoriesStream, matching: "skein.v1.trajectories.*.*")
+        var found: [(sequence: UInt64, trajectory: PublishedTrajectory)] = []
+        for subject in subjects.keys {
+            guard
+                let message = try await jetStream.lastMessage(
+                    stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
+            else { continue }
+            found.append((message.sequence, try await trajectory(subject: subject, headers: message.headers, body: message.payload)))
+        }
+        return found.sorted { $0.sequence < $1.sequence }.map(\.trajectory)
+    }
+
+    /// - Parameters: of a message on `skein.v1.trajectories.<tenant>.<id>`.
+    package func trajectory(subject: String, headers: NATSHeaders, body: [UInt8]) async throws -> PublishedTrajectory {
+        let tokens = subject.split(separator: ".")
+        guard tokens.count == 5 else { throw CollectorError("\(subject) is not the subject of a trajectory") }
+        let revision = headers[SkeinHeaders.revision].flatMap { UInt64($0) } ?? 1
+        var whole = body
+        if let chunks = headers[SkeinHeaders.chunks].flatMap({ Int($0) }), let id = EventUUID(String(tokens[4])) {
+            whole = []
+            for number in 1...max(1, chunks) {
+                let part = SkeinSubjects.trajectoryChunk(tenant: String(tokens[3]), id: id, revision: revision, number: number)
+                guard let message = try await jetStream.lastMessage(stream: SkeinSubjects.trajectoriesStream, subject: part) else {
+                    throw CollectorError("part \(number) of \(chunks) of the trajectory \(id) is gone: a newer revision has replaced it")
+                }
+                whole += message.payload
+            }
+        }
+        let document: JSONValue
+        do {
+            document = try JSONParser.parse(whole)
+        } catch {
+            throw CollectorError("the body of \(subject) is not JSON")
+        }
+        return PublishedTrajectory(
+            tenant: String(tokens[3]), id: String(tokens[4]), revision: revision, agent: headers[SkeinHeaders.agent] ?? "",
+            document: document)
+    }
+}

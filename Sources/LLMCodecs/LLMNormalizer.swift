@@ -1,0 +1,52 @@
+package import ATOF
+
+/// Finds the normalised request and response of LLM events (`codecs-and-pricing.md` 1).
+///
+/// What the producer annotated counts; without it, or when it cannot be read, `data` is decoded if its surface is recognised. Whatever goes
+/// wrong, the answer is nil and the event keeps its raw data.
+package enum LLMNormalizer {
+    /// The normalised request of an LLM start.
+    package static func request(of event: Event) -> NormalizedRequest? {
+        request(profile: event.categoryProfile?.value, data: event.data?.value, name: event.name)
+    }
+
+    /// The normalised response of an LLM end.
+    package static func response(of event: Event) -> NormalizedResponse? {
+        response(profile: event.categoryProfile?.value, data: event.data?.value)
+    }
+
+    /// - Parameters:
+    ///   - profile: the event's category profile.
+    ///   - name: the event's name, the hint at a provider.
+    package static func request(profile: JSONValue?, data: JSONValue?, name: String) -> NormalizedRequest? {
+        annotatedRequest(profile) ?? decodedRequest(data: data, name: name)
+    }
+
+    /// The request as the producer annotated it.
+    package static func annotatedRequest(_ profile: JSONValue?) -> NormalizedRequest? {
+        guard let annotation = profile?["annotated_request"]?.objectValue else { return nil }
+        return try? NormalizedRequest(annotation: annotation)
+    }
+
+    private static func decodedRequest(data: JSONValue?, name: String) -> NormalizedRequest? {
+        guard data?["headers"]?.objectValue != nil, let body = data?["content"],
+            let surface = body.objectValue.flatMap({ Surface.ofRequest($0, hint: name) })
+        else { return nil }
+        return try? surface.decodeRequest(body)
+    }
+
+    package static func response(profile: JSONValue?, data: JSONValue?) -> NormalizedResponse? {
+        annotatedResponse(profile) ?? decodedResponse(data: data)
+    }
+
+    /// The response as the producer annotated it.
+    package static func annotatedResponse(_ profile: JSONValue?) -> NormalizedResponse? {
+        guard let annotation = profile?["annotated_response"]?.objectValue else { return nil }
+        return try? NormalizedResponse(annotation: annotation)
+    }
+
+    private static func decodedResponse(data: JSONValue?) -> NormalizedResponse? {
+        guard let data, let surface = data.objectValue.flatMap(Surface.ofResponse) else { return nil }
+        return try? surface.decodeResponse(data)
+    }
+}

@@ -1,0 +1,83 @@
+package import ATOF
+
+/// Usage and cost of a response without a normalised form, found by the names that providers give them (`codecs-and-pricing.md` 4).
+package struct ManualUsage: Sendable {
+    /// Which costs count.
+    package enum CostPolicy: Sendable {
+        case anyCurrency
+        /// A missing currency counts as USD.
+        case usd
+        /// USD; a missing currency counts only beside a known source or a total.
+        case statedUSD
+    }
+
+    /// `usage`, then `token_usage`: those that are objects.
+    private let sources: [JSONObject]
+
+    /// - Returns: nil when the data has no usage object.
+    package init?(_ data: JSONValue?) {
+        sources = [data?["usage"]?.objectValue, data?["token_usage"]?.objectValue].compactMap(\.self)
+        if sources.isEmpty { return nil }
+    }
+
+    /// Token counts; nil when none was found. The cost is not filled.
+    package var usage: Usage? {
+        var usage = Usage()
+        usage.promptTokens = count(["prompt_tokens", "input_tokens", "inputTokens", "input"])
+        usage.completionTokens = count(["completion_tokens", "output_tokens", "completionTokens", "outputTokens", "output"])
+        usage.totalTokens = count(["total_tokens", "totalTokens", "total"])
+        usage.cacheReadTokens =
+            count(["cached_tokens", "cachedTokens"]) ?? count(["cached_tokens"], in: "prompt_tokens_details")
+            ?? count(["cached_tokens"], in: "input_tokens_details")
+            ?? count([
+                "cache_read_tokens", "cache_read_input_tokens", "cacheReadTokens", "cacheReadInputTokens", "cacheRead",
+            ])
+        usage.cacheWriteTokens = count([
+            "cache_write_tokens", "cache_creation_input_tokens", "cacheWriteTokens", "cacheCreationInputTokens", "cacheWrite",
+        ])
+        if usage == Usage() { return nil }
+        let (parts, overflow) = (usage.promptTokens ?? 0).addingReportingOverflow(usage.completionTokens ?? 0)
+        if let total = usage.totalTokens, overflow || total < parts { usage.totalTokens = nil }
+        return usage
+    }
+
+    private func count(_ names: [String], in member: String? = nil) -> UInt64? {
+        for source in sources {
+            guard let object = member.map({ source[$0]?.objectValue }) ?? source else { continue }
+            for name in names {
+                if let count = object[name]?.uint64Value { return count }
+            }
+        }
+        return nil
+    }
+
+    package func cost(_ policy: CostPolicy) -> Cost? {
+        for source in sources {
+            if let cost = ManualUsage.cost(in: source, policy) { return cost }
+        }
+        return nil
+    }
+
+    private static func cost(in usage: JSONObject, _ policy: CostPolicy) -> Cost? {
+        if let amount = usage["cost_usd"]?.numberValue {
+            return Cost(total: amount, currency: "USD", source: .providerReported)
+        }
+        guard let object = usage["cost"]?.objectValue else { return nil }
+        let currency = object["currency"]?.stringValue
+        var cost = Cost(total: object["total"]?.numberValue, currency: currency ?? "USD", source: .providerReported)
+        cost.input = object["input"]?.numberValue
+        cost.output = object["output"]?.numberValue
+        cost.cacheRead = object["cache_read"]?.numberValue
+        cost.cacheWrite = object["cache_write"]?.numberValue
+        switch policy {
+        case .anyCurrency: break
+        case .usd:
+            if !cost.isUSD { return nil }
+        case .statedUSD:
+            if !cost.isUSD { return nil }
+            let isSourced = object["source"]?.stringValue.flatMap(Cost.Source.init(rawValue:)) != nil
+            if currency == nil, !isSourced, cost.total == nil { return nil }
+        }
+        return cost.amount == nil ? nil : cost
+    }
+}

@@ -1,0 +1,79 @@
+package import ATOF
+
+/// One message of a request, as its wire form (`codecs-and-pricing.md` 1.2).
+package struct Message: Sendable, Hashable {
+    package enum Role: String, Sendable, Hashable {
+        case system, user, developer, assistant, tool, function
+        case toolCall = "tool_call"
+        case toolResult = "tool_result"
+        case native = "provider_native"
+    }
+
+    package let role: Role
+    /// Absent on an assistant's message without text, and on the roles that come from Responses items.
+    package let content: MessageContent?
+    /// Calls of an assistant message; nil when it has no such member.
+    package let toolCalls: [ToolCall]?
+    /// All members, `role` and unknown ones included: `name`, `tool_call_id`, `call_id`, `arguments`, `output`.
+    package let members: JSONObject
+
+    package var native: NativeValue? { role == .native ? NativeValue(members) : nil }
+
+    init(role: Role, content: MessageContent?, toolCalls: [ToolCall]? = nil, members: JSONObject) {
+        self.role = role
+        self.content = content
+        self.toolCalls = toolCalls
+        self.members = members
+    }
+
+    init(native: NativeValue) {
+        var members = native.members
+        members["role"] = .string(Role.native.rawValue)
+        self.init(role: .native, content: nil, members: members)
+    }
+
+    /// Reads the form that annotations have.
+    init(_ value: JSONValue, rejecting kind: CodecError.Kind) throws(CodecError) {
+        var reader = try MemberReader(value, "a message", rejecting: kind)
+        guard let role = Role(rawValue: try reader.requiredString("role")) else {
+            throw CodecError(kind, "a message has an unknown role")
+        }
+        var content: MessageContent?
+        var toolCalls: [ToolCall]?
+        var complete = true
+        switch role {
+        case .system, .user, .developer:
+            content = try reader.content("content")
+            complete = content != nil
+            _ = try reader.string("name")
+        case .assistant:
+            content = try reader.content("content")
+            toolCalls = try Message.toolCalls(&reader)
+            _ = try reader.string("name")
+        case .tool:
+            content = try reader.content("content")
+            complete = content != nil
+            _ = try reader.requiredString("tool_call_id")
+        case .function:
+            content = try reader.string("content").map { .text($0) }
+            _ = try reader.requiredString("name")
+        case .toolCall:
+            _ = try reader.requiredString("call_id")
+            _ = try reader.requiredString("name")
+            complete = reader.any("arguments") != nil
+        case .toolResult:
+            _ = try reader.requiredString("call_id")
+            complete = reader.any("output") != nil
+        case .native: complete = NativeValue(reader.object) != nil
+        }
+        guard complete else { throw CodecError(kind, "a \(role.rawValue) message lacks its content") }
+        self.init(role: role, content: content, toolCalls: toolCalls, members: reader.object)
+    }
+
+    static func toolCalls(_ reader: inout MemberReader) throws(CodecError) -> [ToolCall]? {
+        guard let elements = try reader.array("tool_calls") else { return nil }
+        var calls: [ToolCall] = []
+        for element in elements { calls.append(try ToolCall(ofRequest: element, rejecting: reader.kind)) }
+        return calls
+    }
+}

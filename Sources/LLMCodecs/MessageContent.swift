@@ -1,0 +1,102 @@
+package import ATOF
+
+/// What a message says: one text, or parts (`codecs-and-pricing.md` 1.2).
+package enum MessageContent: Sendable, Hashable {
+    case text(String)
+    case parts([ContentPart])
+
+    /// The text, or that of the first part that has one.
+    package var firstText: String? {
+        switch self {
+        case .text(let text): text
+        case .parts(let parts): parts.lazy.compactMap(\.text).first
+        }
+    }
+
+    package var json: JSONValue {
+        switch self {
+        case .text(let text): .string(text)
+        case .parts(let parts): .array(parts.map { .object($0.members) })
+        }
+    }
+
+    /// Reads the form that annotations have.
+    init(_ value: JSONValue, rejecting kind: CodecError.Kind) throws(CodecError) {
+        switch value {
+        case .string(let text): self = .text(text)
+        case .array(let elements):
+            var parts: [ContentPart] = []
+            parts.reserveCapacity(elements.count)
+            for element in elements { parts.append(try ContentPart(element, rejecting: kind)) }
+            self = .parts(parts)
+        case .null, .bool, .int, .unsigned, .double, .object:
+            throw CodecError(kind, "content must be a string or an array")
+        }
+    }
+}
+
+/// One piece of a message's content, as its wire form (`codecs-and-pricing.md` 1.3).
+package struct ContentPart: Sendable, Hashable {
+    package enum Kind: String, Sendable, Hashable {
+        case text
+        case imageURL = "image_url"
+        case image, audio, file, refusal
+        case toolUse = "tool_use"
+        case toolResult = "tool_result"
+        case native = "provider_native"
+    }
+
+    package let kind: Kind
+    /// All members, `type` and unknown ones included.
+    package let members: JSONObject
+
+    /// The text of a text part, or of a provider's own part that has one.
+    package var text: String? {
+        switch kind {
+        case .text: members["text"]?.stringValue
+        case .native: native?.value["text"]?.stringValue ?? native?.value["refusal"]?.stringValue
+        case .imageURL, .image, .audio, .file, .refusal, .toolUse, .toolResult: nil
+        }
+    }
+
+    /// The provider's value behind a part that the model does not know.
+    package var native: NativeValue? { kind == .native ? NativeValue(members) : nil }
+
+    init(kind: Kind, members: JSONObject) {
+        self.kind = kind
+        self.members = members
+    }
+
+    init(native: NativeValue) {
+        kind = .native
+        var members = native.members
+        members["type"] = .string(Kind.native.rawValue)
+        self.members = members
+    }
+
+    /// Reads the form that annotations have.
+    init(_ value: JSONValue, rejecting rejection: CodecError.Kind) throws(CodecError) {
+        var reader = try MemberReader(value, "a content part", rejecting: rejection)
+        let type = try reader.requiredString("type")
+        guard let kind = Kind(rawValue: type) else {
+            throw CodecError(rejection, "a content part has an unknown type")
+        }
+        var complete = true
+        switch kind {
+        case .text, .refusal: _ = try reader.requiredString(type)
+        case .imageURL: complete = try reader.object(kind.rawValue)?["url"]?.stringValue != nil
+        case .image: complete = try reader.object(kind.rawValue) != nil
+        case .audio, .file: complete = reader.any(kind.rawValue) != nil
+        case .toolUse:
+            _ = try reader.requiredString("id")
+            _ = try reader.requiredString("name")
+            complete = reader.any("input") != nil
+        case .toolResult:
+            _ = try reader.requiredString("tool_use_id")
+            complete = reader.any("content") != nil
+        case .native: complete = NativeValue(reader.object) != nil
+        }
+        guard complete else { throw CodecError(rejection, "a \(kind.rawValue) part lacks its payload") }
+        self.init(kind: kind, members: reader.object)
+    }
+}

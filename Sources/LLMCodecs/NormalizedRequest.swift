@@ -1,0 +1,95 @@
+package import ATOF
+
+/// A model request in the form that all surfaces share (`codecs-and-pricing.md` 1.1): a view of its annotation.
+package struct NormalizedRequest: Sendable, Hashable {
+    package struct Parameters: Sendable, Hashable {
+        package var temperature: Double?
+        package var maxTokens: UInt64?
+        package var topP: Double?
+        package var stop: [String]?
+    }
+
+    /// The members of the model in wire form; typed views of some are below, the others are read here: `tool_choice`, `reasoning`,
+    /// `user`, `service_tier`, `api_specific` and so on.
+    package let members: JSONObject
+    /// Members of the provider's body that the model does not know. Kept apart, because one of them can have the name of a member.
+    package let extra: JSONObject
+
+    package let messages: [Message]
+    /// The system prompt of surfaces that have it beside the messages.
+    package let instructions: MessageContent?
+    package let model: String?
+    /// Nil when the request has none of the parameters.
+    package let parameters: Parameters?
+    package let tools: [ToolDefinition]?
+
+    /// Which surface the request was decoded from, or the word `custom`.
+    package var api: String? { members["api_specific"]?["api"]?.stringValue }
+
+    /// First text of the instructions, else of the first system or developer message.
+    package var systemPrompt: String? {
+        instructions?.firstText
+            ?? messages.first { $0.role == .system || $0.role == .developer }?.content?.firstText
+    }
+
+    /// The annotation on the wire, where an extra member replaces one of the model.
+    package var annotation: JSONObject {
+        JSONObject((Array(members) + Array(extra)).map { ($0.key, $0.value) })
+    }
+
+    private static let known: Set<String> = [
+        "messages", "instructions", "model", "params", "tools", "tool_choice", "store", "previous_response_id", "truncation",
+        "reasoning", "include", "user", "metadata", "service_tier", "parallel_tool_calls", "max_output_tokens",
+        "max_tool_calls", "top_logprobs", "stream", "api_specific",
+    ]
+
+    /// Reads an annotation that a producer supplied.
+    ///
+    /// - Throws: `CodecError` when a member has a type that the model does not allow.
+    package init(annotation: JSONObject) throws(CodecError) {
+        var known = JSONObject()
+        var extra = JSONObject()
+        for member in annotation {
+            if NormalizedRequest.known.contains(member.key) {
+                known[member.key] = member.value
+            } else {
+                extra[member.key] = member.value
+            }
+        }
+        try self.init(members: known, extra: extra)
+    }
+
+    /// - Parameter members: modelled members in wire form.
+    init(members: JSONObject, extra: JSONObject) throws(CodecError) {
+        self.members = members
+        self.extra = extra
+        var reader = MemberReader(members, rejecting: .invalidArgument)
+        var messages: [Message] = []
+        for element in try reader.array("messages") ?? [] {
+            messages.append(try Message(element, rejecting: .invalidArgument))
+        }
+        self.messages = messages
+        instructions = try reader.content("instructions")
+        model = try reader.string("model")
+        if let object = try reader.object("params") {
+            var params = MemberReader(object, rejecting: .invalidArgument)
+            parameters = Parameters(
+                temperature: try params.number("temperature"), maxTokens: try params.unsigned("max_tokens"),
+                topP: try params.number("top_p"), stop: try params.strings("stop"))
+        } else {
+            parameters = nil
+        }
+        if let elements = try reader.array("tools") {
+            var tools: [ToolDefinition] = []
+            for element in elements { tools.append(try ToolDefinition(element, rejecting: .invalidArgument)) }
+            self.tools = tools
+        } else {
+            tools = nil
+        }
+        for key in ["store", "parallel_tool_calls", "stream"] { _ = try reader.bool(key) }
+        for key in ["previous_response_id", "user", "service_tier"] { _ = try reader.string(key) }
+        for key in ["reasoning", "metadata", "api_specific"] { _ = try reader.object(key) }
+        for key in ["max_output_tokens", "max_tool_calls", "top_logprobs"] { _ = try reader.unsigned(key) }
+        _ = try reader.array("include")
+    }
+}

@@ -1,0 +1,74 @@
+package import ATOF
+
+/// A model response in the form that all surfaces share (`codecs-and-pricing.md` 1.5): a view of its annotation.
+package struct NormalizedResponse: Sendable, Hashable {
+    /// The members of the model in wire form.
+    package let members: JSONObject
+    /// Members of the provider's body that the model does not know. Kept apart, because one of them can be called `message`.
+    package let extra: JSONObject
+
+    package let id: String?
+    package let model: String?
+    package let message: MessageContent?
+    /// Nil when the response has no such member; it can be empty.
+    package let toolCalls: [ToolCall]?
+    package let finishReason: FinishReason?
+    package let usage: Usage?
+
+    /// Which surface the response was decoded from, or the word `custom`.
+    package var api: String? { members["api_specific"]?["api"]?.stringValue }
+    /// What the runtime computed about its optimizations, opaque here.
+    package var optimizationSummary: JSONObject? { members["optimization_summary"]?.objectValue }
+
+    /// The annotation on the wire, where an extra member replaces one of the model.
+    package var annotation: JSONObject {
+        JSONObject((Array(members) + Array(extra)).map { ($0.key, $0.value) })
+    }
+
+    private static let known: Set<String> = [
+        "id", "model", "message", "tool_calls", "finish_reason", "usage", "optimization_summary", "api_specific",
+    ]
+
+    /// Reads an annotation that a producer supplied. A `message` that is no content was overwritten by a provider's member of that name:
+    /// it counts as extra.
+    ///
+    /// - Throws: `CodecError` when a member has a type that the model does not allow.
+    package init(annotation: JSONObject) throws(CodecError) {
+        var known = JSONObject()
+        var extra = JSONObject()
+        for member in annotation {
+            if NormalizedResponse.known.contains(member.key), member.key != "message" || member.value.objectValue == nil {
+                known[member.key] = member.value
+            } else {
+                extra[member.key] = member.value
+            }
+        }
+        try self.init(members: known, extra: extra)
+    }
+
+    /// - Parameter members: modelled members in wire form.
+    init(members: JSONObject, extra: JSONObject) throws(CodecError) {
+        self.members = members
+        self.extra = extra
+        var reader = MemberReader(members, rejecting: .internal)
+        id = try reader.string("id")
+        model = try reader.string("model")
+        message = try reader.content("message")
+        if let elements = try reader.array("tool_calls") {
+            var calls: [ToolCall] = []
+            for element in elements { calls.append(try ToolCall(ofResponse: element, rejecting: .internal)) }
+            toolCalls = calls
+        } else {
+            toolCalls = nil
+        }
+        if let value = reader.present("finish_reason") {
+            guard let reason = FinishReason(value) else { throw CodecError(.internal, "finish_reason is no known word") }
+            finishReason = reason
+        } else {
+            finishReason = nil
+        }
+        usage = try reader.object("usage").map { (object) throws(CodecError) in try Usage(object, rejecting: .internal) }
+        _ = try reader.object("optimization_summary")
+        _ = try reader.object("api_specific")
+    }
+}

@@ -1,0 +1,79 @@
+package import ATOF
+
+/// A provider interface whose payloads are recognised by their shape (`codecs-and-pricing.md` 2.1).
+package enum Surface: String, Sendable, Hashable, CaseIterable {
+    case openAIChat = "openai_chat"
+    case openAIResponses = "openai_responses"
+    case anthropicMessages = "anthropic_messages"
+    case ociGenAI = "oci_genai"
+    case gemini = "gemini_generate_content"
+
+    /// The surface of a request body: the first shape in a fixed order that matches. Only presence of keys counts.
+    ///
+    /// - Parameter hint: the name of the LLM start event; never stronger than a shape.
+    package static func ofRequest(_ body: JSONObject, hint: String) -> Surface? {
+        func has(_ key: String) -> Bool { body[key] != nil }
+        let hasChatRequest = body["chatRequest"]?.objectValue != nil
+        if has("input") || has("instructions") { return .openAIResponses }
+        if has("system") || (hint == "anthropic" || hint == "anthropic.messages") && has("messages") {
+            return .anthropicMessages
+        }
+        if hasChatRequest && (has("servingMode") || has("compartmentId")) || has("apiFormat")
+            || (hint == "oci" || hint == "oci.genai") && hasChatRequest
+        {
+            return .ociGenAI
+        }
+        if has("messages") { return .openAIChat }
+        if has("contents") { return .gemini }
+        return nil
+    }
+
+    /// The surface of a response body, if exactly one shape matches.
+    package static func ofResponse(_ body: JSONObject) -> Surface? {
+        var match: Surface?
+        for surface in Surface.allCases where surface.matches(response: body) {
+            if match != nil { return nil }
+            match = surface
+        }
+        return match
+    }
+
+    private func matches(response body: JSONObject) -> Bool {
+        switch self {
+        case .openAIChat:
+            return body["choices"]?.arrayValue != nil
+        case .openAIResponses:
+            return body["output"]?.arrayValue != nil || body["output_text"]?.stringValue != nil
+        case .anthropicMessages:
+            return body["type"] == "message" && body["content"]?.arrayValue != nil
+        case .ociGenAI:
+            return (body["chatResponse"]?.objectValue ?? body)["apiFormat"] != nil
+        case .gemini:
+            if body["candidates"]?.arrayValue != nil { return true }
+            guard let feedback = body["promptFeedback"]?.objectValue else { return false }
+            return feedback["blockReason"] != nil || feedback["safetyRatings"] != nil
+        }
+    }
+}
+
+extension Surface {
+    /// The normalised form of a request body; nil for a surface that is recognised but not decoded.
+    ///
+    /// - Throws: `CodecError` when the body breaks a rule of the surface.
+    package func decodeRequest(_ body: JSONValue) throws(CodecError) -> NormalizedRequest? {
+        switch self {
+        case .openAIChat: try OpenAIChat.request(body)
+        case .openAIResponses, .anthropicMessages, .ociGenAI, .gemini: nil
+        }
+    }
+
+    /// The normalised form of a response body; nil for a surface that is recognised but not decoded.
+    ///
+    /// - Throws: `CodecError` when the body breaks a rule of the surface.
+    package func decodeResponse(_ body: JSONValue) throws(CodecError) -> NormalizedResponse? {
+        switch self {
+        case .openAIChat: try OpenAIChat.response(body)
+        case .openAIResponses, .anthropicMessages, .ociGenAI, .gemini: nil
+        }
+    }
+}

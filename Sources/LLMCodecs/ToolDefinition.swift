@@ -1,0 +1,34 @@
+package import ATOF
+
+/// A tool that a request offers, as its wire form (`codecs-and-pricing.md` 1.4).
+package struct ToolDefinition: Sendable, Hashable {
+    /// All members: `{type: "function", function: {…}}` or `{type: "provider_native", provider, kind, value}`.
+    package let members: JSONObject
+
+    package var function: JSONObject? { members["function"]?.objectValue }
+    package var name: String? { function?["name"]?.stringValue }
+    package var description: String? { function?["description"]?.stringValue }
+    package var parameters: JSONValue? { function?["parameters"] }
+    package var native: NativeValue? { NativeValue(members) }
+
+    init(members: JSONObject) { self.members = members }
+
+    init(native: NativeValue) {
+        var members = native.members
+        members["type"] = "provider_native"
+        self.members = members
+    }
+
+    /// Reads the form that annotations have.
+    init(_ value: JSONValue, rejecting kind: CodecError.Kind) throws(CodecError) {
+        var reader = try MemberReader(value, "a tool", rejecting: kind)
+        self.init(members: reader.object)
+        switch try reader.requiredString("type") {
+        case "function":
+            guard name != nil else { throw CodecError(kind, "a function tool lacks its name") }
+        case "provider_native":
+            guard native != nil else { throw CodecError(kind, "a provider_native tool lacks its value") }
+        default: throw CodecError(kind, "a tool has an unknown type")
+        }
+    }
+}

@@ -1,0 +1,74 @@
+extension JetStream {
+    /// Publishes a message and waits until the stream has stored it. Repeating it is the caller's decision.
+    ///
+    /// - Throws: `.wrongLastSequence`, `.streamFull`, `.noResponders` when no stream takes the subject, and what
+    ///   requests throw.
+    package func publish(
+        subject: String, headers: NATSHeaders = [:], payload: [UInt8]
+    ) async throws(NATSError) -> PubAck {
+        let reply: NATSMessage
+        do throws(NATSError) {
+            reply = try await connection.request(subject: subject, headers: headers, payload: payload, timeout: timeout)
+        } catch let error where error.code == .noResponders {
+            throw .noStream(subject)
+        }
+        return try PubAck.parse(reply.payload, subject: subject)
+    }
+
+    /// The last message of a subject.
+    ///
+    /// - Parameter fromLeader: whether only the stream's leader may answer. Otherwise any replica does, which may lag.
+    package func lastMessage(
+        stream: String, subject: String, fromLeader: Bool = false
+    ) async throws(NATSError) -> StoredMessage? {
+        try await get(stream, GetRequest(lastBySubj: subject), fromLeader: fromLeader)
+    }
+
+    /// The message with a sequence, or with `matching` the first at or after it of that subject (wildcards allowed).
+    package func message(
+        stream: String, sequence: UInt64, matching subject: String? = nil
+    ) async throws(NATSError) -> StoredMessage? {
+        try await get(stream, GetRequest(seq: sequence, nextBySubj: subject), fromLeader: false)
+    }
+
+    private struct GetRequest: Encodable {
+        var lastBySubj: String?
+        var seq: UInt64?
+        var nextBySubj: String?
+    }
+
+    /// Asks any replica; when it has none, or the stream allows no direct get, the leader.
+    private func get(
+        _ stream: String, _ request: GetRequest, fromLeader: Bool
+    ) async throws(NATSError) -> StoredMessage? {
+        let body = try JSON.encode(request)
+        if !fromLeader, let message = try await directGet(stream, body) { return message }
+        let suffix = "STREAM.MSG.GET.\(stream)"
+        do throws(NATSError) {
+            let reply = try JSON.decode(
+                StoredMessage.LeaderReply.self, from: try await api(suffix, body), about: suffix)
+            guard let message = StoredMessage(leader: reply) else {
+                throw NATSError(.protocolViolation, "The server's answer about \(suffix) cannot be understood.")
+            }
+            return message
+        } catch let error where error.code == .noMessage {
+            return nil
+        }
+    }
+
+    private func directGet(_ stream: String, _ body: [UInt8]) async throws(NATSError) -> StoredMessage? {
+        do throws(NATSError) {
+            let reply = try await connection.request(
+                subject: "$JS.API.DIRECT.GET.\(stream)", payload: body, timeout: timeout)
+            return reply.status == nil ? StoredMessage(direct: reply) : nil
+        } catch let error where error.code == .noResponders {
+            return nil
+        }
+    }
+}
+
+extension NATSError {
+    static func noStream(_ subject: String) -> NATSError {
+        NATSError(.noResponders, "No stream takes messages on \(subject); create it, or start nats-server with -js.")
+    }
+}

@@ -1,0 +1,131 @@
+/// A key-value bucket with compare-and-set: one message for each key in the stream `KV_<bucket>`.
+///
+/// A key that was deleted is absent. Keys are made of tokens with dots between them.
+package struct KeyValueBucket: Sendable {
+    package struct Entry: Sendable {
+        package let key: String
+        package let value: [UInt8]
+        /// The stream sequence of the value.
+        package let revision: UInt64
+        /// Nanoseconds since 1970 at which the server stored it.
+        package let created: Int64
+    }
+
+    package let name: String
+    private let jetStream: JetStream
+    private var stream: String { "KV_\(name)" }
+
+    /// Opens the bucket and creates it if it does not exist.
+    ///
+    /// - Parameter timeToLive: how long a value stays; at least 100 ms.
+    /// - Throws: `.configuration` if the bucket exists with other settings, naming them.
+    package static func open(
+        _ jetStream: JetStream, name: String, timeToLive: Duration? = nil, replicas: Int = 1,
+        storage: StreamConfiguration.Storage = .file
+    ) async throws(NATSError) -> KeyValueBucket {
+        var wanted = StreamConfiguration(name: "KV_\(name)", subjects: ["$KV.\(name).>"])
+        wanted.storage = storage
+        wanted.discard = .new
+        wanted.maxMessagesPerSubject = 1
+        wanted.maxAge = timeToLive
+        wanted.replicas = replicas
+        // The server refuses a window that is longer than the age.
+        wanted.duplicateWindow = min(timeToLive ?? .seconds(120), .seconds(120))
+        wanted.allowRollup = true
+        wanted.denyDelete = true
+        let found: StreamInfo
+        do throws(NATSError) {
+            found = try await jetStream.streamInfo(wanted.name)
+        } catch let error where error.code == .notFound {
+            found = try await jetStream.createStream(wanted)
+        }
+        let differences = wanted.differences(from: found.configuration)
+        guard differences.isEmpty else {
+            throw NATSError(
+                .configuration, "The bucket \(name) exists with other settings: \(differences.joined(separator: "; "))."
+            )
+        }
+        return KeyValueBucket(name: name, jetStream: jetStream)
+    }
+
+    private init(name: String, jetStream: JetStream) {
+        self.name = name
+        self.jetStream = jetStream
+    }
+
+    /// - Parameter fromLeader: whether only the leader may answer. Otherwise any replica does, which may lag.
+    package func get(_ key: String, fromLeader: Bool = false) async throws(NATSError) -> Entry? {
+        let message = try await jetStream.lastMessage(stream: stream, subject: subject(key), fromLeader: fromLeader)
+        guard let message, message.headers["KV-Operation"] == nil else { return nil }
+        return Entry(key: key, value: message.payload, revision: message.sequence, created: message.time)
+    }
+
+    /// Sets a key whatever it holds. Returns the revision.
+    @discardableResult
+    package func put(_ key: String, _ value: [UInt8]) async throws(NATSError) -> UInt64 {
+        try await write(key, value, [:])
+    }
+
+    /// Sets a key that is absent. Returns the revision.
+    ///
+    /// - Throws: `.wrongLastRevision` if it has a value.
+    @discardableResult
+    package func create(_ key: String, _ value: [UInt8]) async throws(NATSError) -> UInt64 {
+        do throws(NATSError) {
+            return try await update(key, value, revision: 0)
+        } catch let error where error.code == .wrongLastRevision {
+            // Behind a delete marker the key is absent, but its last revision is the marker's.
+            let last = try await jetStream.lastMessage(stream: stream, subject: subject(key), fromLeader: true)
+            guard let last, last.headers["KV-Operation"] != nil else { throw error }
+            return try await update(key, value, revision: last.sequence)
+        }
+    }
+
+    /// Sets a key if its revision is still the given one. Returns the new revision.
+    ///
+    /// - Throws: `.wrongLastRevision` otherwise.
+    @discardableResult
+    package func update(_ key: String, _ value: [UInt8], revision: UInt64) async throws(NATSError) -> UInt64 {
+        try await write(key, value, ["Nats-Expected-Last-Subject-Sequence": "\(revision)"])
+    }
+
+    /// Makes a key absent, if `revision` is given only if it is still that.
+    package func delete(_ key: String, revision: UInt64? = nil) async throws(NATSError) {
+        var headers: NATSHeaders = ["KV-Operation": "DEL"]
+        if let revision { headers["Nats-Expected-Last-Subject-Sequence"] = "\(revision)" }
+        _ = try await write(key, [], headers)
+    }
+
+    /// Makes a key absent and removes what came before the marker.
+    package func purge(_ key: String) async throws(NATSError) {
+        _ = try await write(key, [], ["KV-Operation": "PURGE", "Nats-Rollup": "sub"])
+    }
+
+    /// All entries whose keys begin with the tokens of `prefix`; all of the bucket if it is empty. Takes a request for
+    /// each.
+    package func entries(prefix: String = "") async throws(NATSError) -> [Entry] {
+        let base = "$KV.\(name)."
+        let filter = prefix.isEmpty ? base + ">" : base + prefix + ".>"
+        var entries: [Entry] = []
+        for subject in try await jetStream.subjects(of: stream, matching: filter).keys.sorted() {
+            if let entry = try await get(String(subject.dropFirst(base.count))) { entries.append(entry) }
+        }
+        return entries
+    }
+
+    /// The keys of `entries`.
+    package func keys(prefix: String = "") async throws(NATSError) -> [String] {
+        try await entries(prefix: prefix).map(\.key)
+    }
+
+    private func subject(_ key: String) -> String { "$KV.\(name).\(key)" }
+
+    private func write(_ key: String, _ value: [UInt8], _ headers: NATSHeaders) async throws(NATSError) -> UInt64 {
+        do throws(NATSError) {
+            return try await jetStream.publish(subject: subject(key), headers: headers, payload: value).sequence
+        } catch let error where error.code == .wrongLastSequence {
+            throw NATSError(
+                .wrongLastRevision, "The key \(key) of bucket \(name) has changed since it was read; read it again.")
+        }
+    }
+}

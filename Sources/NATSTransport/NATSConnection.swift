@@ -1,0 +1,299 @@
+internal import CNATS
+internal import Dispatch
+internal import Synchronization
+
+/// A connection to NATS that reconnects by itself, and never blocks a task.
+///
+/// Threads: every cnats call is made on one serial queue; what arrives is copied on cnats' delivery thread. All
+/// replies, publish acks and pulled messages come through one inbox subscription that lives as long as the connection,
+/// because destroying subscriptions while messages arrive crashes cnats before 3.6.1.
+///
+/// While there is no connection every publish and request fails with `.disconnected`; nothing is kept for later.
+/// Messages handed over while the loss was not noticed yet may be lost or sent once after reconnecting: whoever must
+/// know uses requests, whose outcome is then unknown.
+///
+/// The connection lives until `close()`.
+package final class NATSConnection: Sendable {
+    // Safe because it is only reached through the mutex; timers and pointers are not Sendable themselves.
+    private struct State: @unchecked Sendable {
+        var timer: (any DispatchSourceTimer)?
+        var subscriptions: [Int: OpaquePointer] = [:]
+        var nextSubscription = 0
+        var isClosed = false
+        var closeWaiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// For one reader. Holds the newest 64 events; ends when the connection is closed.
+    package let events: AsyncStream<NATSConnectionEvent>
+    /// The configured URLs without secrets, for messages.
+    package let redactedURLs: String
+
+    let router: ReplyRouter
+    let outbox: Outbox
+    let inbox: String
+    private let eventSink: AsyncStream<NATSConnectionEvent>.Continuation
+    private let payloadLimit = Atomic(0)
+    private let state = Mutex(State())
+
+    private init(options: NATSOptions) throws(NATSError) {
+        var created: UnsafeMutablePointer<CChar>?
+        guard natsInbox_Create(&created) == NATS_OK, let created else {
+            throw NATSError(.configuration, "The NATS library could not make an inbox.")
+        }
+        inbox = String(cString: created)
+        natsInbox_Destroy(created)
+        redactedURLs = options.redactedURLs
+        let (events, sink) = AsyncStream.makeStream(of: NATSConnectionEvent.self, bufferingPolicy: .bufferingNewest(64))
+        self.events = events
+        eventSink = sink
+        let router = ReplyRouter()
+        self.router = router
+        outbox = Outbox { entry, error in
+            if let token = entry.token {
+                router.fail(token, error)
+            } else {
+                sink.yield(.publishFailed(error))
+            }
+        }
+    }
+
+    /// Connects to the first of the URLs that answers.
+    ///
+    /// - Throws: `.unreachable`, `.authorization`, `.tls` or `.configuration`, each naming the URLs.
+    package static func connect(_ options: NATSOptions) async throws(NATSError) -> NATSConnection {
+        let connection = try NATSConnection(options: options)
+        let result = await withCheckedContinuation { continuation in
+            connection.outbox.queue.async { continuation.resume(returning: connection.open(options)) }
+        }
+        try result.get()
+        return connection
+    }
+
+    /// Whether there is a connection now.
+    package var isConnected: Bool { router.phase == .connected }
+
+    /// The largest message, headers included, that the server takes, in bytes.
+    package var maxPayload: Int { payloadLimit.load(ordering: .relaxed) }
+
+    /// Sends what is queued, ends the connection, and fails whoever waits with `.closed`.
+    package func close() async {
+        await withCheckedContinuation { continuation in
+            let isClosed = state.withLock { state in
+                if !state.isClosed { state.closeWaiters.append(continuation) }
+                return state.isClosed
+            }
+            outbox.queue.async { self.shut() }
+            if isClosed { continuation.resume() }
+        }
+    }
+
+    // MARK: On the queue
+
+    private func open(_ options: NATSOptions) -> Result<Void, NATSError> {
+        // The closed callback releases it; it is the last that cnats calls.
+        let closure = Unmanaged.passRetained(self).toOpaque()
+        var opened: OpaquePointer?
+        do throws(NATSError) {
+            let handle = try OptionsHandle()
+            try handle.apply(options, closure: closure)
+            let status = natsConnection_Connect(&opened, handle.pointer)
+            if status != NATS_OK { throw .connecting(status, options) }
+        } catch {
+            Unmanaged<NATSConnection>.fromOpaque(closure).release()
+            return .failure(error)
+        }
+        guard let opened else { return .failure(.connecting(NATS_ERR, options)) }
+        outbox.open(ConnectionHandle(pointer: opened))
+        payloadLimit.store(Int(natsConnection_GetMaxPayload(opened)), ordering: .relaxed)
+        let router = router
+        // No limit: what can arrive there was asked for, and is bounded by the prefetch budget and the requests under
+        // way. A limit would lose messages that were already accounted for.
+        let subscribed = register(on: opened, subject: inbox + ".*", isUnlimited: true) { router.messageArrived($0) }
+        if case .failure(let error) = subscribed {
+            shut()
+            return .failure(error)
+        }
+        router.opened()
+        startTimer()
+        return .success(())
+    }
+
+    private func startTimer() {
+        let timer = DispatchSource.makeTimerSource(queue: .global())
+        timer.schedule(deadline: .now() + .milliseconds(100), repeating: .milliseconds(100), leeway: .milliseconds(20))
+        let router = router
+        timer.setEventHandler { router.timeAdvanced(to: .now) }
+        timer.activate()
+        state.withLock { $0.timer = timer }
+    }
+
+    private func shut() {
+        guard let pointer = outbox.shut()?.pointer else { return }
+        if natsConnection_Status(pointer) == NATS_CONN_STATUS_CONNECTED {
+            natsConnection_FlushTimeout(pointer, 2_000)
+        }
+        router.disconnected(closed: true)
+        natsConnection_Close(pointer)
+        let (subscriptions, timer) = state.withLock { state in
+            defer { state.subscriptions = [:] }
+            return (state.subscriptions.values, state.timer.take())
+        }
+        timer?.cancel()
+        // The reader has ended, so that no message can arrive any more.
+        subscriptions.forEach { natsSubscription_Destroy($0) }
+        natsConnection_Destroy(pointer)
+    }
+
+    /// Subscribes; `deliver` runs on a cnats thread, one message at a time, and must not block.
+    private func register(
+        on pointer: OpaquePointer, subject: String, queue: String? = nil, isUnlimited: Bool = false,
+        deliver: @escaping @Sendable (NATSMessage) -> Void
+    ) -> Result<Int, NATSError> {
+        let closure = Unmanaged.passRetained(MessageSink(deliver)).toOpaque()
+        // Runs on the subscription's delivery thread. The message is ours and destroyed at once; the closure is
+        // borrowed, it lives until the completion callback. It must not call cnats on the connection.
+        let callback: natsMsgHandler = { _, _, message, closure in
+            guard let message, let closure else { return }
+            Unmanaged<MessageSink>.fromOpaque(closure).takeUnretainedValue().deliver(NATSMessage(consuming: message))
+        }
+        var created: OpaquePointer?
+        let status =
+            if let queue {
+                natsConnection_QueueSubscribe(&created, pointer, subject, queue, callback, closure)
+            } else {
+                natsConnection_Subscribe(&created, pointer, subject, callback, closure)
+            }
+        guard status == NATS_OK, let created else {
+            Unmanaged<MessageSink>.fromOpaque(closure).release()
+            let text = String(cString: natsStatus_GetText(status))
+            return .failure(NATSError(.disconnected, "Subscribing to \(subject) failed: \(text)."))
+        }
+        // Called once on a cnats thread after the last message was delivered: ends the ownership that was handed over.
+        natsSubscription_SetOnCompleteCB(
+            created, { closure in if let closure { Unmanaged<MessageSink>.fromOpaque(closure).release() } }, closure)
+        if isUnlimited { natsSubscription_SetPendingLimits(created, -1, -1) }
+        return .success(
+            state.withLock { state in
+                state.nextSubscription += 1
+                state.subscriptions[state.nextSubscription] = created
+                return state.nextSubscription
+            })
+    }
+
+    // MARK: Plain subscriptions
+
+    /// Subscribes to a subject outside of JetStream: what nobody takes in time is dropped and counted.
+    ///
+    /// - Parameters:
+    ///   - queue: members of the same queue share the messages.
+    ///   - capacity: how many messages wait at most.
+    package func subscribe(
+        subject: String, queue: String? = nil, capacity: Int = 1_024
+    ) async throws(NATSError) -> NATSSubscription {
+        try Self.requireValid(subject: subject, headers: [:])
+        let buffer = SubscriptionBuffer(capacity: capacity)
+        let result: Result<Int, NATSError> = await withCheckedContinuation { continuation in
+            outbox.queue.async {
+                guard let pointer = self.outbox.current?.pointer else {
+                    let error = NATSError(.closed, "Subscribing to \(subject) failed: the connection is closed.")
+                    return continuation.resume(returning: .failure(error))
+                }
+                continuation.resume(
+                    returning: self.register(on: pointer, subject: subject, queue: queue) { buffer.append($0) })
+            }
+        }
+        let id = try result.get()
+        buffer.onEnd { self.outbox.queue.async { self.unsubscribe(id) } }
+        return NATSSubscription(buffer: buffer)
+    }
+
+    private func unsubscribe(_ id: Int) {
+        guard let connection = outbox.current?.pointer, let subscription = state.withLock({ $0.subscriptions[id] }),
+            natsSubscription_Unsubscribe(subscription) == NATS_OK,
+            // Only behind the answer to a flush is it certain that the reader holds no message for it.
+            natsConnection_FlushTimeout(connection, 1_000) == NATS_OK
+        else { return }  // it is destroyed at close
+        state.withLock { $0.subscriptions[id] = nil }
+        natsSubscription_Destroy(subscription)
+    }
+
+    // MARK: Callbacks of cnats, on its threads. The connection is borrowed and must not be closed there.
+
+    static func from(_ closure: UnsafeMutableRawPointer?) -> NATSConnection? {
+        closure.map { Unmanaged<NATSConnection>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    static func release(_ closure: UnsafeMutableRawPointer?) -> NATSConnection? {
+        closure.map { Unmanaged<NATSConnection>.fromOpaque($0).takeRetainedValue() }
+    }
+
+    func noticeDisconnect() {
+        // Closing ends the connection too, and is an event of its own.
+        guard router.phase != .closed else { return }
+        router.disconnected(closed: false)
+        eventSink.yield(.disconnected)
+    }
+
+    func noticeReconnect() {
+        outbox.queue.async {
+            // Another server may have another limit.
+            guard let pointer = self.outbox.current?.pointer else { return }
+            self.payloadLimit.store(Int(natsConnection_GetMaxPayload(pointer)), ordering: .relaxed)
+            guard natsConnection_Status(pointer) == NATS_CONN_STATUS_CONNECTED else { return }
+            self.router.connected()
+            self.eventSink.yield(.reconnected)
+        }
+    }
+
+    func noticeClosed() {
+        router.disconnected(closed: true)
+        eventSink.yield(.closed)
+        eventSink.finish()
+        let waiters = state.withLock { state in
+            state.isClosed = true
+            return state.closeWaiters.takeAll()
+        }
+        waiters.forEach { $0.resume() }
+    }
+
+    func noticeError(_ status: natsStatus) {
+        eventSink.yield(
+            status == NATS_SLOW_CONSUMER ? .slowConsumer : .error(String(cString: natsStatus_GetText(status))))
+    }
+}
+
+/// What a subscription's callback calls: the object that its closure pointer owns.
+private final class MessageSink: Sendable {
+    let deliver: @Sendable (NATSMessage) -> Void
+
+    init(_ deliver: @escaping @Sendable (NATSMessage) -> Void) {
+        self.deliver = deliver
+    }
+}
+
+extension NATSError {
+    /// Maps what cnats said when connecting failed. Its own text is only taken for TLS, where it tells the reason and
+    /// holds no secret.
+    fileprivate static func connecting(_ status: natsStatus, _ options: NATSOptions) -> NATSError {
+        let urls = options.redactedURLs
+        switch status {
+        case NATS_CONNECTION_AUTH_FAILED, NATS_NOT_PERMITTED:
+            return NATSError(
+                .authorization, "NATS at \(urls) refused the credentials; check the authentication settings.")
+        case NATS_SSL_ERROR:
+            let text = nats_GetLastError(nil).map { String(cString: $0) } ?? "no reason given"
+            return NATSError(.tls, "TLS with NATS at \(urls) failed: \(text); check the TLS settings.")
+        case NATS_SECURE_CONNECTION_REQUIRED:
+            return NATSError(.tls, "NATS at \(urls) requires TLS; set the TLS options or a tls:// URL.")
+        case NATS_SECURE_CONNECTION_WANTED:
+            return NATSError(.tls, "NATS at \(urls) does not offer TLS, but the options ask for it.")
+        case NATS_ADDRESS_MISSING, NATS_INVALID_ARG:
+            return NATSError(.configuration, "The NATS URL in \(urls) cannot be understood; write nats://host:port.")
+        default:
+            let text = String(cString: natsStatus_GetText(status))
+            return NATSError(
+                .unreachable,
+                "NATS at \(urls) cannot be reached (\(text)); check the URL and that a server runs there.")
+        }
+    }
+}

@@ -1,0 +1,81 @@
+package import ATOF
+
+/// One attribute of a span or span event.
+package struct Attribute: Sendable, Hashable {
+    package let key: String
+    package let value: AttributeValue
+
+    package init(_ key: String, _ value: AttributeValue) {
+        self.key = key
+        self.value = value
+    }
+
+    init(_ key: String, _ text: String) {
+        self.init(key, .string(text))
+    }
+}
+
+/// The kinds of OTLP's AnyValue that spans use.
+package enum AttributeValue: Sendable, Hashable {
+    case string(String)
+    case bool(Bool)
+    case int(Int64)
+    case double(Double)
+    case strings([String])
+    case bools([Bool])
+    case ints([Int64])
+    case doubles([Double])
+
+    /// The scalar rule (`otel-projections.md` 2.4): structure becomes its JSON text, null becomes nothing.
+    package init?(scalar value: JSONValue) {
+        switch value {
+        case .null: return nil
+        case .bool(let flag): self = .bool(flag)
+        case .int(let number): self = .int(number)
+        case .unsigned(let number): self = .string(String(number))
+        case .double(let number): self = .double(number)
+        case .string(let text): self = .string(text)
+        case .array, .object: self = .string(value.compactText)
+        }
+    }
+}
+
+extension [Attribute] {
+    func contains(key: String) -> Bool { contains { $0.key == key } }
+
+    /// `P(prefix, v)` of the specification (2.4).
+    mutating func append(_ prefix: String, _ fields: PayloadFields) {
+        switch fields {
+        case .none: break
+        case .single(let value): append(Attribute(prefix, value))
+        case .members(let members):
+            reserveCapacity(count + members.count)
+            for member in members { append(Attribute("\(prefix).\(member.key)", member.value)) }
+        }
+    }
+
+    mutating func append(_ key: String, string value: JSONValue?) {
+        if let text = value?.stringValue { append(Attribute(key, text)) }
+    }
+}
+
+/// A payload by the scalar rule, made once for all prefixes under which it is exported.
+enum PayloadFields {
+    case none
+    case single(AttributeValue)
+    case members([Attribute])
+
+    init(_ payload: JSONValue?) {
+        switch payload {
+        case nil: self = .none
+        case .object(let object):
+            var members: [Attribute] = []
+            members.reserveCapacity(object.count)
+            for member in object {
+                if let value = AttributeValue(scalar: member.value) { members.append(Attribute(member.key, value)) }
+            }
+            self = .members(members)
+        case let value?: self = AttributeValue(scalar: value).map { .single($0) } ?? .none
+        }
+    }
+}

@@ -1,0 +1,98 @@
+internal import ATOF
+
+/// The traces of scopes that have ended, for children and marks that come later (`otel-projections.md` 1.2, 10).
+///
+/// First in, first out by completion. An entry expires when an event arrives that is stamped more than a minute after
+/// its end. An expired entry keeps its place: a late child of a scope that was known opens a trace of its own, as in
+/// the reference, while the child of a scope that was never seen here may hang below a remote parent.
+struct CompletedContexts: Sendable {
+    enum Lookup: Equatable {
+        case found(traceID: EventUUID)
+        case expired
+        case unknown
+    }
+
+    struct Entry: Sendable, Hashable {
+        let traceID: EventUUID
+        /// Nanoseconds since 1970.
+        let endTime: UInt64
+        let ordinal: UInt64
+    }
+
+    static let capacity = 4096
+    static let lifetime: UInt64 = 60_000_000_000
+
+    private var entries: [EventUUID: Entry] = [:]
+    /// Completion order; the slot of an entry that was replaced or removed stays until its turn.
+    private var order: [(uuid: EventUUID, ordinal: UInt64)] = []
+    private var head = 0
+    /// The first slot that may not have expired.
+    private var firstLive = 0
+    private var nextOrdinal: UInt64 = 0
+    private var expiredBelow: UInt64 = 0
+
+    var count: Int { entries.count }
+
+    /// - Parameter now: time of the event that looks.
+    func lookUp(_ uuid: EventUUID, now: UInt64) -> Lookup {
+        guard let entry = entries[uuid] else { return .unknown }
+        return isExpired(entry, now: now) ? .expired : .found(traceID: entry.traceID)
+    }
+
+    private func isExpired(_ entry: Entry, now: UInt64) -> Bool {
+        entry.ordinal < expiredBelow || (now > entry.endTime && now - entry.endTime > CompletedContexts.lifetime)
+    }
+
+    /// Expires what ended a minute before `now`, oldest completion first.
+    mutating func advance(to now: UInt64) {
+        while firstLive < order.count {
+            let slot = order[firstLive]
+            if let entry = current(slot), !isExpired(entry, now: now) { return }
+            expiredBelow = slot.ordinal + 1
+            firstLive += 1
+        }
+    }
+
+    mutating func insert(_ uuid: EventUUID, traceID: EventUUID, endTime: UInt64) {
+        entries[uuid] = Entry(traceID: traceID, endTime: endTime, ordinal: nextOrdinal)
+        order.append((uuid, nextOrdinal))
+        nextOrdinal += 1
+        while entries.count > CompletedContexts.capacity, head < order.count {
+            if current(order[head]) != nil { entries[order[head].uuid] = nil }
+            head += 1
+        }
+        if order.count > 4 * CompletedContexts.capacity { compact() }
+    }
+
+    mutating func remove(_ uuid: EventUUID) {
+        entries[uuid] = nil
+    }
+
+    private func current(_ slot: (uuid: EventUUID, ordinal: UInt64)) -> Entry? {
+        guard let entry = entries[slot.uuid], entry.ordinal == slot.ordinal else { return nil }
+        return entry
+    }
+
+    private mutating func compact() {
+        order = order[head...].filter { current($0) != nil }
+        head = 0
+        firstLive = order.firstIndex { $0.ordinal >= expiredBelow } ?? order.count
+    }
+
+    /// The entries in completion order.
+    var snapshot: [(uuid: EventUUID, entry: Entry, isExpired: Bool)] {
+        order[head...].compactMap { slot in
+            current(slot).map { (slot.uuid, $0, $0.ordinal < expiredBelow) }
+        }
+    }
+
+    /// Takes an entry of a snapshot; expired entries come first.
+    mutating func restore(_ uuid: EventUUID, traceID: EventUUID, endTime: UInt64, isExpired: Bool) {
+        insert(uuid, traceID: traceID, endTime: endTime)
+        if isExpired {
+            expiredBelow = nextOrdinal
+            firstLive = order.count
+        }
+    }
+
+}

@@ -1,0 +1,122 @@
+internal import ATOF
+internal import LLMCodecs
+
+/// The text that a person would want to read of a payload (`otel-projections.md` B).
+enum DisplayText {
+    /// `T(v)`; nil when there is nothing to read.
+    static func text(_ value: JSONValue?) -> String? {
+        switch value {
+        case .string(let text): DisplayText.text(text)
+        case .object(let object): DisplayText.text(object)
+        case .array(let items): DisplayText.text(items)
+        case nil, .null, .bool, .int, .unsigned, .double: nil
+        }
+    }
+
+    /// A string that holds JSON is unwrapped.
+    static func text(_ string: String) -> String? {
+        let trimmed = string.trimmed
+        switch trimmed.utf8.first {
+        case nil: return nil
+        case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "\""):
+            // Other JSON has no text, so nothing else is worth parsing.
+            return StrictJSON.value(of: trimmed).flatMap { text($0) } ?? trimmed
+        default: return trimmed
+        }
+    }
+
+    private static func text(_ object: JSONObject) -> String? {
+        for key in ["content", "summary", "message", "text", "prompt"] {
+            if let found = text(object[key]) { return found }
+        }
+        return responsesText(object["output"]) ?? choicesText(object["choices"]) ?? requestedTools(object["tool_calls"])
+    }
+
+    private static func text(_ items: [JSONValue]) -> String? {
+        var lines: [String] = []
+        for item in items {
+            switch item {
+            case .string(let line): lines.append(line)
+            case .object(let object):
+                if object["stripped"]?.boolValue == true || hiddenTypes.contains(object["type"]?.stringValue ?? "") {
+                    continue
+                }
+                if let line = object["text"]?.stringValue { lines.append(line) }
+            case .null, .bool, .int, .unsigned, .double, .array: break
+            }
+        }
+        if let tools = requestedTools(.array(items)) { lines.append(tools) }
+        return joined(lines.filter { !$0.trimmed.isEmpty }, "\n")
+    }
+
+    private static let hiddenTypes: Set<String> = ["thinking", "reasoning", "toolResult", "tool_result"]
+
+    private static func joined(_ texts: [String], _ separator: String) -> String? {
+        let text = texts.joined(separator: separator).trimmed
+        return text.isEmpty ? nil : text
+    }
+
+    private static func toolName(_ item: JSONValue) -> String? {
+        item["name"]?.stringValue ?? item["toolName"]?.stringValue ?? item["function"]?["name"]?.stringValue
+    }
+
+    /// The line that names the tools of an array of calls.
+    static func requestedTools(_ calls: JSONValue?) -> String? {
+        let names = calls?.arrayValue?.compactMap(toolName) ?? []
+        return names.isEmpty ? nil : "Requested tools: \(names.joined(separator: ", "))"
+    }
+
+    private static func choicesText(_ choices: JSONValue?) -> String? {
+        for choice in choices?.arrayValue ?? [] {
+            guard let message = choice["message"] else { continue }
+            let parts = [text(message["content"]), requestedTools(message["tool_calls"])].compactMap(\.self)
+            if !parts.isEmpty { return parts.joined(separator: "\n") }
+        }
+        return nil
+    }
+
+    /// The output of OpenAI's Responses API.
+    private static func responsesText(_ output: JSONValue?) -> String? {
+        var entries: [String] = []
+        var calls: [JSONValue] = []
+        for item in output?.arrayValue ?? [] {
+            switch item["type"]?.stringValue {
+            case "message":
+                let blocks = (item["content"]?.arrayValue ?? []).compactMap { block -> String? in
+                    let type = block["type"]?.stringValue
+                    return type == "output_text" || type == "text" ? block["text"]?.stringValue : nil
+                }
+                if !blocks.isEmpty { entries.append(blocks.joined(separator: "\n\n")) }
+            case "function_call": calls.append(item)
+            case .some, nil: break
+            }
+        }
+        if let tools = requestedTools(.array(calls)) { entries.append(tools) }
+        return joined(entries, "\n")
+    }
+
+    /// What was said to a model (`otel-projections.md` B.3).
+    static func llmInput(_ input: JSONValue) -> String? {
+        let content = input["content"] ?? input
+        let lines = (content["messages"]?.arrayValue ?? []).compactMap { message -> String? in
+            let role = message["role"]?.stringValue ?? "message"
+            if role == "tool" { return "tool: Tool result omitted" }
+            return (text(message["content"]) ?? requestedTools(message["tool_calls"])).map { "\(role): \($0)" }
+        }
+        return joined(lines, "\n\n") ?? text(content)
+    }
+}
+
+extension String {
+    /// Without the white space of Unicode at both ends.
+    var trimmed: String {
+        guard let first = utf8.first, let last = utf8.last else { return self }
+        // The common case costs two comparisons: printable ASCII at both ends.
+        if first > 0x20, first < 0x7F, last > 0x20, last < 0x7F { return self }
+        let scalars = unicodeScalars
+        guard let start = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
+            let end = scalars.lastIndex(where: { !$0.properties.isWhitespace })
+        else { return "" }
+        return String(scalars[start...end])
+    }
+}

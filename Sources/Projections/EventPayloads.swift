@@ -1,0 +1,21 @@
+internal import ATOF
+
+/// An event's payloads, parsed once, with the metadata that is not promoted.
+struct EventPayloads {
+    let data: JSONValue?
+    /// All of the metadata; status and session are read from here.
+    let metadata: JSONValue?
+    let profile: JSONValue?
+    let promotion: MetadataPromotion
+
+    init(_ event: Event, configuration: ProjectionConfiguration, diagnostics: inout ProjectionDiagnostics) {
+        data = event.data?.value.nonNull
+        metadata = event.metadata?.value.nonNull
+        profile = event.categoryProfile?.value.nonNull
+        promotion = MetadataPromotion(
+            metadata: metadata, prefixes: configuration.promoteMetadataPrefixes, diagnostics: &diagnostics)
+    }
+
+    /// A member of the category profile; null is the same as absent.
+    func profile(_ key: String) -> JSONValue? { profile?[key]?.nonNull }
+}

@@ -1,0 +1,247 @@
+internal import ATOF
+internal import LLMCodecs
+
+// Requests and responses of models (`otel-projections.md` 3.4.3, 3.4.4).
+extension OpenInferenceRules {
+    /// - Returns: the model's name as the start knows it.
+    static func addRequest(_ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]) -> String? {
+        if let input = payloads.data {
+            addText(
+                DisplayText.llmInput(input), orJSON: withoutHeaders(input), value: "input.value",
+                type: "input.mime_type",
+                &attributes)
+        }
+        let annotated = LLMNormalizer.annotatedRequest(payloads.profile)
+        let replay = annotated == nil ? replayedRequest(payloads.data) : nil
+        lazy var request = annotated ?? LLMNormalizer.request(profile: nil, data: payloads.data, name: event.name)
+        if let replay {
+            addReplayed(replay, &attributes)
+        } else if let request {
+            addNormalized(request, &attributes)
+        }
+        return LLMFacts.startModel(payloads) { request }
+    }
+
+    private static func withoutHeaders(_ input: JSONValue) -> JSONValue {
+        guard case .object(var object) = input else { return input }
+        object["headers"] = nil
+        return .object(object)
+    }
+
+    // MARK: Normalised requests
+
+    private static func addNormalized(_ request: NormalizedRequest, _ attributes: inout [Attribute]) {
+        if let text = invocationParameters(request.parameters) {
+            attributes.append(Attribute("llm.invocation_parameters", text))
+        }
+        var messages = MessageList()
+        if let text = request.instructions.flatMap(displayText) { messages.add(role: "system", content: text) }
+        for message in request.messages { add(message, to: &messages) }
+        attributes.append(contentsOf: messages.attributes)
+        for (index, tool) in (request.tools ?? []).enumerated() {
+            attributes.append(Attribute("llm.tools.\(index).tool.json_schema", schema(of: tool)))
+        }
+    }
+
+    /// The members in the order of the reference's declaration; the doubles are always written as such.
+    private static func invocationParameters(_ parameters: NormalizedRequest.Parameters?) -> String? {
+        guard let parameters else { return nil }
+        var members: [(key: String, value: JSONValue)] = []
+        if let number = parameters.temperature { members.append(("temperature", .double(number))) }
+        if let count = parameters.maxTokens { members.append(("max_tokens", .unsigned(count))) }
+        if let number = parameters.topP { members.append(("top_p", .double(number))) }
+        if let stop = parameters.stop { members.append(("stop", .array(stop.map { .string($0) }))) }
+        return text(of: members)
+    }
+
+    private static func text(of members: [(key: String, value: JSONValue)]) -> String {
+        var writer = JSONWriter()
+        writer.raw("{")
+        for (index, member) in members.enumerated() {
+            if index > 0 { writer.raw(",") }
+            writer.write(member.key)
+            writer.raw(":")
+            writer.write(member.value)
+        }
+        writer.raw("}")
+        return writer.text
+    }
+
+    /// A tool's members in the order of the reference's declaration, others after them.
+    private static func schema(of tool: ToolDefinition) -> String {
+        guard let function = tool.function else {
+            return text(of: ordered(tool.members, first: ["type", "provider", "kind", "value"]))
+        }
+        var writer = JSONWriter()
+        writer.raw("{\"type\":\"function\",\"function\":")
+        writer.raw(text(of: ordered(function, first: ["name", "description", "parameters", "strict"])).utf8)
+        for member in tool.members where member.key != "type" && member.key != "function" {
+            writer.raw(",")
+            writer.write(member.key)
+            writer.raw(":")
+            writer.write(member.value)
+        }
+        writer.raw("}")
+        return writer.text
+    }
+
+    private static func ordered(_ object: JSONObject, first keys: [String]) -> [(key: String, value: JSONValue)] {
+        keys.compactMap { key in object[key].flatMap { $0.isNull ? nil : (key, $0) } }
+            + object.filter { !keys.contains($0.key) }.map { ($0.key, $0.value) }
+    }
+
+    /// The text of a message (`otel-projections.md` B.2).
+    private static func displayText(_ content: MessageContent) -> String? {
+        switch content {
+        case .text(let text): return DisplayText.text(text)
+        case .parts(let parts):
+            let texts = parts.compactMap { $0.kind == .refusal ? $0.members["refusal"]?.stringValue : $0.text }
+            let text = texts.joined(separator: "\n").trimmed
+            return text.isEmpty ? nil : text
+        }
+    }
+
+    private static func add(_ message: Message, to messages: inout MessageList) {
+        switch message.role {
+        case .user:
+            if case .parts(let parts) = message.content, !parts.isEmpty, parts.allSatisfy({ $0.kind == .toolResult }) {
+                for part in parts {
+                    messages.add(
+                        role: "tool", content: part.members["content"].map(verbatim),
+                        toolCallID: part.members["tool_use_id"]?.stringValue)
+                }
+            } else {
+                messages.add(role: "user", content: message.content.flatMap(displayText))
+            }
+        case .system, .developer, .assistant:
+            messages.add(role: message.role.rawValue, content: message.content.flatMap(displayText))
+        case .tool:
+            messages.add(
+                role: "tool", content: message.content.map { verbatim($0.json) },
+                toolCallID: message.members["tool_call_id"]?.stringValue)
+        case .function: messages.add(role: "function", content: message.content.flatMap(displayText))
+        case .toolCall: messages.add(role: "assistant", content: nil)
+        case .toolResult:
+            messages.add(
+                role: "tool", content: message.members["output"].map(verbatim),
+                toolCallID: message.members["call_id"]?.stringValue)
+        case .native:
+            messages.add(
+                role: message.native?.value["role"]?.stringValue ?? "provider_native",
+                content: DisplayText.text(message.native?.value["content"]))
+        }
+    }
+
+    private static func verbatim(_ value: JSONValue) -> String { value.stringValue ?? value.compactText }
+
+    // MARK: Replayed requests
+
+    /// The content of a request that OpenClaw replays.
+    private static func replayedRequest(_ input: JSONValue?) -> JSONObject? {
+        guard let content = input?["content"]?.objectValue else { return nil }
+        let isReplay =
+            content["source"]?.stringValue?.hasPrefix("openclaw.") == true || content["placeholderRequest"] != nil
+        return isReplay ? content : nil
+    }
+
+    private static func addReplayed(_ content: JSONObject, _ attributes: inout [Attribute]) {
+        attributes.append("llm.provider", string: content["provider"])
+        var messages = MessageList()
+        if let text = DisplayText.text(content["systemPrompt"]) { messages.add(role: "system", content: text) }
+        var qualified = false
+        for message in content["messages"]?.arrayValue ?? [] {
+            guard let role = message["role"]?.stringValue, let text = DisplayText.text(message["content"]) else {
+                continue
+            }
+            messages.add(role: role, content: text)
+            qualified = true
+        }
+        if !qualified, let text = DisplayText.text(content["prompt"]) { messages.add(role: "user", content: text) }
+        attributes.append(contentsOf: messages.attributes)
+    }
+
+    // MARK: Responses
+
+    /// - Returns: the model's name as the end knows it.
+    static func addResponse(_ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]) -> String? {
+        let annotated = LLMNormalizer.annotatedResponse(payloads.profile)
+        let response = annotated ?? LLMNormalizer.response(profile: nil, data: payloads.data)
+        addUsage(LLMFacts.usage(event, response, payloads.data), &attributes)
+        if let amount = LLMFacts.cost(response, payloads.data, .usd)?.amount {
+            attributes.append(Attribute("llm.cost.total", .double(amount)))
+        }
+        if annotated == nil, payloads.data?["openclaw"] != nil {
+            addReplayedResponse(payloads.data, &attributes)
+        } else if let response {
+            addNormalized(response, &attributes)
+        }
+        return LLMFacts.endModel(payloads, response)
+    }
+
+    private static func addUsage(_ usage: Usage, _ attributes: inout [Attribute]) {
+        let counts = [
+            ("prompt", usage.promptTokens), ("completion", usage.completionTokens), ("total", usage.totalTokens),
+            ("prompt_details.cache_read", usage.cacheReadTokens),
+            ("prompt_details.cache_write", usage.cacheWriteTokens),
+        ]
+        for case (let name, let count?) in counts {
+            // OTLP has no unsigned integers, and the reference lets large ones wrap.
+            attributes.append(Attribute("llm.token_count.\(name)", .int(Int64(bitPattern: count))))
+        }
+    }
+
+    private static func addNormalized(_ response: NormalizedResponse, _ attributes: inout [Attribute]) {
+        switch response.finishReason {
+        case nil: break
+        case .complete: attributes.append(Attribute("llm.finish_reason", "complete"))
+        case .length: attributes.append(Attribute("llm.finish_reason", "length"))
+        case .toolUse: attributes.append(Attribute("llm.finish_reason", "tool_use"))
+        case .contentFilter: attributes.append(Attribute("llm.finish_reason", "content_filter"))
+        case .unknown(let word): attributes.append(Attribute("llm.finish_reason", word))
+        }
+        let calls = response.toolCalls ?? []
+        let message = "llm.output_messages.0.message"
+        if response.message != nil || !calls.isEmpty { attributes.append(Attribute("\(message).role", "assistant")) }
+        if let text = response.message.flatMap(displayText) { attributes.append(Attribute("\(message).content", text)) }
+        for (index, call) in calls.enumerated() {
+            let prefix = "\(message).tool_calls.\(index).tool_call"
+            attributes.append(Attribute("\(prefix).id", call.id))
+            attributes.append(Attribute("\(prefix).function.name", call.name))
+            attributes.append(Attribute("\(prefix).function.arguments", call.arguments.compactText))
+        }
+        OptimizationRules.add(response.optimizationSummary, &attributes)
+    }
+
+    private static func addReplayedResponse(_ output: JSONValue?, _ attributes: inout [Attribute]) {
+        guard let output, ["role", "content", "tool_calls"].contains(where: { output[$0] != nil }) else { return }
+        let message = "llm.output_messages.0.message"
+        attributes.append(Attribute("\(message).role", output["role"]?.stringValue ?? "assistant"))
+        if let text = DisplayText.text(output["content"]) { attributes.append(Attribute("\(message).content", text)) }
+        for (index, call) in (output["tool_calls"]?.arrayValue ?? []).enumerated() {
+            let prefix = "\(message).tool_calls.\(index).tool_call"
+            let function = call["function"]
+            attributes.append("\(prefix).id", string: call["id"] ?? call["tool_call_id"] ?? call["call_id"])
+            let names = [call["name"], call["toolName"], call["tool_name"], function?["name"], call["function_name"]]
+            if let name = names.lazy.compactMap({ $0?.stringValue }).first {
+                attributes.append(Attribute("\(prefix).function.name", name))
+            }
+            if let arguments = function?["arguments"] ?? call["arguments"] ?? call["args"] ?? call["input"] {
+                attributes.append(Attribute("\(prefix).function.arguments", verbatim(arguments)))
+            }
+        }
+    }
+}
+
+/// The messages of a request, numbered as they are added.
+private struct MessageList {
+    private(set) var attributes: [Attribute] = []
+    private var count = 0
+
+    mutating func add(role: String, content: String?, toolCallID: String? = nil) {
+        let prefix = "llm.input_messages.\(count).message"
+        attributes.append(Attribute("\(prefix).role", role))
+        if let content { attributes.append(Attribute("\(prefix).content", content)) }
+        if let toolCallID { attributes.append(Attribute("\(prefix).tool_call_id", toolCallID)) }
+        count += 1
+    }
+}

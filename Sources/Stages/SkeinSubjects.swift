@@ -1,0 +1,87 @@
+package import ATOF
+
+/// The names on the bus: subjects, streams, buckets and headers. They are the contract with publishers and subscribers.
+package enum SkeinSubjects {
+    package static let eventsStream = "SKEIN_EVENTS"
+    package static let processedStream = "SKEIN_PROCESSED"
+    package static let trajectoriesStream = "SKEIN_TRAJECTORIES"
+    package static let deadStream = "SKEIN_DEAD"
+    package static let stateBucket = "skein_state"
+
+    /// Where a publisher sends a batch. The server inserts the partition before it is stored.
+    package static func events(tenant: String, key: String) -> String { "skein.v1.events.\(tenant).\(key)" }
+
+    /// What a `process` task reads.
+    package static func eventsFilter(partition: Int) -> String { "skein.v1.events.\(partition).>" }
+
+    package static func processed(tenant: String, partition: Int, source: Int) -> String {
+        "skein.v1.processed.\(tenant).\(partition).\(source)"
+    }
+
+    /// What a task behind PROCESSED reads.
+    package static func processedFilter(partition: Int) -> String { "skein.v1.processed.*.\(partition).*" }
+
+    package static func trajectory(tenant: String, id: EventUUID) -> String { "skein.v1.trajectories.\(tenant).\(id)" }
+
+    package static func trajectoryChunk(tenant: String, id: EventUUID, revision: UInt64, number: Int) -> String {
+        "\(trajectory(tenant: tenant, id: id)).body.\(revision).\(number)"
+    }
+
+    package static func dead(stage: String, tenant: String) -> String { "skein.v1.dead.\(stage).\(tenant)" }
+
+    /// The tenant of a stored EVENTS subject, `skein.v1.events.<partition>.<tenant>.<key>`.
+    package static func tenant(ofStoredEvents subject: String) -> String? { token(4, of: subject) }
+
+    /// The tenant of a PROCESSED subject, `skein.v1.processed.<tenant>.<partition>.<source>`.
+    package static func tenant(ofProcessed subject: String) -> String? { token(3, of: subject) }
+
+    private static func token(_ index: Int, of subject: String) -> String? {
+        let tokens = subject.split(separator: ".", omittingEmptySubsequences: false)
+        return index < tokens.count ? String(tokens[index]) : nil
+    }
+
+    /// Tenants, endpoint names and keys of stages match `[a-z0-9_-]+`.
+    package static func isName(_ text: some StringProtocol) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"),
+                    UInt8(ascii: "-"):
+                    true
+                default: false
+                }
+            }
+    }
+}
+
+/// Names of the headers that Skein reads and writes.
+package enum SkeinHeaders {
+    package static let contentType = "Content-Type"
+    package static let protobuf = "application/x-protobuf"
+    package static let jsonLines = "application/x-ndjson"
+    package static let json = "application/json"
+
+    package static let messageID = "Nats-Msg-Id"
+    package static let expectedLastSubjectSequence = "Nats-Expected-Last-Subject-Sequence"
+
+    /// On PROCESSED: the last event of EVENTS that the message and all before it in its chain cover, `<sequence>.<index>`.
+    package static let source = "Skein-Source"
+    /// On PROCESSED: the epoch of the writing task, so that a stale writer recognises its successor.
+    package static let epoch = "Skein-Epoch"
+
+    /// On trajectories: counted from 1; a higher one replaces a lower one.
+    package static let revision = "Skein-Revision"
+    package static let agent = "Skein-Agent"
+    package static let eventCount = "Skein-Events"
+    /// On a manifest: the number of chunks that hold the body.
+    package static let chunks = "Skein-Chunks"
+    package static let chunk = "Skein-Chunk"
+
+    /// On dead letters.
+    package static let reason = "Skein-Reason"
+    package static let error = "Skein-Error"
+    package static let originalSubject = "Skein-Subject"
+    package static let originalStream = "Skein-Stream"
+    package static let originalSequence = "Skein-Sequence"
+    package static let eventIndex = "Skein-Event-Index"
+}

@@ -1,0 +1,53 @@
+/// A message of a stream as a stage sees it. Its time is the server's: stages have no clock.
+package struct StageMessage: Sendable {
+    package let subject: String
+    package let sequence: UInt64
+    /// When the server stored the message, nanoseconds since 1970.
+    package let timeNanoseconds: UInt64
+    /// The header `Content-Type`; nil when there is none.
+    package let contentType: String?
+    package let payload: [UInt8]
+
+    package init(subject: String, sequence: UInt64, timeNanoseconds: UInt64, contentType: String?, payload: [UInt8]) {
+        self.subject = subject
+        self.sequence = sequence
+        self.timeNanoseconds = timeNanoseconds
+        self.contentType = contentType
+        self.payload = payload
+    }
+}
+
+/// Something that could not be processed or delivered, with its original bytes.
+package struct DeadLetter: Sendable, Hashable {
+    package let stage: String
+    /// `_` when the tenant cannot be told.
+    package let tenant: String
+    /// A word of a small set, for counters.
+    package let reason: String
+    /// What is wrong and where, in a sentence; never a payload.
+    package let message: String
+    /// Where the bytes come from.
+    package let stream: String
+    package let subject: String
+    package let position: SourcePosition
+    package let contentType: String
+    package let body: [UInt8]
+
+    package init(
+        stage: String, tenant: String, reason: String, message: String, stream: String, subject: String, position: SourcePosition,
+        contentType: String, body: [UInt8]
+    ) {
+        self.stage = stage
+        self.tenant = tenant
+        self.reason = reason
+        self.message = message
+        self.stream = stream
+        self.subject = subject
+        self.position = position
+        self.contentType = contentType
+        self.body = body
+    }
+
+    /// The same for the same letter, so that the broker drops a second copy inside its dedupe window.
+    package var id: String { "\(stage)/\(stream)/\(position)" }
+}

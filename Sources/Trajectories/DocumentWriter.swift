@@ -1,0 +1,44 @@
+package import ATOF
+
+/// Writes a document as dispatchers do: two spaces a level, keys sorted, no line feed at the end (`atif-trajectories.md` 4.4).
+package enum DocumentWriter {
+    package static func bytes(of document: JSONValue) -> [UInt8] {
+        var writer = JSONWriter()
+        write(document, level: 0, to: &writer)
+        return writer.bytes
+    }
+
+    private static func write(_ value: JSONValue, level: Int, to writer: inout JSONWriter) {
+        switch value {
+        case .array(let elements) where !elements.isEmpty:
+            writer.raw("[")
+            for (index, element) in elements.enumerated() {
+                breakLine(before: index, level: level + 1, to: &writer)
+                write(element, level: level + 1, to: &writer)
+            }
+            newLine(level, to: &writer)
+            writer.raw("]")
+        case .object(let object) where !object.isEmpty:
+            writer.raw("{")
+            for (index, member) in object.enumerated() {
+                breakLine(before: index, level: level + 1, to: &writer)
+                writer.write(member.key)
+                writer.raw(": ")
+                write(member.value, level: level + 1, to: &writer)
+            }
+            newLine(level, to: &writer)
+            writer.raw("}")
+        case .null, .bool, .int, .unsigned, .double, .string, .array, .object: writer.write(value)
+        }
+    }
+
+    private static func breakLine(before index: Int, level: Int, to writer: inout JSONWriter) {
+        if index > 0 { writer.raw(",") }
+        newLine(level, to: &writer)
+    }
+
+    private static func newLine(_ level: Int, to writer: inout JSONWriter) {
+        writer.raw("\n")
+        writer.raw(repeatElement(UInt8(ascii: " "), count: 2 * level))
+    }
+}

@@ -1,0 +1,118 @@
+internal import ATOF
+internal import LLMCodecs
+
+/// Model calls that were observed twice, by a hook in the agent and by a gateway for example (`atif-trajectories.md` 3.12).
+struct DuplicateCalls: Sendable {
+    /// Spans that make no steps.
+    private(set) var suppressed: Set<EventUUID> = []
+    /// The ends of suppressed spans, whose metrics belong to the span that stays.
+    private(set) var replaced: [EventUUID: [ScopeEvent]] = [:]
+
+    /// - Parameter events: all of a document.
+    init(_ events: [ScopeEvent], index: ScopeIndex) {
+        var groups: [EventUUID: [Span]] = [:]
+        for event in events where event.category == .llm && !event.isStart && event.data != nil {
+            guard let parent = event.parent, let start = index.start(of: event.uuid), start.data != nil else { continue }
+            groups[parent, default: []].append(Span(start: start, end: event))
+        }
+        for group in groups.values where group.count > 1 { suppress(group.sorted { $0.start.time < $1.start.time }) }
+    }
+
+    /// - Parameter spans: of one parent, by start.
+    private mutating func suppress(_ spans: [Span]) {
+        var traits: [Int: Traits] = [:]
+        func trait(_ index: Int) -> Traits {
+            if let known = traits[index] { return known }
+            let made = Traits(spans[index])
+            traits[index] = made
+            return made
+        }
+        for (first, span) in spans.enumerated() {
+            for second in spans.indices.dropFirst(first + 1) {
+                if spans[second].start.time > span.end.time { break }
+                guard span.start.time <= spans[second].end.time, trait(first).isSameCall(as: trait(second)),
+                    trait(first).fidelity != trait(second).fidelity
+                else { continue }
+                let secondStays = trait(first).fidelity < trait(second).fidelity
+                let (stays, goes) = secondStays ? (spans[second], span) : (span, spans[second])
+                guard suppressed.insert(goes.end.uuid).inserted else { continue }
+                replaced[stays.end.uuid, default: []].append(goes.end)
+            }
+        }
+    }
+
+    private struct Span {
+        let start: ScopeEvent
+        let end: ScopeEvent
+    }
+
+    /// What two spans are compared by.
+    private struct Traits {
+        let model: String?
+        let request: String
+        let response: String
+        let correlationKeys: Set<String>
+        let isInexactHook: Bool
+        let isGateway: Bool
+        let fidelity: Int
+
+        init(_ span: Span) {
+            let response = LLMNormalizer.response(profile: span.end.profile, data: span.end.data)
+            let annotated = LLMNormalizer.annotatedResponse(span.end.profile)
+            let data = span.end.data ?? .null
+            model = ModelName.of(end: span.end, response: response, start: span.start)
+            request = MessageText.user(
+                annotated: LLMNormalizer.annotatedRequest(span.start.profile), request: span.start.request ?? .null
+            ).compactText
+            let calls = ToolPromotion.calls(in: data).map(\.signature).joined(separator: ",")
+            self.response = MessageText.agent(annotated: annotated, response: data).compactText + calls
+            let metadata = [span.start.metadata, span.end.metadata].compactMap(\.self)
+            func has(_ key: String) -> Bool { metadata.contains { $0[key] != nil } }
+            let isInexact = metadata.contains { $0["provider_payload_exact"] == false }
+            isInexactHook = has("hook_event_name") && isInexact
+            isGateway = has("gateway_path") || has("llm_correlation_source")
+            fidelity = max(Traits.fidelity(span.start.metadata), Traits.fidelity(span.end.metadata))
+            correlationKeys = Traits.correlationKeys([span.start, span.end])
+        }
+
+        func isSameCall(as other: Traits) -> Bool {
+            if let model, let theirs = other.model, model != theirs { return false }
+            if request == other.request, response == other.response { return true }
+            guard isInexactHook && other.isGateway || isGateway && other.isInexactHook else { return false }
+            return request == other.request || !correlationKeys.isDisjoint(with: other.correlationKeys)
+        }
+
+        /// How close to the provider's own bytes a span is.
+        private static func fidelity(_ metadata: JSONValue?) -> Int {
+            guard let metadata = metadata?.objectValue else { return 50 }
+            if metadata["projection"] == true { return 10 }
+            if metadata["provider_payload_exact"] == false { return 30 }
+            if metadata["provider_payload_exact"] == true { return 100 }
+            if metadata["fidelity_source"] != nil || metadata["api_call_id"] != nil { return 95 }
+            return metadata["hook_event_name"] != nil ? 90 : 50
+        }
+
+        private static let requestPaths: [[String]] =
+            [["api_call_id"], ["apiCallId"], ["request_id"], ["requestId"], ["request", "id"], ["metadata", "request_id"]]
+            + [["metadata", "requestId"], ["llm_correlation_request_id"]]
+            + ["api_call_id", "apiCallId", "request_id", "requestId"].map { ["extra", $0] }
+        private static let generationPaths: [[String]] =
+            [["generation_id"], ["generationId"], ["generation", "id"], ["llm_correlation_generation_id"]]
+            + ["metadata", "extra"].flatMap { [[$0, "generation_id"], [$0, "generationId"]] }
+
+        private static func correlationKeys(_ events: [ScopeEvent]) -> Set<String> {
+            var keys: Set<String> = []
+            for event in events {
+                for source in [event.metadata, event.data, event.request].compactMap(\.self) {
+                    for (kind, paths) in [("request ", requestPaths), ("generation ", generationPaths)] {
+                        for path in paths {
+                            let value = path.reduce(Optional(source)) { $0?[$1] }
+                            if let id = value?.stringValue { keys.insert(kind + id) }
+                        }
+                    }
+                }
+            }
+            return keys
+        }
+    }
+}

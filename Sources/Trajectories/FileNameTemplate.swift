@@ -1,0 +1,118 @@
+package import ATOF
+
+/// The name of a trajectory's file, with places for its id and for texts from its opener's metadata (`atif-trajectories.md` 6.1).
+package struct FileNameTemplate: Sendable, Hashable {
+    package static let standard = "nemo-relay-atif-{session_id}.json"
+
+    private enum Piece: Sendable, Hashable {
+        case literal(String)
+        case sessionID
+        case metadata(path: [String], fallback: String?)
+    }
+
+    private let pieces: [Piece]
+
+    /// - Throws: `FileNameError` for a template that could name a file outside of its directory, or two trajectories alike.
+    package init(_ template: String) throws(FileNameError) {
+        try FileNameTemplate.check(literal: template)
+        var pieces: [Piece] = []
+        var rest = template[...]
+        while let brace = rest.firstIndex(of: "{") {
+            pieces.append(.literal(String(rest[..<brace])))
+            rest = rest[brace...]
+            let isMetadata = rest.hasPrefix("{metadata.")
+            guard isMetadata || rest.hasPrefix("{session_id") else {
+                pieces.append(.literal("{"))
+                rest = rest.dropFirst()
+                continue
+            }
+            guard let end = rest.firstIndex(of: "}") else { throw FileNameError(.unclosedPlaceholder, String(rest)) }
+            let content = rest[rest.index(after: brace)..<end]
+            if isMetadata {
+                pieces.append(try FileNameTemplate.metadata(content.dropFirst("metadata.".count)))
+            } else {
+                pieces.append(content == "session_id" ? .sessionID : .literal("{\(content)}"))
+            }
+            rest = rest[rest.index(after: end)...]
+        }
+        pieces.append(.literal(String(rest)))
+        guard pieces.contains(.sessionID) else { throw FileNameError(.noSessionID, template) }
+        self.pieces = pieces
+    }
+
+    /// - Throws: `FileNameError` when the metadata does not give a usable text for a placeholder without fallback.
+    package func render(sessionID: String, metadata: JSONValue?) throws(FileNameError) -> String {
+        var name = ""
+        for piece in pieces {
+            switch piece {
+            case .literal(let text): name += text
+            case .sessionID: name += sessionID
+            case .metadata(let path, let fallback):
+                name += try FileNameTemplate.resolve(path, in: metadata, fallback: fallback)
+            }
+        }
+        // Pieces that are harmless alone can make a segment of dots together.
+        guard !name.split(separator: "/").contains("..") else { throw FileNameError(.unsafePath, name) }
+        return name
+    }
+
+    private static func check(literal template: String) throws(FileNameError) {
+        let segments = template.split(separator: "/", omittingEmptySubsequences: false)
+        let hasDrive = template.dropFirst().first == ":" && template.first?.isLetter == true
+        if template.hasPrefix("/") || template.contains("\\") || segments.first == "." || segments.contains("..") || hasDrive {
+            throw FileNameError(.unsafePath, template)
+        }
+    }
+
+    private static func metadata(_ content: Substring) throws(FileNameError) -> Piece {
+        var path = content
+        var fallback: String?
+        if let separator = content.firstRange(of: ":-") {
+            path = content[..<separator.lowerBound]
+            let text = String(content[separator.upperBound...])
+            guard isSafe(text) else { throw FileNameError(.unsafeValue, "\(content)") }
+            fallback = text
+        }
+        let keys = path.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        let isValid = keys.allSatisfy { key in
+            !key.isEmpty && key.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
+        }
+        guard isValid else { throw FileNameError(.invalidPath, "\(path)") }
+        return .metadata(path: keys, fallback: fallback)
+    }
+
+    private static func resolve(
+        _ path: [String], in metadata: JSONValue?, fallback: String?
+    ) throws(FileNameError) -> String {
+        let name = path.joined(separator: ".")
+        var value = metadata ?? .null
+        for key in path {
+            if value.isNull { break }
+            guard let object = value.objectValue else { throw FileNameError(.notAnObject, name) }
+            value = object[key] ?? .null
+        }
+        if value.isNull {
+            guard let fallback else { throw FileNameError(.missingValue, name) }
+            return fallback
+        }
+        guard let text = value.stringValue else { throw FileNameError(.notAString, name) }
+        guard isSafe(text) else { throw FileNameError(.unsafeValue, name) }
+        return text
+    }
+
+    /// Whether a text is one or more path segments that lead nowhere else.
+    private static func isSafe(_ text: String) -> Bool {
+        text.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { segment in
+            !segment.isEmpty && segment != "." && segment != ".."
+                && segment.utf8.allSatisfy { isAlphanumeric($0) || "._~-".utf8.contains($0) }
+        }
+    }
+
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,75 @@
+internal import ATOF
+
+/// A start or end of a scope with its payloads parsed, as the conversion reads it.
+struct ScopeEvent: Sendable {
+    let uuid: EventUUID
+    let parent: EventUUID?
+    let isStart: Bool
+    let category: Event.Category.Known
+    let name: String
+    let time: EventTime
+    /// Nil for null, like the other payloads.
+    let data: JSONValue?
+    let metadata: JSONValue?
+    let profile: JSONValue?
+
+    /// - Parameter json: the event's canonical form.
+    /// - Returns: nil for a mark.
+    init?(_ event: Event, json: JSONValue) {
+        guard !event.isMark else { return nil }
+        uuid = event.uuid
+        parent = event.parentUUID
+        isStart = event.kind == .scopeStart
+        category = event.category?.known ?? .unknown
+        name = event.name
+        time = event.timestamp
+        data = json.member("data")
+        metadata = json.member("metadata")
+        profile = json.member("category_profile")
+    }
+
+    var role: String? { metadata?["nemo_relay_scope_role"]?.stringValue }
+    var sessionID: String? { metadata?["session_id"]?.stringValue }
+    /// The id that the producer gave a tool's call.
+    var callID: String? { profile?["tool_call_id"]?.stringValue }
+    var profileModel: String? { profile?["model_name"]?.stringValue }
+
+    /// The provider's body of an LLM start: out of its envelope, or what a manual producer sent bare.
+    var request: JSONValue? {
+        guard let object = data?.objectValue, let content = object["content"], object["headers"] != nil else { return data }
+        return content
+    }
+
+    /// `eventExtra` (`atif-trajectories.md` 3.3).
+    var extra: JSONObject {
+        var extra = JSONObject([("event_uuid", .string(uuid.description)), ("event_name", .string(name))])
+        extra["parent_event_uuid"] = parent.map { .string($0.description) }
+        extra["metadata"] = metadata
+        return extra
+    }
+
+    /// The call that a subagent's start says it was made for (`atif-trajectories.md` 3.7).
+    var delegationID: String? {
+        for source in [metadata, data] {
+            for object in [source, source?["extra"]] {
+                for key in ScopeEvent.delegationKeys {
+                    if let id = object?[key]?.stringValue { return id }
+                }
+            }
+        }
+        return nil
+    }
+
+    private static let delegationKeys = [
+        "tool_call_id", "toolCallId", "source_call_id", "sourceCallId", "delegation_tool_call_id", "delegationToolCallId",
+        "parent_tool_call_id", "parentToolCallId",
+    ]
+}
+
+extension JSONValue {
+    /// The member of an object; nil for null, for a missing key, and for what is no object.
+    func member(_ key: String) -> JSONValue? {
+        guard let value = self[key], !value.isNull else { return nil }
+        return value
+    }
+}

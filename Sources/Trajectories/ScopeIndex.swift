@@ -1,0 +1,42 @@
+internal import ATOF
+
+/// What all machines of one document look up about scopes by UUID (`atif-trajectories.md` 3.0).
+struct ScopeIndex: Sendable {
+    private var starts: [EventUUID: ScopeEvent] = [:]
+    /// LLM calls whose end has data.
+    private(set) var answered: Set<EventUUID> = []
+
+    init(_ events: [ScopeEvent]) {
+        for event in events {
+            if event.isStart {
+                starts[event.uuid] = event
+            } else if event.category == .llm, event.data != nil {
+                answered.insert(event.uuid)
+            }
+        }
+    }
+
+    func start(of uuid: EventUUID) -> ScopeEvent? { starts[uuid] }
+
+    /// `extra.ancestry` (`atif-trajectories.md` 3.5).
+    func ancestry(of event: ScopeEvent) -> JSONValue {
+        var object = JSONObject([
+            ("function_id", .string(event.uuid.description)), ("function_name", .string(event.name)),
+        ])
+        object["parent_id"] = event.parent.map { .string($0.description) }
+        object["parent_name"] = event.parent.flatMap { starts[$0] }.map { .string($0.name) }
+        return .object(object)
+    }
+
+    /// `extra.invocation` of a scope that ended (`atif-trajectories.md` 3.5): always "completed", and both times or none.
+    func invocation(id: String, end: ScopeEvent) -> JSONValue {
+        var object = JSONObject([
+            ("invocation_id", .string(id)), ("status", "completed"), ("framework", "nemo_relay"),
+        ])
+        if let start = starts[end.uuid] {
+            object["start_timestamp"] = .double(start.time.epochSecondsInMilliseconds)
+            object["end_timestamp"] = .double(end.time.epochSecondsInMilliseconds)
+        }
+        return .object(object)
+    }
+}

@@ -1,0 +1,107 @@
+internal import ATOF
+internal import LLMCodecs
+
+/// Tokens and cost of one agent step (`atif-trajectories.md` 3.14).
+struct StepMetrics: Sendable {
+    var promptTokens: UInt64?
+    var completionTokens: UInt64?
+    var cachedTokens: UInt64?
+    var cost: Double?
+    /// `prompt_token_ids`, `completion_token_ids` and `logprobs`.
+    var tokenLists = JSONObject()
+    var extra = JSONObject()
+
+    /// - Returns: nil when an LLM end says nothing about tokens and cost.
+    init?(end: ScopeEvent, response: NormalizedResponse?) {
+        let data = end.data
+        let manual = ManualUsage(data)
+        let counts = manual?.usage
+        let usage = response?.usage
+        let read = usage?.cacheReadTokens ?? counts?.cacheReadTokens
+        let write = usage?.cacheWriteTokens ?? counts?.cacheWriteTokens
+        cachedTokens = StepMetrics.sum([read, write])
+        promptTokens = usage?.promptTokens ?? counts?.promptTokens
+        if promptTokens != nil, StepMetrics.isCacheSeparate(end: end, response: response) {
+            promptTokens = StepMetrics.sum([promptTokens, read, write])
+        }
+        completionTokens = usage?.completionTokens ?? counts?.completionTokens
+        if let cost = usage?.cost {
+            self.cost = cost.isUSD ? cost.amount : nil
+        } else {
+            cost = manual?.cost(.statedUSD)?.amount
+        }
+        for source in ["usage", "token_usage"] {
+            guard let members = data?[source]?.objectValue else { continue }
+            for member in members {
+                if let list = StepMetrics.tokenList(member) {
+                    tokenLists[member.key] = list
+                } else if !StepMetrics.modelled.contains(member.key) {
+                    extra[member.key] = member.value
+                }
+            }
+        }
+        if let summary = response?.optimizationSummary {
+            var relay = extra["nemo_relay"]?.objectValue ?? JSONObject()
+            relay["optimization"] = .object(summary)
+            extra["nemo_relay"] = .object(relay)
+        }
+        if promptTokens == nil, completionTokens == nil, cachedTokens == nil, cost == nil, extra.isEmpty { return nil }
+    }
+
+    var optimizationSummary: JSONObject? { extra["nemo_relay"]?["optimization"]?.objectValue }
+
+    var json: JSONValue {
+        var object = tokenLists
+        object["prompt_tokens"] = promptTokens.map(JSONValue.init(count:))
+        object["completion_tokens"] = completionTokens.map(JSONValue.init(count:))
+        object["cached_tokens"] = cachedTokens.map(JSONValue.init(count:))
+        object["cost_usd"] = cost.map { .double($0) }
+        if !extra.isEmpty { object["extra"] = .object(extra) }
+        return .object(object)
+    }
+
+    /// Takes over what this step does not know from a suppressed span of the same call.
+    mutating func fill(from other: StepMetrics) {
+        promptTokens = promptTokens ?? other.promptTokens
+        completionTokens = completionTokens ?? other.completionTokens
+        cachedTokens = cachedTokens ?? other.cachedTokens
+        cost = cost ?? other.cost
+        for member in other.tokenLists where tokenLists[member.key] == nil { tokenLists[member.key] = member.value }
+        for member in other.extra where extra[member.key] == nil { extra[member.key] = member.value }
+    }
+
+    /// The sum of what is known; nil when nothing is, or when it does not fit.
+    static func sum(_ counts: [UInt64?]) -> UInt64? {
+        var total: UInt64?
+        for case let count? in counts {
+            let (sum, overflow) = (total ?? 0).addingReportingOverflow(count)
+            if overflow { return nil }
+            total = sum
+        }
+        return total
+    }
+
+    /// Anthropic counts input without what was read from and written to the cache.
+    private static func isCacheSeparate(end: ScopeEvent, response: NormalizedResponse?) -> Bool {
+        if response?.api == Surface.anthropicMessages.rawValue { return true }
+        let name = end.name.lowercased()
+        return name.hasPrefix("anthropic") || name.hasPrefix("claude")
+    }
+
+    private static func tokenList(_ member: JSONObject.Member) -> JSONValue? {
+        guard let elements = member.value.arrayValue else { return nil }
+        switch member.key {
+        case "prompt_token_ids", "completion_token_ids": return .array(elements.filter { $0.uint64Value != nil })
+        case "logprobs": return .array(elements.filter { $0.numberValue != nil })
+        default: return nil
+        }
+    }
+
+    private static let modelled: Set<String> = [
+        "prompt_tokens", "input_tokens", "inputTokens", "input", "completion_tokens", "output_tokens", "completionTokens",
+        "outputTokens", "output", "cached_tokens", "cachedTokens", "cache_read_tokens", "cache_read_input_tokens",
+        "cacheReadTokens", "cacheReadInputTokens", "cacheRead", "cache_write_tokens", "cache_creation_input_tokens",
+        "cacheWriteTokens", "cacheCreationInputTokens", "cacheWrite", "cost_usd", "cost", "prompt_tokens_details",
+        "input_tokens_details", "prompt_token_ids", "completion_token_ids", "logprobs",
+    ]
+}

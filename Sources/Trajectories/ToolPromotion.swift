@@ -1,0 +1,81 @@
+internal import ATOF
+internal import LLMCodecs
+
+/// The tool calls that a raw response asks for (`atif-trajectories.md` 3.10).
+enum ToolPromotion {
+    static func calls(in response: JSONValue) -> [StepCall] {
+        guard let object = response.objectValue else { return [] }
+        if let list = callList(object), !list.isEmpty { return promoted(list) }
+        let items = (object["output"]?.arrayValue ?? []).filter { $0["type"] == "function_call" }
+        if !items.isEmpty { return promoted(items) }
+        guard object["type"] == "message" else { return [] }
+        return promoted((object["content"]?.arrayValue ?? []).filter { $0["type"] == "tool_use" })
+    }
+
+    /// Whether the response has a list of calls, be it empty.
+    static func hasCallList(_ response: JSONObject) -> Bool {
+        callList(response) != nil || response["output"]?.arrayValue?.contains { $0["type"] == "function_call" } == true
+    }
+
+    /// `choices[0].message`, which hooks wrap into `raw_response`.
+    static func chatMessage(_ response: JSONObject) -> JSONValue? {
+        (response["raw_response"] ?? .object(response))["choices"]?[0]?["message"]
+    }
+
+    private static func callList(_ response: JSONObject) -> [JSONValue]? {
+        response["tool_calls"]?.arrayValue ?? response["assistant_message"]?["tool_calls"]?.arrayValue
+            ?? chatMessage(response)?["tool_calls"]?.arrayValue
+    }
+
+    /// An element that is no object voids the list.
+    private static func promoted(_ elements: [JSONValue]) -> [StepCall] {
+        var calls: [StepCall] = []
+        for (index, element) in elements.enumerated() {
+            guard let object = element.objectValue else { return [] }
+            if let call = promoted(object, position: index + 1) { calls.append(call) }
+        }
+        return calls
+    }
+
+    private static func promoted(_ object: JSONObject, position: Int) -> StepCall? {
+        let function = object["function"]?.objectValue
+        // Responses items have an id of the item and an id of the call.
+        let idKeys = object["type"] == "function_call" ? ["call_id", "id"] : ["id", "tool_call_id", "call_id"]
+        var id = idKeys.lazy.compactMap { object[$0] }.first?.stringValue ?? ""
+        let name =
+            function?["name"]?.stringValue
+            ?? ["name", "toolName", "tool_name", "function_name"].lazy.compactMap { object[$0]?.stringValue }.first ?? ""
+        if id.isEmpty {
+            if name.isEmpty { return nil }
+            id = "\(name):\(position)"
+        }
+        let arguments =
+            function?["arguments"] ?? ["arguments", "args", "input"].lazy.compactMap { object[$0] }.first ?? .null
+        return StepCall(
+            id: id, name: name, arguments: normalized(arguments), extra: extra(of: object, function: function))
+    }
+
+    /// Arguments as an object.
+    static func normalized(_ arguments: JSONValue) -> JSONValue {
+        switch arguments {
+        case .object: return arguments
+        case .null: return [:]
+        case .string(let text):
+            guard let value = StrictJSON.value(of: text) else { return ["raw": arguments] }
+            return value.objectValue == nil ? ["value": value] : value
+        case .bool, .int, .unsigned, .double, .array: return ["value": arguments]
+        }
+    }
+
+    private static let modelled: Set<String> = [
+        "id", "tool_call_id", "call_id", "type", "function", "name", "toolName", "tool_name", "function_name", "arguments",
+        "args", "input",
+    ]
+
+    private static func extra(of object: JSONObject, function: JSONObject?) -> JSONObject? {
+        var extra = JSONObject(object.filter { !modelled.contains($0.key) }.map { ($0.key, $0.value) })
+        let inner = (function ?? JSONObject()).filter { $0.key != "name" && $0.key != "arguments" }
+        if !inner.isEmpty { extra["function"] = .object(JSONObject(inner.map { ($0.key, $0.value) })) }
+        return extra.isEmpty ? nil : extra
+    }
+}

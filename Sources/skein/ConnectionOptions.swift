@@ -1,0 +1,61 @@
+internal import ArgumentParser
+internal import Collector
+internal import Foundation
+internal import Logging
+internal import NATSTransport
+
+/// How a command finds the bus.
+struct ConnectionOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: "Configuration file (TOML); its [nats] section says where the bus is.")
+    var config: String?
+
+    @Option(help: "URL of the NATS server; wins over the configuration. Default: $SKEIN_NATS_URL, else nats://127.0.0.1:4222.")
+    var nats: String?
+
+    func configuration() throws -> CollectorConfiguration {
+        var configuration = try ConfigurationFile.read(config)
+        if let nats {
+            guard nats.hasPrefix("nats://") || nats.hasPrefix("tls://") else {
+                throw UsageError("--nats must begin with nats:// or tls://, such as nats://127.0.0.1:4222")
+            }
+            configuration.nats.urls = [nats]
+        }
+        return configuration
+    }
+
+    func connect() async throws -> NATSConnection {
+        let nats = try configuration().nats
+        return try await NATSConnection.connect(
+            NATSOptions(urls: nats.urls, name: "skein-cli", authentication: nats.authentication, tls: nats.tls))
+    }
+}
+
+enum ConfigurationFile {
+    /// The configuration of a file, or the default one without a file; warnings go to standard error.
+    static func read(_ path: String?) throws -> CollectorConfiguration {
+        let environment = ProcessInfo.processInfo.environment
+        guard let path else {
+            return try ConfigurationReader.read(text: "", name: "", environment: environment).0
+        }
+        let (configuration, warnings) = try ConfigurationReader.read(file: path, environment: environment)
+        for warning in warnings { Terminal.error("\(warning)") }
+        return configuration
+    }
+}
+
+enum Log {
+    /// Logs go to standard error, from `$SKEIN_LOG_LEVEL` on, which is `info` by default.
+    static func logger(default level: Logger.Level = .info) throws -> Logger {
+        var logger = Logger(label: "skein") { StreamLogHandler.standardError(label: $0) }
+        if let text = ProcessInfo.processInfo.environment["SKEIN_LOG_LEVEL"] {
+            guard let chosen = Logger.Level(rawValue: text) else {
+                throw UsageError(
+                    "SKEIN_LOG_LEVEL is \"\(text)\", must be one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            logger.logLevel = chosen
+        } else {
+            logger.logLevel = level
+        }
+        return logger
+    }
+}

@@ -1,0 +1,60 @@
+internal import ATOF
+internal import ArgumentParser
+internal import Collector
+internal import Foundation
+
+struct ProjectCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "project", abstract: "Show offline what events become: the code of the live stages, JSON on standard output.",
+        discussion: """
+            Examples:
+              skein project run.jsonl --as trajectories
+              skein project run.jsonl --as openinference --config skein.toml
+
+            The file is the whole stream: its end is the end of everything that is still open.
+            """)
+
+    @Argument(help: "File with one ATOF event a line; - is standard input.")
+    var file: String
+
+    @Option(name: .customLong("as"), help: "atof, atif, trajectories, full or openinference.")
+    var output: OfflineProjection.Output
+
+    @Option(name: .shortAndLong, help: "Configuration file; the endpoint of the chosen type and the atif section are used.")
+    var config: String?
+
+    @Option(help: "Session id of the atif document.")
+    var sessionId: String?
+
+    @Option(help: "inherit, event or tool: wins over the endpoint's mark_projection.")
+    var markProjection: String?
+
+    func validate() throws {
+        if sessionId != nil, output != .atif { throw ValidationError("--session-id goes with --as atif only") }
+        if markProjection != nil, output != .full, output != .openinference {
+            throw ValidationError("--mark-projection goes with --as full or openinference only")
+        }
+    }
+
+    func run() async throws {
+        let reader = try LineReader(path: file)
+        let configuration = try ConfigurationFile.read(config)
+        var projection = try OfflineProjection(
+            output, configuration: configuration, sessionID: sessionId, markProjection: markProjection)
+        var refused = 0
+        var number = 0
+        while let line = try reader.next() {
+            number += 1
+            do throws(EventError) {
+                try projection.add(line: line)
+            } catch {
+                refused += 1
+                Terminal.error("\(file):\(number): \(error)")
+            }
+        }
+        for line in projection.finish() { Terminal.out(line) }
+        if refused > 0 { throw CommandFailure("\(refused) of \(number) lines are not events and were left out") }
+    }
+}
+
+extension OfflineProjection.Output: ExpressibleByArgument {}

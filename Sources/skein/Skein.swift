@@ -1,0 +1,94 @@
+internal import ArgumentParser
+internal import Collector
+internal import Foundation
+internal import NATSTransport
+
+@main
+struct Skein: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "skein",
+        abstract: "A message-bus collector for AI-agent lifecycle events.",
+        discussion: """
+            Agents publish events to NATS JetStream; collectors turn them into ATIF trajectories and OTLP traces.
+
+            Try it, everything embedded:       skein up --publish run.jsonl --exit
+            Run a collector:                   skein collect --config skein.toml
+            Send a recorded run to it:         skein publish run.jsonl
+            Watch trajectories come out:       skein tail trajectories
+            See what would be exported:        skein project run.jsonl --as openinference
+
+            Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+            """,
+        version: SkeinVersion.current,
+        subcommands: [
+            UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self, ValidateCommand.self,
+            BenchCommand.self,
+        ])
+
+    static func main() async {
+        // A reader that goes away ends in an error of the write, not in a signal.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Foundation.exit(report(error))
+        }
+    }
+
+    /// Prints what went wrong and returns the exit code.
+    private static func report(_ error: any Error) -> Int32 {
+        switch error {
+        case let error as ConfigurationError:
+            for diagnostic in error.diagnostics { Terminal.error("\(diagnostic)") }
+            return 2
+        case let error as UsageError:
+            Terminal.error("error: \(error.description)")
+            return 2
+        case let error as NATSError where error.code == .configuration:
+            Terminal.error("error: \(error)")
+            return 2
+        case is NATSError, is CollectorError, is CommandFailure:
+            Terminal.error("error: \(error)")
+            return 1
+        case is CancellationError:
+            return 1
+        default:
+            // Help and version are errors of the parser with code 0.
+            let code = exitCode(for: error)
+            if code == .success {
+                print(fullMessage(for: error))
+                return 0
+            }
+            if code == .validationFailure {
+                Terminal.error("error: \(message(for: error)); see skein --help")
+                return 2
+            }
+            Terminal.error("error: \(message(for: error))")
+            return 1
+        }
+    }
+}
+
+/// A mistake on the command line that the parser cannot see.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// A command that ran and did not succeed.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case text
+    case json
+}

@@ -1,0 +1,132 @@
+internal import ATOF
+internal import ArgumentParser
+internal import Collector
+internal import Foundation
+internal import NATSTransport
+internal import Stages
+
+struct TailCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tail", abstract: "Subscribe and print: raw events, processed events, or finished trajectories.",
+        discussion: """
+            Examples:
+              skein tail                                    trajectories from now on, as trees
+              skein tail trajectories --all --format json   every document, one a line
+              skein tail processed --tenant acme --count 10 ten processed events as ATOF JSON Lines
+            """)
+
+    enum Source: String, ExpressibleByArgument, CaseIterable {
+        case events, processed, trajectories
+    }
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Argument(help: "events, processed or trajectories.")
+    var source = Source.trajectories
+
+    @Option(help: "Only this tenant.")
+    var tenant: String?
+
+    @Option(help: "Only trajectories of this agent.")
+    var agent: String?
+
+    @Flag(help: "Begin with the oldest that the stream holds instead of from now on.")
+    var all = false
+
+    @Option(help: "End after so many.")
+    var count: Int?
+
+    @Option(help: "text or json; events are JSON Lines in both.")
+    var format = OutputFormat.text
+
+    func validate() throws {
+        if let tenant { try EventPublisher.check(tenant: tenant) }
+        if let count, count < 1 { throw ValidationError("--count must be at least 1, is \(count)") }
+        if agent != nil, source != .trajectories { throw ValidationError("--agent goes with trajectories only") }
+    }
+
+    func run() async throws {
+        let connected = try await connection.connect()
+        do {
+            try await follow(JetStream(connected))
+        } catch {
+            await connected.close()
+            throw error
+        }
+        await connected.close()
+    }
+
+    private var streamAndFilter: (stream: String, filter: String) {
+        let tenant = tenant ?? "*"
+        return switch source {
+        case .events: (SkeinSubjects.eventsStream, "skein.v1.events.*.\(tenant).*")
+        case .processed: (SkeinSubjects.processedStream, "skein.v1.processed.\(tenant).*.*")
+        case .trajectories: (SkeinSubjects.trajectoriesStream, "skein.v1.trajectories.\(tenant).*")
+        }
+    }
+
+    private func follow(_ jetStream: JetStream) async throws {
+        let (stream, filter) = streamAndFilter
+        let start = all ? 1 : try await lastSequence(of: stream, jetStream) + 1
+        let consumer = try PullConsumer(
+            jetStream,
+            PullConsumerConfiguration(
+                stream: stream, namePrefix: "skein-tail-\(UUID().uuidString)", filterSubjects: [filter],
+                startSequence: start),
+            budget: PrefetchBudget(total: 8 << 20), shouldContinue: { true })
+        var left = count ?? .max
+        do {
+            while left > 0 {
+                for message in try await consumer.next(max: 64) where left > 0 {
+                    left -= try await printed(message, atMost: left, jetStream)
+                }
+            }
+        } catch {
+            await consumer.stop()
+            throw error
+        }
+        await consumer.stop()
+    }
+
+    private func lastSequence(of stream: String, _ jetStream: JetStream) async throws -> UInt64 {
+        do throws(NATSError) {
+            return try await jetStream.streamInfo(stream).lastSequence
+        } catch {
+            guard error.code == .notFound else { throw error }
+            throw CommandFailure("the stream \(stream) does not exist yet; start a collector, it creates what it needs")
+        }
+    }
+
+    /// - Returns: how many were printed.
+    private func printed(_ message: JetStreamMessage, atMost limit: Int, _ jetStream: JetStream) async throws -> Int {
+        switch source {
+        case .trajectories:
+            let trajectory = try await TrajectoryReader(jetStream).trajectory(
+                subject: message.subject, headers: message.headers, body: message.payload)
+            if let agent, trajectory.agent != agent { return 0 }
+            Terminal.out(format == .json ? trajectory.document.compactText : TrajectoryTree(trajectory.document).text)
+            return 1
+        case .events, .processed:
+            if message.headers[SkeinHeaders.contentType] == SkeinHeaders.jsonLines {
+                Terminal.out(message.payload)
+                return 1
+            }
+            return printEvents(message, atMost: limit)
+        }
+    }
+
+    private func printEvents(_ message: JetStreamMessage, atMost limit: Int) -> Int {
+        do throws(EventError) {
+            let batch = try EventBatch(unpacking: message.payload)
+            var printed = 0
+            for index in 0..<batch.count where printed < limit {
+                Terminal.out(EventJSONEncoder.line(try batch.event(at: index)))
+                printed += 1
+            }
+            return printed
+        } catch {
+            Terminal.error("message \(message.sequence) on \(message.subject): \(error)")
+            return 0
+        }
+    }
+}

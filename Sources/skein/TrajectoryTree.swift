@@ -1,0 +1,72 @@
+internal import ATOF
+internal import Foundation
+
+/// An ATIF document as a readable tree: steps with what was said, tools with arguments and results, tokens and cost.
+struct TrajectoryTree {
+    let text: String
+
+    init(_ document: JSONValue) {
+        var lines: [String] = []
+        TrajectoryTree.render(document, indent: "", into: &lines)
+        text = lines.joined(separator: "\n")
+    }
+
+    private static func render(_ document: JSONValue, indent: String, into lines: inout [String]) {
+        let id = document["trajectory_id"]?.stringValue ?? document["session_id"]?.stringValue ?? "?"
+        let agent = document["agent"]?["name"]?.stringValue ?? "?"
+        let totals = document["final_metrics"]
+        lines.append("\(indent)trajectory \(id)  agent \(agent)\(usage(totals, prefix: "total_"))")
+        let steps = document["steps"]?.arrayValue ?? []
+        let children = document["subagent_trajectories"]?.arrayValue ?? []
+        for (index, step) in steps.enumerated() {
+            let isLast = index == steps.count - 1 && children.isEmpty
+            render(step, indent: indent, branch: isLast ? "└─" : "├─", trunk: isLast ? "   " : "│  ", into: &lines)
+        }
+        for (index, child) in children.enumerated() {
+            let isLast = index == children.count - 1
+            lines.append("\(indent)\(isLast ? "└─" : "├─") subagent")
+            render(child, indent: indent + (isLast ? "   " : "│  "), into: &lines)
+        }
+    }
+
+    private static func render(_ step: JSONValue, indent: String, branch: String, trunk: String, into lines: inout [String]) {
+        let number = step["step_id"]?.int64Value.map(String.init) ?? "?"
+        let source = step["source"]?.stringValue ?? "?"
+        let model = step["model_name"]?.stringValue.map { " (\($0))" } ?? ""
+        let message = short(step["message"])
+        lines.append("\(indent)\(branch) \(number) \(source)\(model)\(message.isEmpty ? "" : ": \(message)")\(usage(step["metrics"], prefix: ""))")
+        let below = indent + trunk
+        var results = step["observation"]?["results"]?.arrayValue ?? []
+        for call in step["tool_calls"]?.arrayValue ?? [] {
+            let name = call["function_name"]?.stringValue ?? "?"
+            lines.append("\(below)├─ tool \(name)(\(short(call["arguments"])))")
+            if let id = call["tool_call_id"], let place = results.firstIndex(where: { $0["source_call_id"] == id }) {
+                lines.append("\(below)│    → \(result(results.remove(at: place)))")
+            }
+        }
+        for other in results { lines.append("\(below)├─ result \(result(other))") }
+    }
+
+    private static func result(_ result: JSONValue) -> String {
+        let references = (result["subagent_trajectory_ref"]?.arrayValue ?? []).compactMap { $0["trajectory_id"]?.stringValue }
+        let content = short(result["content"] ?? result["extra"]?["tool_result"])
+        return ([content] + references.map { "see subagent \($0)" }).filter { !$0.isEmpty }.joined(separator: ", ")
+    }
+
+    private static func usage(_ metrics: JSONValue?, prefix: String) -> String {
+        var parts: [String] = []
+        if let prompt = metrics?["\(prefix)prompt_tokens"]?.int64Value { parts.append("\(prompt) in") }
+        if let completion = metrics?["\(prefix)completion_tokens"]?.int64Value { parts.append("\(completion) out") }
+        if let cached = metrics?["\(prefix)cached_tokens"]?.int64Value, cached > 0 { parts.append("\(cached) cached") }
+        let costKey = prefix.isEmpty ? "cost_usd" : "\(prefix)cost_usd"
+        if let cost = metrics?[costKey]?.numberValue { parts.append(String(format: "$%.6f", cost)) }
+        return parts.isEmpty ? "" : "  [\(parts.joined(separator: ", "))]"
+    }
+
+    private static func short(_ value: JSONValue?) -> String {
+        guard let value = value?.nonNull else { return "" }
+        let text = value.stringValue ?? value.compactText
+        let line = text.split(whereSeparator: \.isNewline).joined(separator: " ")
+        return line.count > 100 ? line.prefix(99) + "…" : line
+    }
+}

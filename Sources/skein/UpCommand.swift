@@ -1,0 +1,210 @@
+internal import ArgumentParser
+internal import Collector
+internal import Foundation
+internal import Logging
+internal import NATSTransport
+internal import Projections
+
+struct UpCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "up", abstract: "Run everything in one process group: an embedded nats-server and a collector.",
+        discussion: """
+            Examples:
+              skein up                                       stays; publish to nats://127.0.0.1:4222
+              skein up --publish run.jsonl --exit            shows the finished trajectory and ends
+              skein up --otlp http://127.0.0.1:4318          also exports OpenInference traces
+
+            The nats-server is a child process on 127.0.0.1 that keeps its data in --data.
+            """)
+
+    @Option(name: .shortAndLong, help: "Configuration file (TOML); its [nats] section is not used.")
+    var config: String?
+
+    @Option(help: "Directory for the embedded server's data; created when missing.")
+    var data = ".skein"
+
+    @Option(help: "The nats-server executable. Default: $SKEIN_NATS_SERVER, .tools/nats/bin/nats-server, then PATH.")
+    var natsServer: String?
+
+    @Option(help: "Port of the embedded server on 127.0.0.1; 0 takes a free one.")
+    var port = 4222
+
+    @Option(help: "Also export OpenInference traces to this OTLP/HTTP endpoint.")
+    var otlp: String?
+
+    @Option(parsing: .upToNextOption, help: "Files of ATOF JSON Lines to publish once everything runs.")
+    var publish: [String] = []
+
+    @Option(help: "Tenant of the published events.")
+    var tenant = "default"
+
+    @Flag(help: "With --publish: wait until everything is delivered, show the trajectories, and end.")
+    var exit = false
+
+    @Option(help: "Seconds that --exit waits for deliveries before it fails.")
+    var timeout = 120
+
+    func validate() throws {
+        guard (0...65535).contains(port) else { throw ValidationError("--port must be between 0 and 65535, is \(port)") }
+        if exit, publish.isEmpty { throw ValidationError("--exit needs --publish: there is nothing to wait for") }
+        guard timeout > 0 else { throw ValidationError("--timeout must be at least 1, is \(timeout)") }
+        try EventPublisher.check(tenant: tenant)
+    }
+
+    func run() async throws {
+        var configuration = try ConfigurationFile.read(config)
+        if let otlp { try configuration.addTraceEndpoint(url: otlp, option: "--otlp") }
+        let readers = try publish.map { ($0, try LineReader(path: $0)) }
+        // Something that runs for a moment needs no probes, and must not fail because their port is taken.
+        if exit { configuration.admin.isEnabled = false }
+        let logger = try Log.logger(default: exit ? .warning : .info)
+        let server = try await startServer()
+        configuration.useEmbeddedServer(url: server.url)
+        let collector = Collector(configuration, logger: logger)
+        do {
+            try await run(collector, configuration, server, readers)
+        } catch {
+            await server.stop()
+            throw error
+        }
+        await server.stop()
+    }
+
+    private func run(
+        _ collector: Collector, _ configuration: CollectorConfiguration, _ server: NATSServerProcess, _ readers: [(String, LineReader)]
+    ) async throws {
+        let signals = StopSignals { Task { await collector.stop() } }
+        defer { signals.cancel() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            let started = AsyncStream.makeStream(of: Void.self)
+            group.addTask {
+                defer { started.continuation.finish() }
+                try await collector.run { started.continuation.yield() }
+            }
+            var starts = started.stream.makeAsyncIterator()
+            if await starts.next() != nil {
+                announce(configuration, server)
+                if !readers.isEmpty { try await publishFiles(readers, server) }
+                if exit {
+                    try await waitForDelivery(collector)
+                    try await show(server, configuration)
+                    await collector.stop()
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private func startServer() async throws -> NATSServerProcess {
+        let executable = try NATSServerLocator.find(explicit: natsServer)
+        do {
+            try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
+        } catch {
+            throw UsageError("--data: \(data) cannot be created as a directory; name one that can be written")
+        }
+        if port != 0, !NATSServerLocator.isFree(port: port) {
+            throw CommandFailure("port \(port) on 127.0.0.1 is in use; end what listens there, or choose another with --port (0 for a free one)")
+        }
+        var options = NATSServerProcess.Options(
+            executable: executable, dataDirectory: URL(fileURLWithPath: data).path, port: port == 0 ? nil : port)
+        // The largest that NATS recommends: events with whole prompts fit.
+        options.maxPayload = 8 << 20
+        return try await NATSServerProcess.start(options)
+    }
+
+    private func announce(_ configuration: CollectorConfiguration, _ server: NATSServerProcess) {
+        guard !exit else { return }
+        Terminal.error("nats-server     \(server.url), data in \(data)")
+        Terminal.error("publish to      skein.v1.events.<tenant>.<key>, or: skein publish run.jsonl --nats \(server.url)")
+        Terminal.error("trajectories    skein tail trajectories --nats \(server.url)")
+        for endpoint in configuration.endpoints { Terminal.error("traces          \(endpoint.name): \(endpoint.url)") }
+        if configuration.admin.isEnabled {
+            Terminal.error("metrics         http://\(configuration.admin.host):\(configuration.admin.port)/metrics")
+        }
+        Terminal.error("Ctrl-C ends it.")
+    }
+
+    private func publishFiles(_ readers: [(String, LineReader)], _ server: NATSServerProcess) async throws {
+        let connection = try await NATSConnection.connect(NATSOptions(urls: [server.url], name: "skein-publish"))
+        let publisher = EventPublisher(JetStream(connection), tenant: tenant, batch: 64)
+        do {
+            for (path, reader) in readers {
+                var number = 0
+                while let line = try reader.next() {
+                    number += 1
+                    if let complaint = try await publisher.add(line: line) { Terminal.error("\(path):\(number): \(complaint)") }
+                }
+            }
+            let summary = try await publisher.finish()
+            Terminal.error("published \(summary.events) events in \(summary.messages) messages")
+        } catch {
+            await connection.close()
+            throw error
+        }
+        await connection.close()
+    }
+
+    private func waitForDelivery(_ collector: Collector) async throws {
+        let deadline = ContinuousClock.now + .seconds(timeout)
+        while !(try await collector.isCaughtUp()) {
+            guard ContinuousClock.now < deadline else {
+                throw CommandFailure(
+                    "not everything was delivered within \(timeout) seconds; is every endpoint up? It stays in \(data), start again to go on")
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    private func show(_ server: NATSServerProcess, _ configuration: CollectorConfiguration) async throws {
+        let connection = try await NATSConnection.connect(NATSOptions(urls: [server.url], name: "skein-show"))
+        do {
+            for trajectory in try await TrajectoryReader(JetStream(connection)).all() {
+                Terminal.out(TrajectoryTree(trajectory.document).text)
+            }
+        } catch {
+            await connection.close()
+            throw error
+        }
+        await connection.close()
+        for endpoint in configuration.endpoints {
+            Terminal.out("traces went to \(endpoint.url) (\(endpoint.projection.projection.rawValue), endpoint \(endpoint.name))")
+        }
+        if configuration.endpoints.isEmpty {
+            Terminal.out("no traces were exported: name a backend with --otlp http://127.0.0.1:4318")
+        }
+    }
+}
+
+/// Finds the nats-server that is started as a child.
+enum NATSServerLocator {
+    static func find(explicit: String?) throws -> String {
+        let environment = ProcessInfo.processInfo.environment
+        if let path = explicit ?? environment["SKEIN_NATS_SERVER"] {
+            guard FileManager.default.isExecutableFile(atPath: path) else {
+                throw UsageError(
+                    "\(path) (\(explicit == nil ? "SKEIN_NATS_SERVER" : "--nats-server")) is not an executable; run ./dev bootstrap or give the path of nats-server")
+            }
+            return path
+        }
+        let searched = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/nats-server" }
+        if let found = ([".tools/nats/bin/nats-server"] + searched).first(where: FileManager.default.isExecutableFile(atPath:)) {
+            return found
+        }
+        throw UsageError("there is no nats-server; run ./dev bootstrap, or give its path with --nats-server")
+    }
+
+    static func isFree(port: Int) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var reuse: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(port).bigEndian)
+        address.sin_addr = in_addr(s_addr: UInt32(0x7F00_0001).bigEndian)
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) } == 0
+        }
+    }
+}

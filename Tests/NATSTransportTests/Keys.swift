@@ -1,0 +1,53 @@
+/// Keys made for these tests with the Python package nkeys; they open nothing else.
+enum Keys {
+    struct Pair: Sendable {
+        let publicKey: String
+        let seed: String
+    }
+
+    static let user = Pair(
+        publicKey: "UDFJHZPNWL5VZA42O647E25OBE4IJ2ZCDGJ76GO6DU6WPLNS7N2YLVNZ",
+        seed: "SUALRPB4N2AZBADPE5DTP4XZNT2XW2VGS4NF4E65OKF6BAU5DN67YR457E")
+    static let stranger = Pair(
+        publicKey: "UDQDGDEYVQF76GTGCRKOHFWH4BHYBQ73GLX2KTQ7ZTR6ARTXE3Z5HGWV",
+        seed: "SUABK77IUDGCSELVTCBDS7EF2PLBVJ2UXPKKJW6JOSBE4F5PAM4OME273A")
+    static let accountPublicKey = "ABYMKOKWSMIFP2E7PXS6KVFFYLZSKY7EO24BRXGGH6ZQY74I5U2UYIKK"
+    static let operatorJWT = [
+        "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.eyJpYXQiOjE3MDAwMDAwMDAsImlzcyI6Ik9BQUFJQUp",
+        "KTDRQVUdFVVhXRUdYM1A1VlVaVjNNNVNTNUtBN1JGSVJNR0xMNkJFS1lLSzUyUE9ZIiwibmFtZSI6Ik8iLCJzdWIiO",
+        "iJPQUFBSUFKSkw0UFVHRVVYV0VHWDNQNVZVWlYzTTVTUzVLQTdSRklSTUdMTDZCRUtZS0s1MlBPWSIsIm5hdHMiOns",
+        "idHlwZSI6Im9wZXJhdG9yIiwidmVyc2lvbiI6Mn0sImp0aSI6IllKVElZTEdDSks0NU5BTVBESU1TTTVWRkxGM0U3U",
+        "1BCRFkzM0c1WE1EWUEzM0g3Skg1Q1EifQ.X-9nJM_tAMUuO7Z0SpjZioZ2PcnMuZglv64FSsI-2PislvtlQJFxUlfG",
+        "FXvpVXsukHFJx-7lXk3fG18VWNw2Bw",
+    ].joined()
+    static let accountJWT = [
+        "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.eyJpYXQiOjE3MDAwMDAwMDAsImlzcyI6Ik9BQUFJQUp",
+        "KTDRQVUdFVVhXRUdYM1A1VlVaVjNNNVNTNUtBN1JGSVJNR0xMNkJFS1lLSzUyUE9ZIiwibmFtZSI6IkEiLCJzdWIiO",
+        "iJBQllNS09LV1NNSUZQMkU3UFhTNktWRkZZTFpTS1k3RU8yNEJSWEdHSDZaUVk3NEk1VTJVWUlLSyIsIm5hdHMiOns",
+        "ibGltaXRzIjp7InN1YnMiOi0xLCJkYXRhIjotMSwicGF5bG9hZCI6LTEsImltcG9ydHMiOi0xLCJleHBvcnRzIjotM",
+        "Swid2lsZGNhcmRzIjp0cnVlLCJjb25uIjotMSwibGVhZiI6LTF9LCJkZWZhdWx0X3Blcm1pc3Npb25zIjp7InB1YiI",
+        "6e30sInN1YiI6e319LCJ0eXBlIjoiYWNjb3VudCIsInZlcnNpb24iOjJ9LCJqdGkiOiJTRlNTRVJCUEpQRkRDV08zR",
+        "0k2SjJNWVJRTVdKTUhTWlU0RVVGSlFHRFlaSVJUNUk1VU9BIn0.kB4yekNZQq4aLZjNGKcPHp-_2tgJ9NgUiRh3R-W",
+        "a5TGAk6vc2Zxq6744UT-x3PiWvyLckevRfQPjZHJiRILSBQ",
+    ].joined()
+    static let userJWT = [
+        "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.eyJpYXQiOjE3MDAwMDAwMDAsImlzcyI6IkFCWU1LT0t",
+        "XU01JRlAyRTdQWFM2S1ZGRllMWlNLWTdFTzI0QlJYR0dINlpRWTc0STVVMlVZSUtLIiwibmFtZSI6IlUiLCJzdWIiO",
+        "iJVREZKSFpQTldMNVZaQTQyTzY0N0UyNU9CRTRJSjJaQ0RHSjc2R082RFU2V1BMTlM3TjJZTFZOWiIsIm5hdHMiOns",
+        "icHViIjp7fSwic3ViIjp7fSwic3VicyI6LTEsImRhdGEiOi0xLCJwYXlsb2FkIjotMSwidHlwZSI6InVzZXIiLCJ2Z",
+        "XJzaW9uIjoyfSwianRpIjoiSU5aNk9IMlU0U0ZDNFVWU0dGVVlWNEVBQTRURU40NU41WTNYR1VBSFhUWVpYNEY0STN",
+        "MQSJ9.MsKbRLGjPHX27e_0QgG4DPYOIETrGGrOPc4RpLNTxAZZGbFmMvsP0HnAj-QdmvfvzR8m_QVE72kzpsWUvrmT",
+        "Cw",
+    ].joined()
+
+    static let credentials = """
+        -----BEGIN NATS USER JWT-----
+        \(userJWT)
+        ------END NATS USER JWT------
+
+        -----BEGIN USER NKEY SEED-----
+        \(user.seed)
+        ------END USER NKEY SEED------
+
+        """
+}
