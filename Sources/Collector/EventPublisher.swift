@@ -85,10 +85,10 @@ package final class EventPublisher {
         var writer = EventBatchWriter()
         writer.append(packed: packed)
         let event = try EventBatch(unpacking: writer.bytes).event(at: 0)
-        switch scopes.observe(event) {
+        switch scopes.observe(event, tenant: tenant) {
         case .new(let root): return root.description
         // A repetition is published too: what becomes of it is the collector's decision, and counted there.
-        case .duplicate: return (scopes.root(of: event.uuid) ?? event.uuid).description
+        case .duplicate: return (scopes.root(of: event.uuid, tenant: tenant) ?? event.uuid).description
         }
     }
 
