@@ -82,6 +82,13 @@ let package = Package(
             dependencies: ["ATOF", "Projections", "OTLP", "HTTPTransport", "HTTPTestServer", "CSkeinProto", "CProtobufC"],
             swiftSettings: strict),
         .testTarget(name: "NATSTransportTests", dependencies: ["NATSTransport"], swiftSettings: strict),
+        .testTarget(
+            name: "CollectorTests",
+            dependencies: [
+                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "NATSTransport", "OTLP", "Stages",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            resources: [.copy("Configurations")], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
