@@ -13,4 +13,18 @@ package struct StageEnvironment: Sendable {
     package let stopTimeout: Duration
     package let metrics: Metrics
     package let logger: Logger
+
+    package init(
+        jetStream: JetStream, state: KeyValueBucket, prefetch: PrefetchBudget, owner: String, checkpointInterval: Duration,
+        stopTimeout: Duration, metrics: Metrics, logger: Logger
+    ) {
+        self.jetStream = jetStream
+        self.state = state
+        self.prefetch = prefetch
+        self.owner = owner
+        self.checkpointInterval = checkpointInterval
+        self.stopTimeout = stopTimeout
+        self.metrics = metrics
+        self.logger = logger
+    }
 }

@@ -28,7 +28,9 @@ package actor StageTask {
     private var checkpointed: UInt64 = 0
     private var isCheckpointing = false
     private var isStopping = false
-    private let stopRequests = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    private var stopWaiter: AsyncStream<Void>.Continuation?
+    /// The snapshot that is being taken, which the next message waits for.
+    private var snapshotting: Task<StageSnapshot, Never>?
     private var consumer: PullConsumer?
     package private(set) var phase = Phase.starting
 
@@ -54,12 +56,13 @@ package actor StageTask {
             } catch let error as FencedError {
                 phase = .fenced
                 logger.warning("task was taken over by another collector and stands by here", metadata: ["error": "\(error)"])
-                for await _ in stopRequests.stream { break }
+                await untilStopped()
                 break
             } catch let error as CollectorError {
                 throw error
             } catch {
                 if isStopping || Task.isCancelled { break }
+                phase = .starting
                 environment.metrics.add("skein_task_restarts_total", 1, ["stage": key.stage])
                 logger.warning("task failed and starts again at its checkpoint", metadata: ["error": "\(error)"])
                 pause = ContinuousClock.now - started > .seconds(30) ? .milliseconds(100) : min(pause * 2, .seconds(5))
@@ -95,10 +98,9 @@ package actor StageTask {
                 group.addTask { try await worker.run() }
                 group.addTask { try await self.checkpointRegularly() }
                 group.addTask { try await self.read(consumer, worker) }
-                // Reading ends when the task is stopped; the others end by failing or being cancelled.
-                while phase == .running, try await group.next() != nil {
-                    if isStopping { break }
-                }
+                group.addTask { await self.untilStopped() }
+                // Unless it is stopped a part only ends by failing. A worker whose sink takes nothing does not end reading.
+                while try await group.next() != nil, !isStopping {}
                 if isStopping { try await finish(worker) }
                 group.cancelAll()
             }
@@ -115,6 +117,8 @@ package actor StageTask {
             for message in messages {
                 isReceiving = true
                 defer { isReceiving = false }
+                // It says which messages it holds: this one must not be among them.
+                _ = await snapshotting?.value
                 try await worker.receive(
                     StageMessage(
                         subject: message.subject, sequence: message.sequence,
@@ -145,7 +149,7 @@ package actor StageTask {
     private func checkpointRegularly() async throws {
         while true {
             try await Task.sleep(for: environment.checkpointInterval)
-            if !isReceiving { try await checkpointIfDue() }
+            try await checkpointIfDue()
         }
     }
 
@@ -156,9 +160,14 @@ package actor StageTask {
         guard let worker, let store, !isCheckpointing else { return }
         isCheckpointing = true
         defer { isCheckpointing = false }
-        if pendingSnapshot == nil, received > checkpointed, now || lastSnapshot.duration(to: .now) >= environment.checkpointInterval {
+        if pendingSnapshot == nil, !isReceiving, received > checkpointed,
+            now || lastSnapshot.duration(to: .now) >= environment.checkpointInterval
+        {
             let position = received
-            pendingSnapshot = (position, await worker.snapshot())
+            let snapshotting = Task { await worker.snapshot() }
+            self.snapshotting = snapshotting
+            pendingSnapshot = (position, await snapshotting.value)
+            self.snapshotting = nil
             lastSnapshot = .now
         }
         guard let (position, snapshot) = pendingSnapshot, await worker.confirmed() >= position else { return }
@@ -176,17 +185,27 @@ package actor StageTask {
     /// Stops reading, delivers what is under way and writes a last checkpoint; `run` returns then.
     package func stop() async {
         isStopping = true
-        stopRequests.continuation.yield()
+        stopWaiter?.finish()
         await consumer?.stop()
     }
 
+    private func untilStopped() async {
+        if isStopping { return }
+        let (requests, continuation) = AsyncStream.makeStream(of: Void.self)
+        stopWaiter = continuation
+        for await _ in requests {}
+    }
+
     private func finish(_ worker: any StageWorker) async throws {
-        await worker.flush()
         let deadline = ContinuousClock.now + environment.stopTimeout
-        while await worker.confirmed() < received, ContinuousClock.now < deadline {
+        while ContinuousClock.now < deadline {
+            await worker.flush()
+            if !isReceiving, !isCheckpointing, await worker.confirmed() >= received {
+                pendingSnapshot = nil
+                break
+            }
             try await Task.sleep(for: .milliseconds(20))
         }
-        pendingSnapshot = nil
         try await checkpointIfDue(now: true)
     }
 

@@ -6,6 +6,11 @@ package struct TaskKey: Sendable, Hashable, CustomStringConvertible {
     package let stage: String
     package let partition: Int
 
+    package init(stage: String, partition: Int) {
+        self.stage = stage
+        self.partition = partition
+    }
+
     /// As it stands in the bucket.
     package var description: String { "task.\(stage).\(partition)" }
 }

@@ -1,0 +1,173 @@
+import Collector
+import Foundation
+import Logging
+import NATSTransport
+import Stages
+import Synchronization
+import Testing
+
+@Suite("Stage task", .timeLimit(.minutes(1)))
+struct StageTaskTests {
+    @Test("takes a snapshot between two messages: none comes in while it is taken")
+    func snapshotBetweenMessages() async throws {
+        try await Self.running { rig, task, stage, records in
+            stage.onSnapshot {
+                // The reader has all the time to hand the next message to the worker meanwhile.
+                try await Self.publish(1, rig)
+                for _ in 0..<50 { _ = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream) }
+            }
+            try await Self.publish(1, rig)
+            try await eventually("some checkpoints") { try await records().position >= 5 }
+            #expect(stage.state.withLock { $0.receivedInSnapshot } == 0)
+        }
+    }
+
+    @Test("stops although its worker waits for a sink that takes nothing")
+    func stopWhileBlocked() async throws {
+        try await Self.running { rig, task, stage, _ in
+            stage.state.withLock { $0.blocks = true }
+            try await Self.publish(3, rig)
+            try await eventually("the worker waits") { stage.state.withLock { $0.received == 1 } }
+            await task.stop()
+            try await eventually("the task has ended", seconds: 20) { await task.phase == .stopped }
+        }
+    }
+
+    @Test("writes its last checkpoint although another one is under way when it is stopped")
+    func stopDuringCheckpoint() async throws {
+        try await Self.running { rig, task, stage, records in
+            stage.state.withLock { $0.confirmsAfterFlush = true }
+            try await Self.publish(1, rig)
+            try await eventually("a checkpoint waits") { stage.state.withLock { $0.waiters > 0 && $0.received == 1 } }
+            await task.stop()
+            try await eventually("the task has ended") { await task.phase == .stopped }
+            #expect(try await records().position == 1)
+        }
+    }
+
+    @Test("begins again at its checkpoint when its worker fails, and says that it is not running meanwhile")
+    func failingWorker() async throws {
+        try await Self.running { rig, task, stage, records in
+            try await Self.publish(2, rig)
+            try await eventually("a checkpoint") { try await records().position == 2 }
+            stage.state.withLock { $0.failsNext = true }
+            try await Self.publish(1, rig)
+            try await eventually("the failed message comes again") { try await records().position == 3 }
+            #expect(stage.state.withLock { $0.starts } == [0, 2])
+        }
+    }
+
+    // MARK: A task with a scripted stage
+
+    private static func publish(_ count: Int, _ rig: Rig) async throws {
+        for _ in 0..<count { _ = try await rig.jetStream.publish(subject: "skein.v1.events.t.k", payload: [1]) }
+    }
+
+    private static func running(
+        _ body: (Rig, StageTask, ScriptedStage, () async throws -> TaskRecord) async throws -> Void
+    ) async throws {
+        try await Rig.with { rig in
+            var streams = CollectorConfiguration().streams
+            streams.partitions = 1
+            let prepared = try await StreamProvisioner(rig.jetStream, streams).prepare()
+            let environment = StageEnvironment(
+                jetStream: rig.jetStream, state: prepared.state, prefetch: PrefetchBudget(total: 1 << 20), owner: "test",
+                checkpointInterval: .milliseconds(10), stopTimeout: .milliseconds(300), metrics: Metrics(),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let stage = ScriptedStage()
+            let task = StageTask(stage: stage, partition: 0, environment: environment)
+            let key = TaskKey(stage: stage.name, partition: 0)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await task.run() }
+                defer { group.cancelAll() }
+                try await eventually("the task runs") { await task.phase == .running }
+                try await body(rig, task, stage) {
+                    guard let entry = try await prepared.state.get(key.description) else { throw Failure("no record") }
+                    return try TaskStore.decode(entry.value, key)
+                }
+            }
+        }
+    }
+}
+
+/// A stage whose workers do what the test says.
+private final class ScriptedStage: Stage {
+    struct State {
+        var received = 0
+        var starts: [UInt64] = []
+        var isInSnapshot = false
+        var receivedInSnapshot = 0
+        var blocks = false
+        var failsNext = false
+        var confirmsAfterFlush = false
+        var waiters = 0
+        var snapshotHook: (@Sendable () async throws -> Void)?
+    }
+
+    let state = Mutex(State())
+    let name = "scripted"
+    let stream = SkeinSubjects.eventsStream
+
+    func filter(partition: Int) -> String { SkeinSubjects.eventsFilter(partition: partition) }
+
+    func onSnapshot(_ hook: @escaping @Sendable () async throws -> Void) { state.withLock { $0.snapshotHook = hook } }
+
+    func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
+        state.withLock { $0.starts.append(position) }
+        return Worker(stage: self, position: position)
+    }
+
+    private actor Worker: StageWorker {
+        let stage: ScriptedStage
+        var position: UInt64
+        private let flushed = AsyncStream.makeStream(of: Void.self)
+
+        init(stage: ScriptedStage, position: UInt64) {
+            self.stage = stage
+            self.position = position
+        }
+
+        func receive(_ message: StageMessage) async throws {
+            let (blocks, fails) = stage.state.withLock { state in
+                state.received += 1
+                if state.isInSnapshot { state.receivedInSnapshot += 1 }
+                defer { state.failsNext = false }
+                return (state.blocks, state.failsNext)
+            }
+            if fails { throw Failure("as the test wants it") }
+            if blocks { try await forever() }
+            position = message.sequence
+        }
+
+        func snapshot() async -> StageSnapshot {
+            let hook = stage.state.withLock { state in
+                state.isInSnapshot = true
+                return state.snapshotHook
+            }
+            try? await hook?()
+            stage.state.withLock { $0.isInSnapshot = false }
+            return StageSnapshot(bytes: [1])
+        }
+
+        func confirmed() async -> UInt64 {
+            let waits = stage.state.withLock { state in
+                let waits = state.confirmsAfterFlush
+                if waits { state.waiters += 1 }
+                return waits
+            }
+            if waits { for await _ in flushed.stream {} }
+            return position
+        }
+
+        func flush() { flushed.continuation.finish() }
+
+        func run() async throws { try await forever() }
+
+        private func forever() async throws {
+            let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+            for await _ in stream {}
+            continuation.finish()
+            try Task.checkCancellation()
+        }
+    }
+}
