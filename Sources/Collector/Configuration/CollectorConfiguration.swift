@@ -10,6 +10,10 @@ package struct CollectorConfiguration: Sendable {
     package var streams = Streams()
     /// Time between two checkpoints of a task.
     package var checkpointInterval = Duration.seconds(1)
+    /// Time between two looks at what EVENTS and PROCESSED no longer need.
+    package var trimInterval = Duration.seconds(10)
+    /// How long a graceful stop waits for deliveries.
+    package var stopTimeout = Duration.seconds(10)
     /// Bytes that all readers of the process together may have fetched ahead.
     package var prefetchBytes = 64 << 20
     package var admin = Admin()
@@ -71,6 +75,8 @@ package struct CollectorConfiguration: Sendable {
         package var maximumQueueItems: Int?
         package var maximumBatchItems: Int?
         package var scheduledDelay: Duration?
+        /// The wait after a first failure; it doubles with every further one.
+        package var initialBackoff: Duration?
     }
 }
 

@@ -81,6 +81,7 @@ actor ExportWorker: StageWorker {
         if let items = endpoint.maximumQueueItems { configuration.delivery.maxQueueItems = items }
         if let items = endpoint.maximumBatchItems { configuration.delivery.maxBatchItems = items }
         if let delay = endpoint.scheduledDelay { configuration.delivery.scheduledDelay = delay }
+        if let backoff = endpoint.initialBackoff { configuration.delivery.initialBackoff = backoff }
         return configuration
     }
 

@@ -8,14 +8,15 @@ struct StreamTrimmer: Sendable {
     private let environment: StageEnvironment
     private let stages: [String]
     private let keep: Duration
+    private let interval: Duration
     private let partitions: Int
 
-    private static let interval = Duration.seconds(10)
-
-    init(_ environment: StageEnvironment, stages: [String], _ streams: CollectorConfiguration.Streams, _ partitions: Int) {
+    /// - Parameter keep: how long PROCESSED keeps what every cursor has passed.
+    init(_ environment: StageEnvironment, stages: [String], keep: Duration, interval: Duration, partitions: Int) {
         self.environment = environment
         self.stages = stages
-        keep = streams.processedKeep
+        self.keep = keep
+        self.interval = interval
         self.partitions = partitions
     }
 
@@ -23,7 +24,7 @@ struct StreamTrimmer: Sendable {
         /// Where the lowest cursor of PROCESSED was, and when: what it had passed before `keep` may go.
         var passed: [(time: ContinuousClock.Instant, sequence: UInt64)] = []
         while true {
-            try await Task.sleep(for: StreamTrimmer.interval)
+            try await Task.sleep(for: interval)
             do {
                 let cursors = try await cursors()
                 if let events = cursors[SkeinSubjects.eventsStream] { try await trim(SkeinSubjects.eventsStream, below: events) }
@@ -43,6 +44,8 @@ struct StreamTrimmer: Sendable {
     }
 
     private func trim(_ stream: String, below sequence: UInt64) async throws {
+        // The server takes "below 1" for everything.
+        guard sequence > 1 else { return }
         let removed = try await environment.jetStream.purgeStream(stream, below: sequence)
         environment.metrics.add("skein_messages_trimmed_total", Int(clamping: removed), ["stream": stream])
     }
