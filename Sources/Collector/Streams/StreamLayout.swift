@@ -13,7 +13,8 @@ package struct StreamLayout: Sendable {
 
     /// - Parameter partitions: of EVENTS and PROCESSED; of streams that exist, theirs.
     package init(_ streams: CollectorConfiguration.Streams, partitions: Int) {
-        var events = StreamConfiguration(name: SkeinSubjects.eventsStream, subjects: ["skein.v1.events.>"])
+        // Only what the transform takes: any other subject would be stored where nobody reads.
+        var events = StreamConfiguration(name: SkeinSubjects.eventsStream, subjects: [StreamLayout.published])
         events.subjectTransform = StreamLayout.transform(partitions: partitions)
         events.discard = .new
         events.maxBytes = streams.eventsMaximumBytes
@@ -40,10 +41,12 @@ package struct StreamLayout: Sendable {
         self.dead = dead
     }
 
+    private static let published = "skein.v1.events.*.*"
+
     /// `skein.v1.events.<tenant>.<key>` is stored as `skein.v1.events.<partition>.<tenant>.<key>`.
     static func transform(partitions: Int) -> StreamConfiguration.SubjectTransform {
         .init(
-            source: "skein.v1.events.*.*",
+            source: published,
             destination: "skein.v1.events.{{partition(\(partitions),1,2)}}.{{wildcard(1)}}.{{wildcard(2)}}")
     }
 
