@@ -21,11 +21,12 @@ package struct DeadLetterWriter: Sendable {
             SkeinHeaders.originalSubject: letter.subject,
             SkeinHeaders.originalSequence: String(letter.position.sequence),
             SkeinHeaders.eventIndex: String(letter.position.index),
-            SkeinHeaders.contentType: letter.contentType,
+            SkeinHeaders.contentType: DeadLetterWriter.headerText(letter.contentType),
         ]
         let subject = SkeinSubjects.dead(stage: letter.stage, tenant: letter.tenant)
-        // A body as large as the server allows does not fit again with these headers: it goes in two parts.
-        let limit = max(1024, jetStream.connection.maxPayload - 4096)
+        // A body as large as the server allows does not fit again with these headers, of which the subject may have 4 KiB: it goes in
+        // two parts.
+        let limit = max(1024, jetStream.connection.maxPayload - 16_384)
         let parts = max(1, (letter.body.count + limit - 1) / limit)
         for part in 0..<parts {
             headers[SkeinHeaders.messageID] = parts == 1 ? letter.id : "\(letter.id)/\(part + 1)"
