@@ -42,7 +42,7 @@ package final class Collector: Sendable {
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
         let environment = StageEnvironment(
             jetStream: jetStream, state: prepared.state, prefetch: PrefetchBudget(total: configuration.prefetchBytes),
-            owner: UUID().uuidString, checkpointInterval: configuration.checkpointInterval, stopTimeout: .seconds(10),
+            owner: UUID().uuidString, checkpointInterval: configuration.checkpointInterval, stopTimeout: configuration.stopTimeout,
             metrics: metrics, logger: logger)
         let stages = makeStages(partitioning: Partitioning(count: prepared.partitions))
         let all = stages.flatMap { stage in
@@ -54,13 +54,16 @@ package final class Collector: Sendable {
             if let admin { group.addTask { try await admin.run() } }
             group.addTask { await self.watch(connection) }
             group.addTask {
-                try await StreamTrimmer(environment, stages: stages.map(\.name), self.configuration.streams, prepared.partitions).run()
+                try await StreamTrimmer(
+                    environment, stages: stages.map(\.name), keep: self.configuration.streams.processedKeep,
+                    interval: self.configuration.trimInterval, partitions: prepared.partitions
+                ).run()
             }
             group.addTask {
-                // The tasks are what the collector runs for: when all have ended, so has the collector.
+                // The tasks are what the collector runs for: when all have ended, or one cannot go on, so has the collector.
                 try await withThrowingTaskGroup(of: Void.self) { running in
                     for task in all { running.addTask { try await task.run() } }
-                    try await running.waitForAll()
+                    while try await running.next() != nil {}
                 }
                 throw CancellationError()
             }
@@ -79,7 +82,10 @@ package final class Collector: Sendable {
     package func stop() async {
         isStopping.withLock { $0 = true }
         let all = tasks.withLock { $0 }
-        for task in all { await task.stop() }
+        // All at once: each may wait for a broker that is away.
+        await withDiscardingTaskGroup { stops in
+            for task in all { stops.addTask { await task.stop() } }
+        }
     }
 
     private func makeStages(partitioning: Partitioning) -> [any Stage] {
