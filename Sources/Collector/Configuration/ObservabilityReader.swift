@@ -95,10 +95,8 @@ struct ObservabilityReader {
     }
 
     private mutating func readEndpoint(_ endpoint: inout ConfigurationSection) -> CollectorConfiguration.Endpoint? {
-        guard let type = endpoint.string("type") else {
-            if !endpoint.has("type") { endpoint.report(.error, "unsupported_value", "type", "is missing; full, gen_ai or openinference") }
-            return nil
-        }
+        let type = endpoint.string("type")
+        if !endpoint.has("type") { endpoint.report(.error, "unsupported_value", "type", "is missing; full, gen_ai or openinference") }
         let url = endpoint.string("endpoint") ?? ""
         let address = ObservabilityReader.tracesURL(url)
         if address == nil {
@@ -107,13 +105,14 @@ struct ObservabilityReader {
         if let transport = endpoint.string("transport"), transport != "http_binary" {
             endpoint.complain("transport", "is \"\(transport)\"; Skein speaks http_binary only, not gRPC")
         }
-        let known = ProjectionConfiguration.Projection(rawValue: type)
+        let known = type.flatMap { ProjectionConfiguration.Projection(rawValue: $0) }
         var projection = ProjectionConfiguration(projection: known ?? .full)
         switch type {
+        case nil: break
         case _ where known != nil: break
-        case "gen_ai":
+        case "gen_ai"?:
             endpoint.report(.warning, "not_implemented", "type", "gen_ai is not exported by this version; the endpoint is skipped")
-        default: endpoint.complain("type", "is \"\(type)\", must be full, gen_ai or openinference")
+        case let other?: endpoint.complain("type", "is \"\(other)\", must be full, gen_ai or openinference")
         }
         readProjection(&endpoint, &projection)
         var result = CollectorConfiguration.Endpoint(
@@ -123,7 +122,7 @@ struct ObservabilityReader {
         }
         readDelivery(&endpoint, &result)
         // The type's word names the endpoint when there is no name; `nameEndpoints` makes it unique.
-        if result.name.isEmpty { result.name = type }
+        if result.name.isEmpty { result.name = type ?? "" }
         return known != nil && address != nil ? result : nil
     }
 
