@@ -1,0 +1,111 @@
+import Foundation
+import HTTPTestServer
+import NATSTransport
+import Testing
+
+@Suite("Mistakes on the command line", .timeLimit(.minutes(1)))
+struct CommandTests {
+    struct Mistake: Sendable, CustomTestStringConvertible {
+        let name: String
+        let arguments: [String]
+        /// Written to `skein.toml` in the working directory.
+        var toml = ""
+        let code: Int32
+        /// What the sentence on standard error must name.
+        let names: [String]
+
+        var testDescription: String { name }
+    }
+
+    private static let nobody = "nats://127.0.0.1:1"
+    private static let file = ["--config", "skein.toml"]
+
+    private static let mistakes: [Mistake] = [
+        .init(name: "unknown command", arguments: ["colect"], code: 2, names: ["colect", "--help"]),
+        .init(name: "unknown flag", arguments: ["collect", "--confg", "x"], code: 2, names: ["--confg", "--help"]),
+        .init(name: "missing argument", arguments: ["publish"], code: 2, names: ["files"]),
+        .init(name: "missing events", arguments: ["publish", "none.jsonl", "--nats", nobody], code: 2, names: ["none.jsonl", "does not exist"]),
+        .init(name: "missing configuration", arguments: ["collect", "--config", "none.toml"], code: 2, names: ["none.toml", "does not exist"]),
+        .init(name: "malformed TOML", arguments: ["collect"] + file, toml: "[nats\n", code: 2, names: ["skein.toml:1", "not valid TOML"]),
+        .init(name: "unknown key", arguments: ["collect"] + file, toml: "[nats]\nurl = 1\n", code: 2, names: ["nats.url", "urls"]),
+        .init(
+            name: "secret that is not set", arguments: ["collect"] + file, toml: "[nats]\ntoken_env = \"NONE_OF_IT\"\n", code: 2,
+            names: ["nats.token_env", "NONE_OF_IT"]),
+        .init(name: "no URL", arguments: ["collect", "--nats", "localhost"], code: 2, names: ["--nats", "nats://"]),
+        .init(name: "nobody listens", arguments: ["collect", "--nats", nobody], code: 1, names: [nobody, "check the URL"]),
+        .init(name: "publish to nobody", arguments: ["publish", "skein.toml", "--nats", nobody], code: 1, names: [nobody]),
+        .init(name: "tail of nobody", arguments: ["tail", "trajectories", "--nats", nobody], code: 1, names: [nobody]),
+        .init(
+            name: "tenant with capitals", arguments: ["publish", "skein.toml", "--tenant", "ACME"], code: 2,
+            names: ["--tenant", "ACME", "a-z"]),
+        .init(name: "tenant of tail", arguments: ["tail", "processed", "--tenant", "a.b"], code: 2, names: ["--tenant", "a.b"]),
+        .init(
+            name: "tenant of up", arguments: ["up", "--port", "0", "--publish", "skein.toml", "--tenant", ""], code: 2,
+            names: ["--tenant"]),
+        .init(name: "port out of range", arguments: ["up", "--port", "65536"], code: 2, names: ["--port", "65536"]),
+        .init(name: "exit without publish", arguments: ["up", "--exit"], code: 2, names: ["--exit", "--publish"]),
+        .init(name: "data that is a file", arguments: ["up", "--port", "0", "--data", "skein.toml"], code: 2, names: ["--data", "skein.toml"]),
+        .init(
+            name: "OTLP without scheme", arguments: ["up", "--port", "0", "--otlp", "localhost:4318"], code: 2,
+            names: ["--otlp", "http://"]),
+    ]
+
+    /// One line that says what is wrong, and no trace of our own code.
+    private static func expect(_ outcome: SkeinProcess.Outcome, _ code: Int32, _ names: [String]) {
+        #expect(outcome.code == code, "\(outcome.errors)")
+        let lines = outcome.errors.split(separator: "\n").filter { !$0.contains(" info skein") }
+        #expect(lines.count == 1, "\(outcome.errors)")
+        for name in names { #expect(outcome.errors.contains(name), "\(name) in: \(outcome.errors)") }
+        #expect(outcome.output.isEmpty)
+    }
+
+    @Test("end with one sentence that names it, and 2 for usage or 1 for the world", arguments: mistakes)
+    func mistake(mistake: Mistake) async throws {
+        try await withDirectory { directory in
+            try mistake.toml.write(toFile: "\(directory)/skein.toml", atomically: true, encoding: .utf8)
+            Self.expect(try await SkeinProcess.run(mistake.arguments, directory: directory), mistake.code, mistake.names)
+        }
+    }
+
+    @Test("a refused credential names the server and no secret")
+    func credential() async throws {
+        let users = "authorization { users = [ { user: a, password: right } ] }"
+        try await withDirectory { directory in
+            var options = NATSServerProcess.Options(executable: try Rig.executable(), dataDirectory: "\(directory)/nats")
+            options.configuration = users
+            let server = try await NATSServerProcess.start(options)
+            try "[nats]\nurls = [\"\(server.url)\"]\nuser = \"a\"\npassword_env = \"SKEIN_PASSWORD\"\n".write(
+                toFile: "\(directory)/skein.toml", atomically: true, encoding: .utf8)
+            let outcome = try await SkeinProcess.run(
+                ["collect"] + Self.file, environment: ["SKEIN_PASSWORD": "hunter2"], directory: directory)
+            await server.kill()
+            Self.expect(outcome, 1, [server.url, "refused the credentials"])
+            #expect(!outcome.errors.contains("hunter2"))
+        }
+    }
+
+    @Test("a port in use is named: of the embedded server, and of the probes")
+    func portInUse() async throws {
+        let occupant = HTTPTestServer { _ in .init(200) }
+        defer { occupant.stop() }
+        let port = occupant.port
+        try await withDirectory { directory in
+            let up = try await SkeinProcess.run(["up", "--port", "\(port)"], directory: directory)
+            Self.expect(up, 1, ["\(port)", "in use", "--port"])
+        }
+        try await Rig.with { rig in
+            let file = try rig.file(
+                "skein.toml", "[nats]\nurls = [\"\(rig.server.url)\"]\n[http]\nlisten = \"127.0.0.1:\(port)\"\n")
+            let outcome = try await SkeinProcess.run(["collect", "--config", file], directory: rig.directory)
+            #expect(outcome.code == 1, "\(outcome.errors)")
+            #expect(outcome.errors.contains("http.listen: 127.0.0.1:\(port)"))
+        }
+    }
+
+    private func withDirectory(_ body: (String) async throws -> Void) async throws {
+        let directory = NSTemporaryDirectory() + "skein-command-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        try await body(directory)
+    }
+}

@@ -1,0 +1,85 @@
+import Collector
+import HTTPTestServer
+import NATSTransport
+import Stages
+import Testing
+
+@Suite("Restart", .timeLimit(.minutes(1)))
+struct RestartTests {
+    private static let runs = (0..<30).map { Run(number: $0, tenant: "tenant-\($0 % 2)", calls: 5) }
+
+    @Test("goes on after a graceful stop with the trajectories and spans that were open")
+    func graceful() async throws {
+        try await Rig.with { rig in
+            let sink = SpanSink()
+            defer { sink.server.stop() }
+            let configuration = try rig.configuration(exportingTo: ("sink", sink))
+            // Four messages of a run come before the stop, in the middle of a call; its last after it.
+            let parts = try Self.runs.map { try $0.messages(of: 2) }
+            let log = LogLines()
+            try await rig.collecting(configuration, log: log) { collector in
+                try await rig.publish(parts.flatMap { $0.dropLast(2) })
+                try await eventually("some is processed") { try await rig.messages(in: SkeinSubjects.processedStream) > 0 }
+            }
+            #expect(try await rig.messages(in: SkeinSubjects.trajectoriesStream) == 0)
+            try await rig.publish(parts.flatMap { $0.suffix(2) })
+            try await rig.collecting(configuration, log: log) { collector in
+                try await rig.catchUp(collector)
+                #expect(collector.metrics.total("skein_trajectories_republished_total") == 0)
+            }
+            let events = try await rig.processedEvents()
+            #expect(events.count == Self.runs.reduce(0) { $0 + $1.eventCount })
+            #expect(events.values.allSatisfy { $0 == 1 })
+            let trajectories = try await rig.contents(of: SkeinSubjects.trajectoriesStream)
+            #expect(trajectories.count == Self.runs.count)
+            #expect(trajectories.allSatisfy { $0.headers[SkeinHeaders.eventCount] == String(Self.runs[0].eventCount) })
+            #expect(sink.count == Self.runs.reduce(0) { $0 + $1.spanCount })
+            #expect(sink.arrivals == sink.count)
+            #expect(!log.all.contains { $0.contains("starts again") })
+        }
+    }
+
+    @Test("reads nothing twice after a graceful stop")
+    func nothingTwice() async throws {
+        try await Rig.with { rig in
+            let configuration = try rig.configuration()
+            try await rig.collecting(configuration) { collector in
+                try await rig.publish(try Self.runs.flatMap { try $0.messages(of: 5) })
+                try await rig.catchUp(collector)
+            }
+            try await rig.collecting(configuration) { collector in
+                try await rig.catchUp(collector)
+                #expect(collector.metrics.total("skein_events_received_total") == 0)
+            }
+        }
+    }
+
+    @Test("hands over to a second collector: the first stands by and writes nothing, and nothing is processed twice")
+    func takeover() async throws {
+        try await Rig.with { rig in
+            var configuration = try rig.configuration()
+            configuration.streams.partitions = 1
+            let log = LogLines()
+            let batches = try [0..<10, 10..<20, 20..<30].map { try Self.runs[$0].flatMap { try $0.messages(of: 3) } }
+            try await rig.collecting(configuration, log: log) { [configuration] first in
+                try await rig.publish(batches[0])
+                try await rig.catchUp(first)
+                try await rig.collecting(configuration) { second in
+                    try await rig.publish(batches[1])
+                    try await rig.catchUp(second)
+                    try await eventually("both tasks of the first stand by") {
+                        log.all.count { $0.contains("taken over by another collector") } == 2
+                    }
+                    let sent = first.metrics.total("skein_messages_sent_total")
+                    try await rig.publish(batches[2])
+                    try await rig.catchUp(second)
+                    #expect(first.metrics.total("skein_messages_sent_total") == sent)
+                }
+            }
+            let events = try await rig.processedEvents()
+            #expect(events.count == Self.runs.reduce(0) { $0 + $1.eventCount })
+            #expect(events.values.allSatisfy { $0 == 1 })
+            #expect(try await rig.contents(of: SkeinSubjects.trajectoriesStream).map(\.sequence) == Array(1...30))
+        }
+    }
+}

@@ -1,0 +1,125 @@
+import Collector
+import Foundation
+import HTTPTestServer
+import NATSTransport
+import Stages
+import Synchronization
+import Testing
+
+@Suite("Streams", .timeLimit(.minutes(1)))
+struct StreamTests {
+    @Test("are created once, and their names reported")
+    func created() async throws {
+        try await Rig.with { rig in
+            let streams = CollectorConfiguration().streams
+            let first = try await StreamProvisioner(rig.jetStream, streams).prepare()
+            #expect(first.created == ["SKEIN_EVENTS", "SKEIN_PROCESSED", "SKEIN_TRAJECTORIES", "SKEIN_DEAD", "skein_state"])
+            var others = streams
+            others.partitions = 3
+            let second = try await StreamProvisioner(rig.jetStream, others).prepare()
+            #expect(second.created.isEmpty)
+            // What exists keeps its partitions.
+            #expect(second.partitions == 8)
+        }
+    }
+
+    @Test("of another shape are named with the difference and left as they are", arguments: ["SKEIN_PROCESSED", "SKEIN_EVENTS"])
+    func otherShape(name: String) async throws {
+        try await Rig.with { rig in
+            let layout = StreamLayout(CollectorConfiguration().streams, partitions: 8)
+            var other = try #require(layout.all.first { $0.name == name })
+            if name == "SKEIN_EVENTS" { other.subjectTransform = nil } else { other.discard = .old }
+            let before = try await rig.jetStream.createStream(other)
+            let collector = Collector(try rig.configuration(), logger: LogLines().logger)
+            let error = await #expect(throws: CollectorError.self) { try await collector.run() }
+            #expect(error?.description.contains(name) == true)
+            #expect(error?.description.contains(name == "SKEIN_EVENTS" ? "subject transform" : "discard") == true)
+            #expect(try await rig.jetStream.streamInfo(name).configuration == before.configuration)
+        }
+    }
+
+    @Test("that end before a task's position, or are others, are an error that says what to do")
+    func recordAhead() async throws {
+        try await Rig.with { rig in
+            let configuration = try rig.configuration()
+            let streams = configuration.streams
+            let prepared = try await StreamProvisioner(rig.jetStream, streams).prepare()
+            let stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream)
+            let key = TaskKey(stage: "process", partition: 0)
+            for (position, created, words) in [
+                (UInt64(1000), stream.created, "is at sequence 1000, but SKEIN_EVENTS ends at 0"),
+                (1000, stream.created - 1, "of an earlier stream SKEIN_EVENTS"),
+            ] {
+                let record =
+                    "{\"epoch\":1,\"owner\":\"x\",\"nonce\":\"y\",\"position\":\(position),\"keepFrom\":1,\"streamCreated\":\(created)}"
+                try await prepared.state.put(key.description, Array(record.utf8))
+                let error = await #expect(throws: CollectorError.self) {
+                    try await Collector(configuration, logger: LogLines().logger).run()
+                }
+                #expect(error?.description.contains(words) == true)
+                #expect(error?.description.contains("delete the key task.process.0") == true)
+            }
+        }
+    }
+
+    // MARK: Trimming
+
+    @Test("are trimmed behind the cursors, and keep what open trajectories and spans need")
+    func trimming() async throws {
+        try await Rig.with { rig in
+            let sink = SpanSink()
+            defer { sink.server.stop() }
+            var configuration = try rig.configuration(exportingTo: ("sink", sink))
+            configuration.streams.processedKeep = .zero
+            configuration.trimInterval = .milliseconds(20)
+            let open = Run(number: 0, tenant: "acme", calls: 2)
+            let parts = try open.messages(of: 3)
+            let others = (1...20).map { Run(number: $0, tenant: "acme", calls: 3) }
+            try await rig.collecting(configuration) { collector in
+                try await rig.publish([parts[0]])
+                try await rig.catchUp(collector)
+                try await rig.publish(try others.flatMap { try $0.messages(of: 3) })
+                try await rig.catchUp(collector)
+                try await eventually("EVENTS is empty") { try await rig.messages(in: SkeinSubjects.eventsStream) == 0 }
+                #expect(try await rig.jetStream.streamInfo(SkeinSubjects.processedStream).firstSequence == 1)
+            }
+            // A new collector finds what its snapshots refer to.
+            try await rig.collecting(configuration) { collector in
+                try await rig.publish(parts[1...])
+                try await rig.catchUp(collector)
+                try await eventually("PROCESSED is empty") { try await rig.messages(in: SkeinSubjects.processedStream) == 0 }
+            }
+            #expect(try await rig.messages(in: SkeinSubjects.trajectoriesStream) == 21)
+            #expect(sink.count == others.reduce(open.spanCount) { $0 + $1.spanCount })
+        }
+    }
+
+    // MARK: Full
+
+    @Test("that are full make process wait; it goes on when there is room, and nothing is lost")
+    func full() async throws {
+        try await Rig.with { rig in
+            let isDown = Atomic(true)
+            let sink = SpanSink { _ in isDown.load(ordering: .relaxed) ? 503 : 200 }
+            defer { sink.server.stop() }
+            var configuration = try rig.configuration(exportingTo: ("sink", sink))
+            // Some of the largest messages that process writes must fit.
+            configuration.streams.processedMaximumBytes = 1 << 20
+            configuration.streams.processedKeep = .zero
+            configuration.trimInterval = .milliseconds(20)
+            let runs = (0..<200).map { Run(number: $0, tenant: "acme", calls: 24) }
+            try await rig.collecting(configuration) { collector in
+                try await rig.publish(try runs.flatMap { try $0.messages(of: 10) })
+                try await eventually("PROCESSED is full") { collector.metrics.total("skein_processed_full_total") > 0 }
+                isDown.store(false, ordering: .relaxed)
+                try await rig.catchUp(collector)
+                #expect(collector.metrics.total("skein_events_duplicate_total") == 0)
+                #expect(collector.metrics.total("skein_task_restarts_total") == 0)
+            }
+            #expect(sink.count == runs.reduce(0) { $0 + $1.spanCount })
+            let trajectories = try await rig.contents(of: SkeinSubjects.trajectoriesStream)
+            #expect(trajectories.count == runs.count)
+            #expect(trajectories.allSatisfy { $0.headers[SkeinHeaders.eventCount] == String(runs[0].eventCount) })
+        }
+    }
+}
