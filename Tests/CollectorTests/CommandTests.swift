@@ -24,27 +24,42 @@ struct CommandTests {
         .init(name: "unknown command", arguments: ["colect"], code: 2, names: ["colect", "--help"]),
         .init(name: "unknown flag", arguments: ["collect", "--confg", "x"], code: 2, names: ["--confg", "--help"]),
         .init(name: "missing argument", arguments: ["publish"], code: 2, names: ["files"]),
-        .init(name: "missing events", arguments: ["publish", "none.jsonl", "--nats", nobody], code: 2, names: ["none.jsonl", "does not exist"]),
-        .init(name: "missing configuration", arguments: ["collect", "--config", "none.toml"], code: 2, names: ["none.toml", "does not exist"]),
-        .init(name: "malformed TOML", arguments: ["collect"] + file, toml: "[nats\n", code: 2, names: ["skein.toml:1", "not valid TOML"]),
-        .init(name: "unknown key", arguments: ["collect"] + file, toml: "[nats]\nurl = 1\n", code: 2, names: ["nats.url", "urls"]),
         .init(
-            name: "secret that is not set", arguments: ["collect"] + file, toml: "[nats]\ntoken_env = \"NONE_OF_IT\"\n", code: 2,
+            name: "missing events", arguments: ["publish", "none.jsonl", "--nats", nobody], code: 2,
+            names: ["none.jsonl", "does not exist"]),
+        .init(
+            name: "missing configuration", arguments: ["collect", "--config", "none.toml"], code: 2,
+            names: ["none.toml", "does not exist"]),
+        .init(
+            name: "malformed TOML", arguments: ["collect"] + file, toml: "[nats\n", code: 2,
+            names: ["skein.toml:1", "not valid TOML"]),
+        .init(
+            name: "unknown key", arguments: ["collect"] + file, toml: "[nats]\nurl = 1\n", code: 2,
+            names: ["nats.url", "urls"]),
+        .init(
+            name: "secret that is not set", arguments: ["collect"] + file, toml: "[nats]\ntoken_env = \"NONE_OF_IT\"\n",
+            code: 2,
             names: ["nats.token_env", "NONE_OF_IT"]),
         .init(name: "no URL", arguments: ["collect", "--nats", "localhost"], code: 2, names: ["--nats", "nats://"]),
-        .init(name: "nobody listens", arguments: ["collect", "--nats", nobody], code: 1, names: [nobody, "check the URL"]),
-        .init(name: "publish to nobody", arguments: ["publish", "skein.toml", "--nats", nobody], code: 1, names: [nobody]),
+        .init(
+            name: "nobody listens", arguments: ["collect", "--nats", nobody], code: 1, names: [nobody, "check the URL"]),
+        .init(
+            name: "publish to nobody", arguments: ["publish", "skein.toml", "--nats", nobody], code: 1, names: [nobody]),
         .init(name: "tail of nobody", arguments: ["tail", "trajectories", "--nats", nobody], code: 1, names: [nobody]),
         .init(
             name: "tenant with capitals", arguments: ["publish", "skein.toml", "--tenant", "ACME"], code: 2,
             names: ["--tenant", "ACME", "a-z"]),
-        .init(name: "tenant of tail", arguments: ["tail", "processed", "--tenant", "a.b"], code: 2, names: ["--tenant", "a.b"]),
+        .init(
+            name: "tenant of tail", arguments: ["tail", "processed", "--tenant", "a.b"], code: 2,
+            names: ["--tenant", "a.b"]),
         .init(
             name: "tenant of up", arguments: ["up", "--port", "0", "--publish", "skein.toml", "--tenant", ""], code: 2,
             names: ["--tenant"]),
         .init(name: "port out of range", arguments: ["up", "--port", "65536"], code: 2, names: ["--port", "65536"]),
         .init(name: "exit without publish", arguments: ["up", "--exit"], code: 2, names: ["--exit", "--publish"]),
-        .init(name: "data that is a file", arguments: ["up", "--port", "0", "--data", "skein.toml"], code: 2, names: ["--data", "skein.toml"]),
+        .init(
+            name: "data that is a file", arguments: ["up", "--port", "0", "--data", "skein.toml"], code: 2,
+            names: ["--data", "skein.toml"]),
         .init(
             name: "OTLP without scheme", arguments: ["up", "--port", "0", "--otlp", "localhost:4318"], code: 2,
             names: ["--otlp", "http://"]),
@@ -63,7 +78,8 @@ struct CommandTests {
     func mistake(mistake: Mistake) async throws {
         try await withDirectory { directory in
             try mistake.toml.write(toFile: "\(directory)/skein.toml", atomically: true, encoding: .utf8)
-            Self.expect(try await SkeinProcess.run(mistake.arguments, directory: directory), mistake.code, mistake.names)
+            Self.expect(
+                try await SkeinProcess.run(mistake.arguments, directory: directory), mistake.code, mistake.names)
         }
     }
 
@@ -71,7 +87,8 @@ struct CommandTests {
     func credential() async throws {
         let users = "authorization { users = [ { user: a, password: right } ] }"
         try await withDirectory { directory in
-            var options = NATSServerProcess.Options(executable: try Rig.executable(), dataDirectory: "\(directory)/nats")
+            var options = NATSServerProcess.Options(
+                executable: try Rig.executable(), dataDirectory: "\(directory)/nats")
             options.configuration = users
             let server = try await NATSServerProcess.start(options)
             try "[nats]\nurls = [\"\(server.url)\"]\nuser = \"a\"\npassword_env = \"SKEIN_PASSWORD\"\n".write(

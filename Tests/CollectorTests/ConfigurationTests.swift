@@ -38,54 +38,78 @@ struct ConfigurationTests {
         .init(toml: "[nat]", complaints: ["error configuration.unknown_field nat"]),
         .init(toml: "[nats]\nurls = \"x\"", complaints: ["error configuration.unsupported_value nats.urls"]),
         .init(toml: "[nats]\nurls = []", complaints: ["error configuration.unsupported_value nats.urls"]),
-        .init(toml: "[nats]\nurls = [\"http://x\"]", complaints: ["error configuration.unsupported_value nats.urls[0]"]),
-        .init(toml: "[nats]\nurls = [\"nats://a:b@x\"]", complaints: ["error configuration.unsupported_value nats.urls[0]"]),
+        .init(
+            toml: "[nats]\nurls = [\"http://x\"]", complaints: ["error configuration.unsupported_value nats.urls[0]"]),
+        .init(
+            toml: "[nats]\nurls = [\"nats://a:b@x\"]",
+            complaints: ["error configuration.unsupported_value nats.urls[0]"]),
         // Ways to authenticate.
         .init(toml: "[nats]\nuser = \"a\"", complaints: ["error configuration.unsupported_value nats.password_env"]),
         .init(
             toml: "[nats]\npassword_env = \"P\"", environment: ["P": "p"],
             complaints: ["error configuration.unsupported_value nats.user"]),
         .init(
-            toml: "[nats]\nuser = \"a\"\npassword_env = \"P\"", complaints: ["error configuration.unsupported_value nats.password_env"]),
+            toml: "[nats]\nuser = \"a\"\npassword_env = \"P\"",
+            complaints: ["error configuration.unsupported_value nats.password_env"]),
         .init(toml: "[nats]\nuser = \"a\"\npassword_env = \"P\"", environment: ["P": "p"], complaints: []),
         .init(
             toml: "[nats]\nuser = \"a\"\npassword_env = \"P\"\ntoken_env = \"P\"", environment: ["P": "p"],
             complaints: ["error configuration.unsupported_value nats.token_env"]),
         .init(
-            toml: "[nats]\ncredentials_file = \"/none\"", complaints: ["error configuration.unsupported_value nats.credentials_file"]),
-        .init(toml: "[nats]\nnkey_seed_file = \"/etc/hostname\"", complaints: ["error configuration.unsupported_value nats.nkey"]),
+            toml: "[nats]\ncredentials_file = \"/none\"",
+            complaints: ["error configuration.unsupported_value nats.credentials_file"]),
+        .init(
+            toml: "[nats]\nnkey_seed_file = \"/etc/hostname\"",
+            complaints: ["error configuration.unsupported_value nats.nkey"]),
         .init(
             toml: "[nats.tls]\ncertificate_file = \"/etc/hostname\"",
             complaints: ["error configuration.unsupported_value nats.tls.certificate_file"]),
         // Skein's own sections.
-        .init(toml: "[collector]\npartitions = 257", complaints: ["error configuration.unsupported_value collector.partitions"]),
-        .init(toml: "[collector]\nreplicas = 2", complaints: ["error configuration.unsupported_value collector.replicas"]),
-        .init(toml: "[collector]\npartitions = \"8\"", complaints: ["error configuration.unsupported_value collector.partitions"]),
+        .init(
+            toml: "[collector]\npartitions = 257",
+            complaints: ["error configuration.unsupported_value collector.partitions"]),
+        .init(
+            toml: "[collector]\nreplicas = 2", complaints: ["error configuration.unsupported_value collector.replicas"]),
+        .init(
+            toml: "[collector]\npartitions = \"8\"",
+            complaints: ["error configuration.unsupported_value collector.partitions"]),
         .init(toml: "[http]\nlisten = \"9464\"", complaints: ["error configuration.unsupported_value http.listen"]),
         // The plugins document.
         .init(toml: "[[components]]", complaints: ["error configuration.missing_kind components[0].kind"]),
         .init(
-            toml: "[[components]]\nkind = \"x\"", complaints: ["warning configuration.unknown_component components[0].kind"]),
+            toml: "[[components]]\nkind = \"x\"",
+            complaints: ["warning configuration.unknown_component components[0].kind"]),
         .init(toml: "[policy]\nunknown_component = \"ignore\"\n[[components]]\nkind = \"x\"", complaints: []),
         .init(
             toml: "[policy]\nunknown_component = \"error\"\n[[components]]\nkind = \"x\"",
             complaints: ["error configuration.unknown_component components[0].kind"]),
-        .init(toml: "[policy]\nunknown_field = \"no\"", complaints: ["error configuration.unsupported_value policy.unknown_field"]),
+        .init(
+            toml: "[policy]\nunknown_field = \"no\"",
+            complaints: ["error configuration.unsupported_value policy.unknown_field"]),
         .init(toml: traces(endpoint), complaints: []),
         .init(toml: traces(endpoint + "x = 1"), complaints: ["warning observability.unknown_field \(trace).x"]),
         .init(
             toml: traces(endpoint + "x = 1", policy: "[components.config.policy]\nunknown_field = \"error\""),
             complaints: ["error observability.unknown_field \(trace).x"]),
-        .init(toml: traces(endpoint + "x = 1", policy: "[components.config.policy]\nunknown_field = \"ignore\""), complaints: []),
         .init(
-            toml: traces(endpoint + "compression = \"zip\"", policy: "[components.config.policy]\nunsupported_value = \"warn\""),
+            toml: traces(endpoint + "x = 1", policy: "[components.config.policy]\nunknown_field = \"ignore\""),
+            complaints: []),
+        .init(
+            toml: traces(
+                endpoint + "compression = \"zip\"", policy: "[components.config.policy]\nunsupported_value = \"warn\""),
             complaints: ["warning observability.unsupported_value \(trace).compression"]),
-        .init(toml: traces("endpoint = \"http://x\""), complaints: ["error observability.unsupported_value \(trace).type"]),
         .init(
-            toml: traces("type = \"full\"\nendpoint = \"x\""), complaints: ["error observability.unsupported_value \(trace).endpoint"]),
+            toml: traces("endpoint = \"http://x\""), complaints: ["error observability.unsupported_value \(trace).type"]
+        ),
         .init(
-            toml: traces(endpoint + "transport = \"grpc\""), complaints: ["error observability.unsupported_value \(trace).transport"]),
-        .init(toml: traces(endpoint + "name = \"A b\""), complaints: ["error observability.unsupported_value \(trace).name"]),
+            toml: traces("type = \"full\"\nendpoint = \"x\""),
+            complaints: ["error observability.unsupported_value \(trace).endpoint"]),
+        .init(
+            toml: traces(endpoint + "transport = \"grpc\""),
+            complaints: ["error observability.unsupported_value \(trace).transport"]),
+        .init(
+            toml: traces(endpoint + "name = \"A b\""),
+            complaints: ["error observability.unsupported_value \(trace).name"]),
         .init(
             toml: traces(endpoint + "max_queue_size = 1\nmax_export_batch_size = 2"),
             complaints: ["error observability.unsupported_value \(trace).max_export_batch_size"]),
@@ -93,7 +117,8 @@ struct ConfigurationTests {
             toml: traces(endpoint + "header_env = { X-Key = \"NONE\" }"),
             complaints: ["error observability.unsupported_value \(trace).header_env.X-Key"]),
         .init(
-            toml: traces(endpoint + "headers = { x-key = \"a\" }\nheader_env = { X-Key = \"K\" }"), environment: ["K": "k"],
+            toml: traces(endpoint + "headers = { x-key = \"a\" }\nheader_env = { X-Key = \"K\" }"),
+            environment: ["K": "k"],
             complaints: ["error observability.unsupported_value \(trace).header_env.X-Key"]),
     ]
 
@@ -102,13 +127,15 @@ struct ConfigurationTests {
         let diagnostics: [Diagnostic]
         do throws(ConfigurationError) {
             diagnostics = try ConfigurationReader.read(
-                text: expected.toml, name: "test.toml", environment: expected.environment).1
+                text: expected.toml, name: "test.toml", environment: expected.environment
+            ).1
             #expect(!diagnostics.contains { $0.level == .error })
         } catch {
             diagnostics = error.diagnostics
             #expect(diagnostics.contains { $0.level == .error })
         }
-        #expect(diagnostics.map { "\($0.level.rawValue) \($0.code) \($0.field)" }.sorted() == expected.complaints.sorted())
+        #expect(
+            diagnostics.map { "\($0.level.rawValue) \($0.code) \($0.field)" }.sorted() == expected.complaints.sorted())
         #expect(diagnostics.allSatisfy { !$0.message.isEmpty })
     }
 

@@ -19,7 +19,9 @@ struct ExportTests {
     func down(outage: Outage) async throws {
         try await Rig.with { rig in
             let isDown = Atomic(true)
-            let down = SpanSink(listens: outage != .refusesConnections) { _ in isDown.load(ordering: .relaxed) ? 503 : 200 }
+            let down = SpanSink(listens: outage != .refusesConnections) { _ in
+                isDown.load(ordering: .relaxed) ? 503 : 200
+            }
             let up = SpanSink()
             defer { for sink in [down, up] { sink.server.stop() } }
             var configuration = try rig.configuration(exportingTo: ("down", down), ("up", up))

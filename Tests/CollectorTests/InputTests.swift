@@ -43,16 +43,21 @@ struct InputTests {
         let notJSON = OutgoingMessage(subject: subject("acme"), payload: try packed([line("40", "\"@@@@\"", time)]))
         let place = try #require(notJSON.payload.firstRange(of: Array("\"@@@@\"".utf8)))
         let broken = OutgoingMessage(
-            subject: notJSON.subject, payload: notJSON.payload[..<place.lowerBound] + Array("{oops}".utf8) + notJSON.payload[place.upperBound...])
+            subject: notJSON.subject,
+            payload: notJSON.payload[..<place.lowerBound] + Array("{oops}".utf8) + notJSON.payload[place.upperBound...])
         return [
             Case(name: "undecodable", message: .init(subject: subject("acme"), payload: bad), reason: "undecodable"),
-            Case(name: "UUID of 15 bytes", message: .init(subject: subject("acme"), payload: fifteen), reason: "invalid_field"),
+            Case(
+                name: "UUID of 15 bytes", message: .init(subject: subject("acme"), payload: fifteen),
+                reason: "invalid_field"),
             Case(
                 name: "no UUID", message: .init(subject: subject("acme"), payload: try event("none", uuidField: [])),
                 reason: "missing_field"),
             Case(
                 name: "unknown category",
-                message: .init(subject: subject("acme"), payload: try packed([AtofLine(uuid: uuid + "10", category: "wizardry").text])),
+                message: .init(
+                    subject: subject("acme"),
+                    payload: try packed([AtofLine(uuid: uuid + "10", category: "wizardry").text])),
                 processed: 1),
             Case(
                 name: "integer timestamp in ATOF lines",
@@ -60,10 +65,13 @@ struct InputTests {
                     subject: subject("acme"), contentType: "application/x-ndjson",
                     payload: Array((line("20", "{}", "1772442847000000") + "\n" + line("21", "{}", time) + "\n").utf8)),
                 processed: 2),
-            Case(name: "1,000 events", message: .init(subject: subject("many"), payload: try packed(many.lines)), processed: 1000),
+            Case(
+                name: "1,000 events", message: .init(subject: subject("many"), payload: try packed(many.lines)),
+                processed: 1000),
             Case(
                 name: "unknown content type",
-                message: .init(subject: subject("acme"), contentType: "text/plain", payload: bad), reason: "unknown_content_type"),
+                message: .init(subject: subject("acme"), contentType: "text/plain", payload: bad),
+                reason: "unknown_content_type"),
             Case(
                 name: "tenant with capitals", message: .init(subject: subject("ACME"), payload: repeated.payload),
                 reason: "invalid_subject"),
@@ -72,7 +80,8 @@ struct InputTests {
             Case(name: "again", message: .init(subject: subject("acme"), payload: repeated.payload), duplicates: 1),
             Case(
                 name: "a line that is no event",
-                message: .init(subject: subject("acme"), contentType: "application/x-ndjson", payload: Array("{\"kind\":1}".utf8)),
+                message: .init(
+                    subject: subject("acme"), contentType: "application/x-ndjson", payload: Array("{\"kind\":1}".utf8)),
                 reason: "invalid_field"),
             Case(name: "empty", message: .init(subject: subject("acme"), payload: [])),
         ]
@@ -133,7 +142,9 @@ struct InputTests {
         }
     }
 
-    @Test("is refused by the broker on subjects without tenant and key", arguments: ["skein.v1.events.acme", "skein.v1.events.a.b.c"])
+    @Test(
+        "is refused by the broker on subjects without tenant and key",
+        arguments: ["skein.v1.events.acme", "skein.v1.events.a.b.c"])
     func wrongSubject(subject: String) async throws {
         try await Rig.with { rig in
             _ = try await StreamProvisioner(rig.jetStream, CollectorConfiguration().streams).prepare()
@@ -152,7 +163,8 @@ struct InputTests {
         let size = 3_000_000
         let lines = run.lines.map { line in
             line.contains("\"phase\":\"end\"") && line.contains("\"tool\"")
-                ? line.replacing("\"phase\":\"end\"", with: "\"text\":\"\(String(repeating: "x", count: size))\"") : line
+                ? line.replacing("\"phase\":\"end\"", with: "\"text\":\"\(String(repeating: "x", count: size))\"")
+                : line
         }
         let large = lines.count { $0.utf8.count > size }
         #expect(large == 3)
@@ -161,7 +173,10 @@ struct InputTests {
             defer { sink.server.stop() }
             try await rig.collecting(try rig.configuration(exportingTo: ("sink", sink))) { collector in
                 try await rig.publish(
-                    try lines.map { OutgoingMessage(subject: SkeinSubjects.events(tenant: "acme", key: "k"), payload: try packed([$0])) })
+                    try lines.map {
+                        OutgoingMessage(
+                            subject: SkeinSubjects.events(tenant: "acme", key: "k"), payload: try packed([$0]))
+                    })
                 try await rig.catchUp(collector)
             }
             let processed = try await rig.contents(of: SkeinSubjects.processedStream)

@@ -59,7 +59,8 @@ struct KillTests {
         #expect(sink.changed == 0)
         let trajectories = try await rig.contents(of: SkeinSubjects.trajectoriesStream)
         #expect(
-            Set(trajectories.map(\.subject)) == Set(runs.map { SkeinSubjects.trajectory(tenant: $0.tenant, id: $0.id) }))
+            Set(trajectories.map(\.subject)) == Set(runs.map { SkeinSubjects.trajectory(tenant: $0.tenant, id: $0.id) })
+        )
         #expect(trajectories.allSatisfy { $0.headers[SkeinHeaders.revision] == "1" })
         // The stream keeps the last message of a subject: had one been stored twice, numbers would be missing.
         #expect(trajectories.map(\.sequence) == Array(1...UInt64(runs.count)))
@@ -67,7 +68,9 @@ struct KillTests {
         #expect(try await rig.messages(in: SkeinSubjects.deadStream) == 0)
     }
 
-    @Test("of the collector in the middle of 20,000 events: each is processed once, every trajectory comes once, no span is lost")
+    @Test(
+        "of the collector in the middle of 20,000 events: each is processed once, every trajectory comes once, no span is lost"
+    )
     func collector() async throws {
         let messages = try KillTests.messages(KillTests.runs)
         try await Rig.with { rig in

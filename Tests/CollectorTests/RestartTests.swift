@@ -19,7 +19,9 @@ struct RestartTests {
             let log = LogLines()
             try await rig.collecting(configuration, log: log) { collector in
                 try await rig.publish(parts.flatMap { $0.dropLast(2) })
-                try await eventually("some is processed") { try await rig.messages(in: SkeinSubjects.processedStream) > 0 }
+                try await eventually("some is processed") {
+                    try await rig.messages(in: SkeinSubjects.processedStream) > 0
+                }
             }
             #expect(try await rig.messages(in: SkeinSubjects.trajectoriesStream) == 0)
             try await rig.publish(parts.flatMap { $0.suffix(2) })

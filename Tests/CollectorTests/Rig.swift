@@ -78,7 +78,8 @@ struct Rig {
         }
         guard last > 0, try await jetStream.streamInfo(stream).messages > 0 else { return [] }
         let reading = PullConsumerConfiguration(
-            stream: stream, namePrefix: "test-\(UUID().uuidString)", filterSubjects: filter.map { [$0] } ?? [], startSequence: 1)
+            stream: stream, namePrefix: "test-\(UUID().uuidString)", filterSubjects: filter.map { [$0] } ?? [],
+            startSequence: 1)
         let consumer = try PullConsumer(jetStream, reading, budget: PrefetchBudget(total: 64 << 20)) { true }
         var found: [JetStreamMessage] = []
         while (found.last?.sequence ?? 0) < last { found += try await consumer.next(max: 256) }

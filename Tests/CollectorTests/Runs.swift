@@ -28,7 +28,8 @@ struct Run: Sendable {
         let category = scope == 0 ? "agent" : scope % 3 == 0 ? "llm" : "tool"
         let seconds = scope % 60
         return AtofLine(
-            phase: phase, uuid: Run.uuid(run: number, scope: scope).description, parent: scope == 0 ? nil : id.description,
+            phase: phase, uuid: Run.uuid(run: number, scope: scope).description,
+            parent: scope == 0 ? nil : id.description,
             name: "\(category)-\(scope)", category: category,
             timestamp: "\"2026-03-02T09:14:\(seconds < 10 ? "0" : "")\(seconds).\(phase == "start" ? 1 : 2)Z\"",
             data: "{\"run\":\(number),\"scope\":\(scope),\"phase\":\"\(phase)\"}"

@@ -36,7 +36,9 @@ final class SkeinProcess: Sendable {
         try process.run()
     }
 
-    static func run(_ arguments: [String], environment: [String: String] = [:], directory: String) async throws -> Outcome {
+    static func run(_ arguments: [String], environment: [String: String] = [:], directory: String) async throws
+        -> Outcome
+    {
         try await SkeinProcess(arguments, environment: environment, directory: directory).outcome()
     }
 

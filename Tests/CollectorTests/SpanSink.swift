@@ -57,7 +57,9 @@ final class SpanSink: Sendable {
 
     /// The spans of a request, by trace and span id.
     private static func spans(_ body: [UInt8]) -> [([UInt8], Span)] {
-        guard let request = skein__v1__otlp__export_trace_service_request__unpack(nil, body.count, body) else { return [] }
+        guard let request = skein__v1__otlp__export_trace_service_request__unpack(nil, body.count, body) else {
+            return []
+        }
         defer { skein__v1__otlp__export_trace_service_request__free_unpacked(request, nil) }
         var found: [([UInt8], Span)] = []
         for resource in pointers(request.pointee.resource_spans, request.pointee.n_resource_spans) {

@@ -71,7 +71,8 @@ struct StageTaskTests {
             streams.partitions = 1
             let prepared = try await StreamProvisioner(rig.jetStream, streams).prepare()
             let environment = StageEnvironment(
-                jetStream: rig.jetStream, state: prepared.state, prefetch: PrefetchBudget(total: 1 << 20), owner: "test",
+                jetStream: rig.jetStream, state: prepared.state, prefetch: PrefetchBudget(total: 1 << 20),
+                owner: "test",
                 checkpointInterval: .milliseconds(10), stopTimeout: .milliseconds(300), metrics: Metrics(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             let stage = ScriptedStage()

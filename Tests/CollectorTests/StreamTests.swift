@@ -13,7 +13,8 @@ struct StreamTests {
         try await Rig.with { rig in
             let streams = CollectorConfiguration().streams
             let first = try await StreamProvisioner(rig.jetStream, streams).prepare()
-            #expect(first.created == ["SKEIN_EVENTS", "SKEIN_PROCESSED", "SKEIN_TRAJECTORIES", "SKEIN_DEAD", "skein_state"])
+            #expect(
+                first.created == ["SKEIN_EVENTS", "SKEIN_PROCESSED", "SKEIN_TRAJECTORIES", "SKEIN_DEAD", "skein_state"])
             var others = streams
             others.partitions = 3
             let second = try await StreamProvisioner(rig.jetStream, others).prepare()
@@ -23,7 +24,9 @@ struct StreamTests {
         }
     }
 
-    @Test("of another shape are named with the difference and left as they are", arguments: ["SKEIN_PROCESSED", "SKEIN_EVENTS"])
+    @Test(
+        "of another shape are named with the difference and left as they are",
+        arguments: ["SKEIN_PROCESSED", "SKEIN_EVENTS"])
     func otherShape(name: String) async throws {
         try await Rig.with { rig in
             let layout = StreamLayout(CollectorConfiguration().streams, partitions: 8)
@@ -87,7 +90,9 @@ struct StreamTests {
             try await rig.collecting(configuration) { collector in
                 try await rig.publish(parts[1...])
                 try await rig.catchUp(collector)
-                try await eventually("PROCESSED is empty") { try await rig.messages(in: SkeinSubjects.processedStream) == 0 }
+                try await eventually("PROCESSED is empty") {
+                    try await rig.messages(in: SkeinSubjects.processedStream) == 0
+                }
             }
             #expect(try await rig.messages(in: SkeinSubjects.trajectoriesStream) == 21)
             #expect(sink.count == others.reduce(open.spanCount) { $0 + $1.spanCount })
