@@ -41,6 +41,12 @@ package final class EventPublisher {
         maximumBytes = min(jetStream.connection.maxPayload - 1024, 512 << 10)
     }
 
+    package static func check(tenant: String) throws {
+        guard SkeinSubjects.isName(tenant) else {
+            throw CollectorError("the tenant \"\(tenant)\" must be made of a-z, 0-9, _ and -")
+        }
+    }
+
     /// - Returns: why the line is no event; nil when it was taken.
     package func add(line: [UInt8]) async throws -> String? {
         let packed: [UInt8]

@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
 internal import NATSTransport
-internal import Stages
 internal import Collector
 
 struct PublishCommand: AsyncParsableCommand {
@@ -29,9 +28,7 @@ struct PublishCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard batch >= 1, batch <= 10_000 else { throw ValidationError("--batch must be between 1 and 10000, is \(batch)") }
-        guard SkeinSubjects.isName(tenant) else {
-            throw ValidationError("--tenant must be made of a-z, 0-9, _ and -, is \"\(tenant)\"")
-        }
+        try EventPublisher.check(tenant: tenant)
         if files.isEmpty { throw ValidationError("name at least one file of ATOF JSON Lines") }
     }
 

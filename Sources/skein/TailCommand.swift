@@ -40,9 +40,7 @@ struct TailCommand: AsyncParsableCommand {
     var format = OutputFormat.text
 
     func validate() throws {
-        if let tenant, !SkeinSubjects.isName(tenant) {
-            throw ValidationError("--tenant must be made of a-z, 0-9, _ and -, is \"\(tenant)\"")
-        }
+        if let tenant { try EventPublisher.check(tenant: tenant) }
         if let count, count < 1 { throw ValidationError("--count must be at least 1, is \(count)") }
         if agent != nil, source != .trajectories { throw ValidationError("--agent goes with trajectories only") }
     }

@@ -4,7 +4,6 @@ internal import Foundation
 internal import Logging
 internal import NATSTransport
 internal import Projections
-internal import Stages
 
 struct UpCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -49,9 +48,7 @@ struct UpCommand: AsyncParsableCommand {
         guard (0...65535).contains(port) else { throw ValidationError("--port must be between 0 and 65535, is \(port)") }
         if exit, publish.isEmpty { throw ValidationError("--exit needs --publish: there is nothing to wait for") }
         guard timeout > 0 else { throw ValidationError("--timeout must be at least 1, is \(timeout)") }
-        guard SkeinSubjects.isName(tenant) else {
-            throw ValidationError("--tenant must be made of a-z, 0-9, _ and -, is \"\(tenant)\"")
-        }
+        try EventPublisher.check(tenant: tenant)
     }
 
     func run() async throws {
