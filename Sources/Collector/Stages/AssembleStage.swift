@@ -65,22 +65,27 @@ actor AssembleWorker: StageWorker {
 
     func receive(_ message: StageMessage) async throws {
         let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? "_"
+        for trajectory in try assemble(message, tenant) {
+            let body = DocumentWriter.bytes(of: trajectory.document)
+            try await files?.write(trajectory, body, context)
+            try await publisher.publish(trajectory, tenant: tenant, body)
+        }
+        received = message.sequence
+    }
+
+    private func assemble(_ message: StageMessage, _ tenant: String) throws -> [FinishedTrajectory] {
         let batch = try EventBatch(unpacking: message.payload)
-        var assembler = assemblers[tenant] ?? TrajectoryAssembler(configuration: configuration)
+        // Taken out, because a second owner of its tables would make the first change to them copy them all.
+        var assembler = assemblers.removeValue(forKey: tenant) ?? TrajectoryAssembler(configuration: configuration)
+        defer { assemblers[tenant] = assembler }
         let before = assembler.counts
         var finished: [FinishedTrajectory] = []
         for index in 0..<batch.count {
             let reference = EventReference(sequence: message.sequence, index: UInt32(index))
             if let trajectory = assembler.receive(try batch.event(at: index), at: reference, tenant: tenant) { finished.append(trajectory) }
         }
-        assemblers[tenant] = assembler
         count(assembler.counts, since: before, events: batch.count)
-        for trajectory in finished {
-            let body = DocumentWriter.bytes(of: trajectory.document)
-            try await files?.write(trajectory, body, context)
-            try await publisher.publish(trajectory, tenant: tenant, body)
-        }
-        received = message.sequence
+        return finished
     }
 
     private func count(_ now: AssemblerCounts, since before: AssemblerCounts, events: Int) {
