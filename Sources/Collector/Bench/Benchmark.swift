@@ -184,20 +184,18 @@ package struct Benchmark: Sendable {
         let metrics = Metrics()
         let environment = StageEnvironment(
             jetStream: jetStream, state: prepared.state, prefetch: PrefetchBudget(total: configuration.prefetchBytes), owner: "bench",
-            checkpointInterval: configuration.checkpointInterval, stopTimeout: .seconds(10), metrics: metrics, logger: logger)
+            checkpointInterval: configuration.checkpointInterval, stopTimeout: Benchmark.limit, metrics: metrics, logger: logger)
         let tasks = (0..<prepared.partitions).map { StageTask(stage: stage, partition: $0, environment: environment) }
         return try await withThrowingTaskGroup(of: Void.self) { group in
             let (start, cpu) = (ContinuousClock.now, ResourceUsage.processCPU - sink.cpu)
             for task in tasks { group.addTask { try await task.run() } }
             try await wait(for: "the stage \(stage.name)") {
-                guard Int(metrics.total("skein_events_received_total")) >= events else { return false }
-                for task in tasks where !(try await task.isCaughtUp()) { return false }
-                return true
+                Int(metrics.total("skein_events_received_total")) >= events
             }
-            let result = (ContinuousClock.now - start, ResourceUsage.processCPU - sink.cpu - cpu)
+            // A graceful stop delivers what is under way and writes the last checkpoints.
             for task in tasks { await task.stop() }
             try await group.waitForAll()
-            return result
+            return (ContinuousClock.now - start, ResourceUsage.processCPU - sink.cpu - cpu)
         }
     }
 
@@ -207,7 +205,7 @@ package struct Benchmark: Sendable {
             guard ContinuousClock.now < deadline else {
                 throw CollectorError("waiting for \(what) took longer than \(Benchmark.limit); see the log, or try fewer --events")
             }
-            try await Task.sleep(for: .milliseconds(5))
+            try await Task.sleep(for: .milliseconds(10))
         }
     }
 
