@@ -11,7 +11,7 @@ package struct CollectorConfiguration: Sendable {
     /// Time between two checkpoints of a task.
     package var checkpointInterval = Duration.seconds(1)
     /// Bytes that all readers of the process together may have fetched ahead.
-    package var prefetchBytes = 64 << 20
+    package var prefetchBytes = 16 << 20
     package var admin = Admin()
     /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
     package var trajectories: TrajectoryOutput? = TrajectoryOutput()
