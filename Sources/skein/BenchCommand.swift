@@ -15,7 +15,7 @@ struct BenchCommand: AsyncParsableCommand {
             """)
 
     @Option(help: "Events of 1 KB to send through every stage.")
-    var events = 64_000
+    var events = 128_000
 
     @Option(help: "The nats-server executable. Default: $SKEIN_NATS_SERVER, .tools/nats/bin/nats-server, then PATH.")
     var natsServer: String?
@@ -30,7 +30,8 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("skein-bench-\(UUID().uuidString)")
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "skein-bench-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
         let benchmark = Benchmark(
             natsServer: try NATSServerLocator.find(explicit: natsServer), directory: directory.path, events: events,
@@ -54,14 +55,18 @@ struct BenchCommand: AsyncParsableCommand {
             "", row("ceiling", "events/s", "CPU µs/event"),
         ]
         for ceiling in report.ceilings {
-            rows.append(row("  \(ceiling.name)", number(ceiling.eventsPerSecond), number(ceiling.cpuMicrosecondsPerEvent, digits: 1)))
+            rows.append(
+                row(
+                    "  \(ceiling.name)", number(ceiling.eventsPerSecond),
+                    number(ceiling.cpuMicrosecondsPerEvent, digits: 1)))
         }
         rows += ["", row("stage, through the broker", "events/s", "CPU µs/event", "per core", "of ceiling")]
         for stage in report.stages {
             rows.append(
                 row(
                     "  \(stage.name)", number(stage.eventsPerSecond), number(stage.cpuMicrosecondsPerEvent, digits: 1),
-                    number(stage.eventsPerSecondPerCore), "\(number(stage.shareOfCeiling * 100)) % of \(stage.ceiling)"))
+                    number(stage.eventsPerSecondPerCore), "\(number(stage.shareOfCeiling * 100)) % of \(stage.ceiling)")
+            )
         }
         rows += ["", row("in memory, one thread", "events/s", "CPU µs/event")]
         for machine in report.inMemory {

@@ -49,13 +49,19 @@ package struct Benchmark: Sendable {
             ceilings: ceilings, stages: stages, inMemory: inMemory, memory: memory,
             targets: [
                 .init("process, with decoding", stages[0].cpuMicrosecondsPerEvent, atMost: 15, "µs/event"),
-                .init("export to openinference, with JSON and OTLP", stages[2].cpuMicrosecondsPerEvent, atMost: 40, "µs/event"),
-                .init("memory with \(memory.openTrajectories) open trajectories", memory.openMegabytes, atMost: 150, "MB"),
+                .init(
+                    "export to openinference, with JSON and OTLP", stages[2].cpuMicrosecondsPerEvent, atMost: 40,
+                    "µs/event"),
+                .init(
+                    "memory with \(memory.openTrajectories) open trajectories", memory.openMegabytes, atMost: 150, "MB"),
             ])
     }
 
-    private func withServer<Result>(_ name: String, _ body: (NATSConnection, _ url: String) async throws -> Result) async throws -> Result {
-        let server = try await NATSServerProcess.start(.init(executable: natsServer, dataDirectory: "\(directory)/\(name)"))
+    private func withServer<Result>(_ name: String, _ body: (NATSConnection, _ url: String) async throws -> Result)
+        async throws -> Result
+    {
+        let server = try await NATSServerProcess.start(
+            .init(executable: natsServer, dataDirectory: "\(directory)/\(name)"))
         let result: Swift.Result<Result, any Error>
         do {
             let connection = try await NATSConnection.connect(NATSOptions(urls: [server.url], name: "skein-bench"))
@@ -70,7 +76,9 @@ package struct Benchmark: Sendable {
 
     // MARK: Memory
 
-    private func measureMemory(_ connection: NATSConnection, url: String, _ sink: BenchmarkSink) async throws -> BenchmarkReport.Memory {
+    private func measureMemory(_ connection: NATSConnection, url: String, _ sink: BenchmarkSink) async throws
+        -> BenchmarkReport.Memory
+    {
         progress("an idle collector")
         var configuration = CollectorConfiguration()
         configuration.nats.urls = [url]
@@ -85,14 +93,19 @@ package struct Benchmark: Sendable {
             try await Task.sleep(for: .seconds(3))
             let idleCPU = ResourceUsage.processCPU - before
             var memory = BenchmarkReport.Memory(
-                tasks: configuration.streams.partitions * 3, threads: ResourceUsage.threads, idleMegabytes: residentMegabytes,
+                tasks: configuration.streams.partitions * 3, threads: ResourceUsage.threads,
+                idleMegabytes: residentMegabytes,
                 idleCores: idleCPU / .seconds(3), openTrajectories: Benchmark.openTrajectories, openMegabytes: 0)
             progress("a collector with \(Benchmark.openTrajectories) open trajectories")
             let publisher = EventsPublisher(jetStream)
             var workload = BenchmarkWorkload()
-            for number in 0..<Benchmark.openTrajectories { try await publisher.publish(key: "run-\(number)", workload.openRun()) }
+            for number in 0..<Benchmark.openTrajectories {
+                try await publisher.publish(key: "run-\(number)", workload.openRun())
+            }
             try await publisher.finish()
-            try await wait(for: "\(Benchmark.openTrajectories) trajectories to open") { try await collector.isCaughtUp() }
+            try await wait(for: "\(Benchmark.openTrajectories) trajectories to open") {
+                try await collector.isCaughtUp()
+            }
             memory.openMegabytes = residentMegabytes
             await collector.stop()
             try await group.waitForAll()
@@ -122,7 +135,9 @@ package struct Benchmark: Sendable {
         _ = try await jetStream.createStream(relayStream)
         let relay = try await ceiling("pull and publish") {
             let publisher = EventsPublisher(jetStream)
-            try await pullAll(jetStream, messages.count) { try await publisher.publish(subject: "skein.bench", $0.payload) }
+            try await pullAll(jetStream, messages.count) {
+                try await publisher.publish(subject: "skein.bench", $0.payload)
+            }
             try await publisher.finish()
         }
         try await jetStream.deleteStream(relayStream.name)
@@ -140,7 +155,8 @@ package struct Benchmark: Sendable {
             let rate = Double(events) / (time / .seconds(1))
             stages.append(
                 .init(
-                    name: stage.name, eventsPerSecond: rate, ceiling: ceiling.name, shareOfCeiling: rate / ceiling.eventsPerSecond,
+                    name: stage.name, eventsPerSecond: rate, ceiling: ceiling.name,
+                    shareOfCeiling: rate / ceiling.eventsPerSecond,
                     eventsPerSecondPerCore: Double(events) / (cpu / .seconds(1)),
                     cpuMicrosecondsPerEvent: cpu / .microseconds(1) / Double(events)))
         }
@@ -162,7 +178,8 @@ package struct Benchmark: Sendable {
         let consumer = try PullConsumer(
             jetStream,
             PullConsumerConfiguration(
-                stream: SkeinSubjects.eventsStream, namePrefix: "bench-\(UUID().uuidString)", filterSubjects: [], startSequence: 1),
+                stream: SkeinSubjects.eventsStream, namePrefix: "bench-\(UUID().uuidString)", filterSubjects: [],
+                startSequence: 1),
             budget: PrefetchBudget(total: CollectorConfiguration().prefetchBytes)
         ) { true }
         var rest = count
@@ -183,8 +200,10 @@ package struct Benchmark: Sendable {
         let configuration = CollectorConfiguration()
         let metrics = Metrics()
         let environment = StageEnvironment(
-            jetStream: jetStream, state: prepared.state, prefetch: PrefetchBudget(total: configuration.prefetchBytes), owner: "bench",
-            checkpointInterval: configuration.checkpointInterval, stopTimeout: Benchmark.limit, metrics: metrics, logger: logger)
+            jetStream: jetStream, state: prepared.state, prefetch: PrefetchBudget(total: configuration.prefetchBytes),
+            owner: "bench",
+            checkpointInterval: configuration.checkpointInterval, stopTimeout: Benchmark.limit, metrics: metrics,
+            logger: logger)
         let tasks = (0..<prepared.partitions).map { StageTask(stage: stage, partition: $0, environment: environment) }
         return try await withThrowingTaskGroup(of: Void.self) { group in
             let (start, cpu) = (ContinuousClock.now, ResourceUsage.processCPU - sink.cpu)
@@ -203,7 +222,8 @@ package struct Benchmark: Sendable {
         let deadline = ContinuousClock.now + Benchmark.limit
         while !(try await isDone()) {
             guard ContinuousClock.now < deadline else {
-                throw CollectorError("waiting for \(what) took longer than \(Benchmark.limit); see the log, or try fewer --events")
+                throw CollectorError(
+                    "waiting for \(what) took longer than \(Benchmark.limit); see the log, or try fewer --events")
             }
             try await Task.sleep(for: .milliseconds(10))
         }
@@ -211,7 +231,8 @@ package struct Benchmark: Sendable {
 
     private func endpoint(_ sink: BenchmarkSink) -> CollectorConfiguration.Endpoint {
         .init(
-            name: "bench", url: "http://127.0.0.1:\(sink.port)/v1/traces", projection: ProjectionConfiguration(projection: .openinference),
+            name: "openinference", url: "http://127.0.0.1:\(sink.port)/v1/traces",
+            projection: ProjectionConfiguration(projection: .openinference),
             resource: ResourceConfiguration(serviceName: "skein"))
     }
 

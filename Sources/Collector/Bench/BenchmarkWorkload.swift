@@ -12,8 +12,10 @@ struct BenchmarkWorkload {
     private static let producers = 64
     private static let turns = 4
     private static let words = [
-        "lighthouse", "harbour", "keeper", "granite", "lantern", "the", "of", "a", "and", "was", "built", "metres", "height", "source",
-        "survey", "coast", "in", "tower", "signal", "light", "archive", "which", "record", "oldest", "stone", "report", "is", "at",
+        "lighthouse", "harbour", "keeper", "granite", "lantern", "the", "of", "a", "and", "was", "built", "metres",
+        "height", "source",
+        "survey", "coast", "in", "tower", "signal", "light", "archive", "which", "record", "oldest", "stone", "report",
+        "is", "at",
     ]
 
     /// SplitMix64: the same on every machine.
@@ -59,13 +61,15 @@ struct BenchmarkWorkload {
         for turn in 1...BenchmarkWorkload.turns {
             let call = "call_\(turn)"
             let query = text(16)
-            let request = #"{"id":"\#(call)","type":"function","function":{"name":"web_search","arguments":"{\"query\": \"\#(query)\"}"}}"#
+            let request =
+                #"{"id":"\#(call)","type":"function","function":{"name":"web_search","arguments":"{\"query\": \"\#(query)\"}"}}"#
             let reply = #"{"role":"assistant","content":"\#(text(24))","tool_calls":[\#(request)]}"#
             callModel(history: history, reply: reply, finish: "tool_calls", &run)
             let tool = uuid()
             let result = text(60)
             run.append(
-                .scopeStart, tool, "tool", "web_search", data: #"{"query":"\#(query)"}"#, profile: #"{"tool_call_id":"\#(call)"}"#)
+                .scopeStart, tool, "tool", "web_search", data: #"{"query":"\#(query)"}"#,
+                profile: #"{"tool_call_id":"\#(call)"}"#)
             run.append(
                 .scopeEnd, tool, "tool", "web_search", data: #"[{"title":"\#(text(6))","snippet":"\#(result)"}]"#,
                 profile: #"{"tool_call_id":"\#(call)"}"#, metadata: #"{"otel.status_code":"OK"}"#)
@@ -87,11 +91,13 @@ struct BenchmarkWorkload {
         let output = 20 + number(below: 200)
         run.append(
             .scopeStart, call, "llm", "openai",
-            data: #"{"content":{"model":"gpt-4.1-mini","temperature":0.2,"messages":[\#(history)],"tools":\#(tools)},"headers":{}}"#,
+            data:
+                #"{"content":{"model":"gpt-4.1-mini","temperature":0.2,"messages":[\#(history)],"tools":\#(tools)},"headers":{}}"#,
             profile: profile)
         run.append(
             .scopeEnd, call, "llm", "openai",
-            data: #"{"id":"chatcmpl-\#(input)","object":"chat.completion","created":1772442848,"model":"gpt-4.1-mini-2025-04-14","#
+            data:
+                #"{"id":"chatcmpl-\#(input)","object":"chat.completion","created":1772442848,"model":"gpt-4.1-mini-2025-04-14","#
                 + #""choices":[{"index":0,"finish_reason":"\#(finish)","message":\#(reply)}],"usage":{"prompt_tokens":\#(input),"#
                 + #""completion_tokens":\#(output),"total_tokens":\#(input + output),"prompt_tokens_details":{"cached_tokens":0}}}"#,
             profile: profile, metadata: #"{"otel.status_code":"OK"}"#)
@@ -108,11 +114,13 @@ struct BenchmarkWorkload {
         }
 
         mutating func append(
-            _ kind: Event.Kind, _ uuid: EventUUID, _ category: String?, _ name: String, data: String, profile: String = "",
+            _ kind: Event.Kind, _ uuid: EventUUID, _ category: String?, _ name: String, data: String,
+            profile: String = "",
             metadata: String = #"{"session_id":"bench","user_id":"bench"}"#
         ) {
             milliseconds += 40
-            var fields = EventFields(kind: kind, uuid: uuid, timestamp: EventTime(epochMicroseconds: milliseconds * 1000), name: name)
+            var fields = EventFields(
+                kind: kind, uuid: uuid, timestamp: EventTime(epochMicroseconds: milliseconds * 1000), name: name)
             fields.category = category
             fields.parentUUID = uuid == agent ? nil : agent
             fields.propagationRootUUID = agent

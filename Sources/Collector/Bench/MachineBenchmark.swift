@@ -17,7 +17,8 @@ struct MachineBenchmark {
                 outcomes.append(
                     machine.receive(
                         StageMessage(
-                            subject: "skein.v1.events.0.\(BenchmarkWorkload.tenant).\(message.key)", sequence: UInt64(index + 1),
+                            subject: "skein.v1.events.0.\(BenchmarkWorkload.tenant).\(message.key)",
+                            sequence: UInt64(index + 1),
                             timeNanoseconds: 0, contentType: SkeinHeaders.protobuf, payload: message.payload)))
             }
         }
@@ -25,9 +26,12 @@ struct MachineBenchmark {
         outcomes = []
 
         let assemble = try measure {
-            var assembler = TrajectoryAssembler(configuration: .init(agent: AgentDescription(name: "bench", version: "1")))
+            var assembler = TrajectoryAssembler(
+                configuration: .init(agent: AgentDescription(name: "bench", version: "1")))
             try forEachEvent(processed) { event, reference in
-                if let finished = assembler.receive(event, at: reference) { _ = DocumentWriter.bytes(of: finished.document) }
+                if let finished = assembler.receive(event, at: reference) {
+                    _ = DocumentWriter.bytes(of: finished.document)
+                }
             }
         }
         let project = try measure {
