@@ -172,7 +172,7 @@ struct UpCommand: AsyncParsableCommand {
         let connection = try await NATSConnection.connect(NATSOptions(urls: [server.url], name: "skein-show"))
         do {
             for trajectory in try await TrajectoryReader(JetStream(connection)).all() {
-                Terminal.out(TrajectoryTree(trajectory.document).text)
+                Terminal.out(TrajectoryTree(trajectory.document, agent: trajectory.agent).text)
             }
         } catch {
             await connection.close()
