@@ -40,7 +40,7 @@ struct TailCommand: AsyncParsableCommand {
     var format = OutputFormat.text
 
     func validate() throws {
-        if let tenant { try EventPublisher.check(tenant: tenant) }
+        if let tenant { try check(tenant: tenant) }
         if let count, count < 1 { throw ValidationError("--count must be at least 1, is \(count)") }
         if agent != nil, source != .trajectories { throw ValidationError("--agent goes with trajectories only") }
     }

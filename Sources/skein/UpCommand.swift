@@ -48,7 +48,7 @@ struct UpCommand: AsyncParsableCommand {
         guard (0...65535).contains(port) else { throw ValidationError("--port must be between 0 and 65535, is \(port)") }
         if exit, publish.isEmpty { throw ValidationError("--exit needs --publish: there is nothing to wait for") }
         guard timeout > 0 else { throw ValidationError("--timeout must be at least 1, is \(timeout)") }
-        try EventPublisher.check(tenant: tenant)
+        try check(tenant: tenant)
     }
 
     func run() async throws {
