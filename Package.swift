@@ -65,6 +65,15 @@ let package = Package(
         // Tests.
         .target(name: "HTTPTestServer", dependencies: ["CZlib"], path: "Tests/HTTPTestServer", swiftSettings: strict),
         .testTarget(
+            name: "ATOFTests", dependencies: ["ATOF"], resources: [.copy("Recorded"), .copy("Malformed")],
+            swiftSettings: strict),
+        .testTarget(name: "StagesTests", dependencies: ["ATOF", "Stages"], swiftSettings: strict),
+        .testTarget(
+            name: "LLMCodecsTests", dependencies: ["ATOF", "LLMCodecs"], resources: [.copy("Fixtures")], swiftSettings: strict),
+        .testTarget(
+            name: "TrajectoriesTests", dependencies: ["ATOF", "LLMCodecs", "Trajectories"], resources: [.copy("Cases")],
+            swiftSettings: strict),
+        .testTarget(
             name: "ProjectionsTests", dependencies: ["ATOF", "Projections", "OTLP"], resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(name: "HTTPTransportTests", dependencies: ["HTTPTransport", "HTTPTestServer"], swiftSettings: strict),

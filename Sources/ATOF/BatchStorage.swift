@@ -24,23 +24,34 @@ final class BatchStorage: @unchecked Sendable {
         for block in blocks { block.deallocate() }
     }
 
-    /// - Returns: nil when the bytes are no `EventBatch`.
-    static func unpack(batch bytes: UnsafeBufferPointer<UInt8>) -> BatchStorage? {
+    /// The most events of a batch. An empty event is 2 bytes packed and some hundred unpacked, and each may become a dead letter of
+    /// its own: without a bound a small message would take a lot of memory.
+    static let maximumCount = 65_536
+
+    /// - Throws: `EventError` when the bytes are no `EventBatch`, or too large a one.
+    static func unpack(batch bytes: UnsafeBufferPointer<UInt8>) throws(EventError) -> BatchStorage {
         // Twice the payload (the packed events, then their fields), and the structures.
         let storage = BatchStorage(capacity: bytes.count * 2 + bytes.count / 4 + 1024)
-        guard storage.unpackBatch(bytes) else { return nil }
+        try storage.unpackBatch(bytes)
         return storage
     }
 
-    private func unpackBatch(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    private func unpackBatch(_ bytes: UnsafeBufferPointer<UInt8>) throws(EventError) {
         batch = withAllocator { skein__v1__packed_event_batch__unpack($0, bytes.count, bytes.baseAddress) }
-        guard let batch else { return false }
+        // Many a text reads as fields that the schema does not know: only those, and no event, is something else.
+        guard let batch, batch.pointee.n_events > 0 || batch.pointee.base.n_unknown_fields == 0 else {
+            throw EventError(.undecodable, "the \(bytes.count) bytes are not a packed skein.v1.EventBatch")
+        }
+        guard batch.pointee.n_events <= BatchStorage.maximumCount else {
+            throw EventError(
+                .undecodable, "the batch has \(batch.pointee.n_events) events, the most is \(BatchStorage.maximumCount)"
+            )
+        }
         events.reserveCapacity(batch.pointee.n_events)
         for index in 0..<batch.pointee.n_events {
             let packed = batch.pointee.events[index]
             events.append(withAllocator { skein__v1__event__unpack($0, packed.len, packed.data) })
         }
-        return true
     }
 
     var count: Int { events.count }
@@ -90,13 +101,8 @@ final class BatchStorage: @unchecked Sendable {
 
     /// Nil for an empty payload and for the text `null`.
     func json(_ data: ProtobufCBinaryData) -> RawJSON? {
-        if data.len == 0 { return nil }
-        if data.len == 4, let start = data.data, start[0] == UInt8(ascii: "n"), start[1] == UInt8(ascii: "u"),
-            start[2] == UInt8(ascii: "l"), start[3] == UInt8(ascii: "l")
-        {
-            return nil
-        }
-        return RawJSON(bytes: borrowed(data))
+        let bytes = borrowed(data)
+        return bytes.count == 0 || JSONText.isNull(bytes.buffer) ? nil : RawJSON(bytes: bytes)
     }
 
     static func text(_ data: ProtobufCBinaryData) -> String {

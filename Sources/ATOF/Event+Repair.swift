@@ -4,18 +4,13 @@ extension Event {
     /// A field that is appended to a packed message replaces the one before, so the event is not packed anew.
     package func repaired() -> [UInt8]? {
         var result: [UInt8]?
-        let payloads: [(tag: UInt8, json: RawJSON?)] = [(0x52, data), (0x5A, metadata), (0x62, categoryProfile), (0x7A, unknownFields)]
-        for (tag, json) in payloads {
-            guard let json, let text = Event.repairedText(of: json, mustBeObject: tag == 0x7A || tag == 0x62) else { continue }
+        let payloads: [(field: UInt64, json: RawJSON?, mustBeObject: Bool)] = [
+            (10, data, false), (11, metadata, false), (12, categoryProfile, true), (15, unknownFields, true),
+        ]
+        for (field, json, mustBeObject) in payloads {
+            guard let json, let text = Event.repairedText(of: json, mustBeObject: mustBeObject) else { continue }
             var bytes = result ?? packed.array
-            bytes.append(tag)
-            var count = text.count
-            while count >= 0x80 {
-                bytes.append(UInt8(truncatingIfNeeded: count) | 0x80)
-                count >>= 7
-            }
-            bytes.append(UInt8(count))
-            bytes += text
+            bytes.appendField(field, bytes: text)
             result = bytes
         }
         return result
@@ -25,10 +20,12 @@ extension Event {
     private static func repairedText(of json: RawJSON, mustBeObject: Bool) -> [UInt8]? {
         let repaired = json.withBytes { JSONPolicy.repairedText(of: $0) }
         guard mustBeObject else { return repaired }
-        let isObject = json.withBytes { text in
-            (repaired ?? Array(text)).first { !($0 == 0x20 || (0x09...0x0D).contains($0)) } == UInt8(ascii: "{")
+        let isObject: (UInt8?) -> Bool = { $0 == UInt8(ascii: "{") }
+        if let repaired {
+            if isObject(repaired.first) { return repaired }
+        } else if isObject(json.withBytes { $0.first { !JSONText.isSpace($0) } }) {
+            return nil
         }
-        if isObject { return repaired }
         var writer = JSONWriter()
         writer.write(["value": json.value])
         return writer.bytes

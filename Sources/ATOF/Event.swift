@@ -1,3 +1,4 @@
+internal import CProtobufC
 internal import CSkeinProto
 
 /// One ATOF 0.1 event, as a view of its packed form.
@@ -55,7 +56,10 @@ package struct Event: Sendable {
     /// The run's root as the `process` stage resolved it.
     package var rootUUID: EventUUID? { BatchStorage.uuid(fields.pointee.root_uuid) }
 
-    package var atofVersion: String { BatchStorage.text(fields.pointee.atof_version) }
+    /// What the producer wrote; the version that Skein speaks when it wrote nothing.
+    package var atofVersion: String {
+        fields.pointee.atof_version.len == 0 ? "0.1" : BatchStorage.text(fields.pointee.atof_version)
+    }
 
     /// Payload of the event; nil when absent or null.
     package var data: RawJSON? { storage.json(fields.pointee.data) }

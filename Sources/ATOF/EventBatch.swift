@@ -5,20 +5,19 @@ internal import CSkeinProto
 package struct EventBatch: Sendable {
     let storage: BatchStorage
 
-    /// - Throws: `EventError` with reason `undecodable` when the bytes are no batch at all. Damage inside of one event shows when that
-    ///   event is read.
+    /// The most events that a batch may hold.
+    package static let maximumCount = BatchStorage.maximumCount
+
+    /// - Throws: `EventError` with reason `undecodable` when the bytes are no batch at all, or one of more than `maximumCount` events.
+    ///   Damage inside of one event shows when that event is read.
     package init(unpacking bytes: UnsafeBufferPointer<UInt8>) throws(EventError) {
-        guard let storage = BatchStorage.unpack(batch: bytes) else {
-            throw EventError(.undecodable, "the message is not a packed skein.v1.EventBatch of \(bytes.count) bytes")
-        }
-        self.storage = storage
+        storage = try BatchStorage.unpack(batch: bytes)
     }
 
     package init(unpacking bytes: [UInt8]) throws(EventError) {
-        let result: Result<EventBatch, EventError> = bytes.withUnsafeBufferPointer { buffer in
-            do throws(EventError) { return .success(try EventBatch(unpacking: buffer)) } catch { return .failure(error) }
+        storage = try bytes.withUnsafeBufferPointer { buffer throws(EventError) in
+            try BatchStorage.unpack(batch: buffer)
         }
-        self = try result.get()
     }
 
     package var count: Int { storage.count }
@@ -46,13 +45,18 @@ package struct EventBatch: Sendable {
         var parent: EventUUID?
         if event.parent_uuid.len > 0 {
             guard let uuid = BatchStorage.uuid(event.parent_uuid) else {
-                throw EventError(.invalidField, field: "parent_uuid", "has \(event.parent_uuid.len) bytes, a UUID has 16")
+                throw EventError(
+                    .invalidField, field: "parent_uuid", "has \(event.parent_uuid.len) bytes, a UUID has 16")
             }
             parent = uuid
         }
-        guard let time = event.timestamp?.pointee else { throw EventError(.missingField, field: "timestamp", "is missing") }
+        guard let time = event.timestamp?.pointee else {
+            throw EventError(.missingField, field: "timestamp", "is missing")
+        }
         guard let timestamp = EventTime(seconds: time.seconds, nanoseconds: time.nanos) else {
-            throw EventError(.invalidField, field: "timestamp", "nanos is \(time.nanos), the most is 999999999")
+            throw EventError(
+                .invalidField, field: "timestamp",
+                "is \(time.seconds) s and \(time.nanos) ns, allowed are the years 0 to 9999 and up to 999999999 ns")
         }
         var category: Event.Category?
         if event.has_category_case == SKEIN__V1__EVENT__HAS_CATEGORY_CATEGORY {
@@ -60,9 +64,10 @@ package struct EventBatch: Sendable {
         } else if kind != .mark {
             throw EventError(.missingField, field: "category", "is missing, every scope has one")
         }
-        _ = try EventBatch.checked(event.name, field: "name")
+        try EventBatch.checkTexts(of: event)
         return Event(
-            kind: kind, uuid: uuid, parentUUID: parent, timestamp: timestamp, category: category, storage: storage, index: index,
+            kind: kind, uuid: uuid, parentUUID: parent, timestamp: timestamp, category: category, storage: storage,
+            index: index,
             fields: UnsafePointer(fields))
     }
 
@@ -71,16 +76,33 @@ package struct EventBatch: Sendable {
         case (SKEIN__V1__KIND__KIND_MARK, _): return .mark
         case (SKEIN__V1__KIND__KIND_SCOPE, SKEIN__V1__PHASE__PHASE_START): return .scopeStart
         case (SKEIN__V1__KIND__KIND_SCOPE, SKEIN__V1__PHASE__PHASE_END): return .scopeEnd
+        case (SKEIN__V1__KIND__KIND_SCOPE, SKEIN__V1__PHASE__PHASE_UNSPECIFIED):
+            throw EventError(.missingField, field: "scope_category", "is missing")
         case (SKEIN__V1__KIND__KIND_SCOPE, _):
             throw EventError(
-                .missingField, field: "scope_category", "is \(event.phase.rawValue), a scope event is a 1 (start) or a 2 (end)")
+                .invalidField, field: "scope_category", "is \(event.phase.rawValue), known are 1 (start) and 2 (end)")
+        case (SKEIN__V1__KIND__KIND_UNSPECIFIED, _): throw EventError(.missingField, field: "kind", "is missing")
         default:
-            throw EventError(.invalidField, field: "kind", "is \(event.kind.rawValue), known are 1 (scope) and 2 (mark)")
+            throw EventError(
+                .invalidField, field: "kind", "is \(event.kind.rawValue), known are 1 (scope) and 2 (mark)")
+        }
+    }
+
+    private static func checkTexts(of event: Skein__V1__Event) throws(EventError) {
+        _ = try checked(event.name, field: "name")
+        _ = try checked(event.atof_version, field: "atof_version")
+        if let list = event.attributes {
+            for index in 0..<event.n_attributes { _ = try checked(list[index], field: "attributes") }
+        }
+        if let schema = event.data_schema?.pointee {
+            _ = try checked(schema.name, field: "data_schema")
+            _ = try checked(schema.version, field: "data_schema")
         }
     }
 
     private static func checked(_ data: ProtobufCBinaryData, field: String) throws(EventError) -> String {
-        guard let text = String(validating: UnsafeBufferPointer(start: data.data, count: data.len), as: UTF8.self) else {
+        guard let text = String(validating: UnsafeBufferPointer(start: data.data, count: data.len), as: UTF8.self)
+        else {
             throw EventError(.invalidField, field: field, "is not UTF-8")
         }
         return text

@@ -1,11 +1,16 @@
 /// Reads ATOF JSON: one object a line (`atif-trajectories.md` 1).
 ///
-/// The line is split into its top-level members first, and payloads keep their bytes: what simdjson refuses inside of a payload does not
-/// cost the event (`JSONPolicy`).
+/// The line is split into its top-level members first, and payloads keep their bytes, also those that simdjson refuses: they do not cost
+/// the event (`JSONPolicy`).
 package enum EventJSONDecoder {
     /// - Throws: `EventError` that names the key.
     package static func decode(_ line: [UInt8]) throws(EventError) -> EventFields {
-        let members = try JSONMemberScanner.members(of: line)
+        var members: [String: ArraySlice<UInt8>] = [:]
+        var extensions: [(key: String, value: ArraySlice<UInt8>)] = []
+        // Of a repeated key the last value counts.
+        for member in try JSONMemberScanner.members(of: line) {
+            if known.contains(member.key) { members[member.key] = member.value } else { extensions.append(member) }
+        }
         let kind = try kind(members)
         guard let version = try text(members, "atof_version") else { throw missing("atof_version") }
         guard let uuidText = try text(members, "uuid") else { throw missing("uuid") }
@@ -28,34 +33,27 @@ package enum EventJSONDecoder {
         if let first = fields.categoryProfile.first, first != UInt8(ascii: "{") {
             throw EventError(.invalidField, field: "category_profile", "must be an object or null")
         }
-        try readExtensions(members, into: &fields)
+        readExtensions(extensions, into: &fields)
         return fields
     }
 
     private static let known: Set<String> = [
-        "kind", "atof_version", "uuid", "parent_uuid", "timestamp", "name", "data", "data_schema", "metadata", "scope_category",
+        "kind", "atof_version", "uuid", "parent_uuid", "timestamp", "name", "data", "data_schema", "metadata",
+        "scope_category",
         "attributes", "category", "category_profile",
     ]
 
     /// The propagated root, and what ATOF 0.1 does not define: kept as it is.
-    private static func readExtensions(_ members: [String: ArraySlice<UInt8>], into fields: inout EventFields) throws(EventError) {
-        var unknown = JSONObject()
-        for (key, raw) in members where !known.contains(key) {
-            let value = raw.withUnsafeBufferPointer { JSONPolicy.value(of: $0) }
-            if key == "propagation_root_uuid" {
-                if case .string(let text) = value, let root = EventUUID(text) {
-                    fields.propagationRootUUID = root
-                    continue
-                }
-                if value.isNull { continue }
-            }
-            unknown[key] = value
-        }
-        if !unknown.isEmpty {
-            var writer = JSONWriter()
-            writer.write(unknown)
-            fields.unknownFields = writer.bytes
-        }
+    private static func readExtensions(
+        _ members: [(key: String, value: ArraySlice<UInt8>)], into fields: inout EventFields
+    ) {
+        guard !members.isEmpty else { return }
+        var unknown = JSONObject(
+            members.map { ($0.key, $0.value.withUnsafeBufferPointer { JSONPolicy.value(of: $0) }) })
+        let root = unknown["propagation_root_uuid"]
+        fields.propagationRootUUID = root?.stringValue.flatMap { EventUUID($0) }
+        if root == .null || fields.propagationRootUUID != nil { unknown["propagation_root_uuid"] = nil }
+        if !unknown.isEmpty { fields.unknownFields = Array(unknown.compactText.utf8) }
     }
 
     private static func missing(_ field: String) -> EventError {
@@ -66,12 +64,11 @@ package enum EventJSONDecoder {
         _ members: [String: ArraySlice<UInt8>], _ key: String
     ) throws(EventError) -> JSONValue? {
         guard let raw = members[key] else { return nil }
-        let parsed: Result<JSONValue, JSONRefusal> = raw.withUnsafeBufferPointer { buffer in
-            do throws(JSONRefusal) { return .success(try JSONParser.parse(buffer)) } catch { return .failure(error) }
-        }
-        switch parsed {
-        case .success(let value): return value.nonNull
-        case .failure: throw EventError(.invalidField, field: key, "is not valid JSON")
+        do throws(JSONRefusal) {
+            return try raw.withUnsafeBufferPointer { buffer throws(JSONRefusal) in try JSONParser.parse(buffer) }
+                .nonNull
+        } catch {
+            throw EventError(.invalidField, field: key, "is not valid JSON")
         }
     }
 
@@ -109,16 +106,24 @@ package enum EventJSONDecoder {
                 throw EventError(.invalidField, field: "timestamp", "is not an RFC 3339 time with an offset")
             }
             return time
-        case .int(let microseconds): return EventTime(epochMicroseconds: microseconds)
+        case .int(let microseconds):
+            let (seconds, rest) = EventTime.floorDivide(microseconds, 1_000_000)
+            guard let time = EventTime(seconds: seconds, nanoseconds: UInt32(rest) * 1000) else {
+                throw EventError(.invalidField, field: "timestamp", "is not in the years 0 to 9999")
+            }
+            return time
         case .some:
             throw EventError(
-                .invalidField, field: "timestamp", "must be an RFC 3339 string or an integer of microseconds since 1970")
+                .invalidField, field: "timestamp", "must be an RFC 3339 string or an integer of microseconds since 1970"
+            )
         }
     }
 
     private static func attributes(_ members: [String: ArraySlice<UInt8>]) throws(EventError) -> [String] {
         guard let value = try value(members, "attributes") else { throw missing("attributes") }
-        guard let elements = value.arrayValue else { throw EventError(.invalidField, field: "attributes", "must be an array") }
+        guard let elements = value.arrayValue else {
+            throw EventError(.invalidField, field: "attributes", "must be an array")
+        }
         let texts = elements.compactMap(\.stringValue)
         guard texts.count == elements.count else {
             throw EventError(.invalidField, field: "attributes", "must hold strings only")
@@ -134,122 +139,15 @@ package enum EventJSONDecoder {
         return Event.DataSchema(name: name, version: version)
     }
 
-    /// The bytes of a payload, checked or repaired; empty for null.
+    /// The bytes of a payload; empty for null.
     private static func payload(_ members: [String: ArraySlice<UInt8>], _ key: String) throws(EventError) -> [UInt8] {
-        guard let raw = members[key] else { return [] }
-        if raw.elementsEqual("null".utf8) { return [] }
-        let checked: Result<[UInt8], EventError> = raw.withUnsafeBufferPointer { buffer in
-            do throws(JSONRefusal) {
-                try JSONParser.validate(buffer)
-                return .success(Array(raw))
-            } catch {
-                if error == .syntax { return .failure(EventError(.invalidJSON, field: key, "is not JSON")) }
-                return .success(JSONPolicy.repairedText(of: buffer) ?? Array(raw))
-            }
+        guard let raw = members[key], !raw.withUnsafeBufferPointer(JSONText.isNull) else { return [] }
+        do throws(JSONRefusal) {
+            try raw.withUnsafeBufferPointer { buffer throws(JSONRefusal) in try JSONParser.validate(buffer) }
+        } catch {
+            // Here the structure of the line itself is in doubt. All else is the payload's own fault.
+            if error == .syntax { throw EventError(.invalidJSON, field: key, "is not JSON") }
         }
-        return try checked.get()
-    }
-}
-
-/// Splits a JSON object into its top-level members without looking into the values.
-enum JSONMemberScanner {
-    /// Of a repeated key the last value counts.
-    static func members(of line: [UInt8]) throws(EventError) -> [String: ArraySlice<UInt8>] {
-        var scanner = Scanner(bytes: line)
-        guard let members = scanner.object() else {
-            throw EventError(.invalidJSON, "the line is not one JSON object")
-        }
-        return members
-    }
-
-    private struct Scanner {
-        let bytes: [UInt8]
-        var index = 0
-
-        init(bytes: [UInt8]) { self.bytes = bytes }
-
-        mutating func object() -> [String: ArraySlice<UInt8>]? {
-            skipSpace()
-            guard take("{") else { return nil }
-            var members: [String: ArraySlice<UInt8>] = [:]
-            skipSpace()
-            if !take("}") {
-                repeat {
-                    skipSpace()
-                    guard let key = key() else { return nil }
-                    skipSpace()
-                    guard take(":") else { return nil }
-                    skipSpace()
-                    guard let value = value() else { return nil }
-                    members[key] = value
-                    skipSpace()
-                } while take(",")
-                guard take("}") else { return nil }
-            }
-            skipSpace()
-            return index == bytes.count ? members : nil
-        }
-
-        private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D }
-
-        private mutating func skipSpace() {
-            while index < bytes.count, Scanner.isSpace(bytes[index]) { index += 1 }
-        }
-
-        private mutating func take(_ character: Unicode.Scalar) -> Bool {
-            guard index < bytes.count, bytes[index] == UInt8(ascii: character) else { return false }
-            index += 1
-            return true
-        }
-
-        private mutating func key() -> String? {
-            let start = index
-            guard skipString() else { return nil }
-            let text = bytes[start..<index]
-            return text.withUnsafeBufferPointer { JSONPolicy.value(of: $0).stringValue }
-        }
-
-        /// Steps over a string with its quotes.
-        private mutating func skipString() -> Bool {
-            guard take("\"") else { return false }
-            while index < bytes.count {
-                switch bytes[index] {
-                case UInt8(ascii: "\""):
-                    index += 1
-                    return true
-                case UInt8(ascii: "\\"): index += 2
-                default: index += 1
-                }
-            }
-            return false
-        }
-
-        /// The bytes of a value: up to the comma or bracket that ends it on its own level.
-        private mutating func value() -> ArraySlice<UInt8>? {
-            let start = index
-            var depth = 0
-            while index < bytes.count {
-                switch bytes[index] {
-                case UInt8(ascii: "\""):
-                    guard skipString() else { return nil }
-                    continue
-                case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-                case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                    if depth == 0 { return trimmed(start) }
-                    depth -= 1
-                case UInt8(ascii: ","):
-                    if depth == 0 { return trimmed(start) }
-                default: break
-                }
-                index += 1
-            }
-            return nil
-        }
-
-        private func trimmed(_ start: Int) -> ArraySlice<UInt8>? {
-            var end = index
-            while end > start, Scanner.isSpace(bytes[end - 1]) { end -= 1 }
-            return end > start ? bytes[start..<end] : nil
-        }
+        return Array(raw)
     }
 }

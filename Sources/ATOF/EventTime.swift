@@ -5,9 +5,12 @@ package struct EventTime: Sendable, Hashable, Comparable {
     /// 0 to 999,999,999, counted forward from `seconds`.
     package let nanoseconds: UInt32
 
-    /// - Returns: nil when `nanoseconds` is a second or more.
+    /// The years 0000 to 9999: what RFC 3339 can write.
+    private static let representableSeconds: ClosedRange<Int64> = -62_167_219_200...253_402_300_799
+
+    /// - Returns: nil when `nanoseconds` is a second or more, or the year is not one of 0 to 9999.
     package init?(seconds: Int64, nanoseconds: UInt32) {
-        guard nanoseconds < 1_000_000_000 else { return nil }
+        guard nanoseconds < 1_000_000_000, EventTime.representableSeconds.contains(seconds) else { return nil }
         self.seconds = seconds
         self.nanoseconds = nanoseconds
     }
@@ -17,6 +20,7 @@ package struct EventTime: Sendable, Hashable, Comparable {
         self.nanoseconds = nanoseconds
     }
 
+    /// For numbers of our own; what a producer sent may be out of range, see `init(seconds:nanoseconds:)`.
     package init(epochMicroseconds: Int64) {
         let (seconds, rest) = EventTime.floorDivide(epochMicroseconds, 1_000_000)
         self.init(checkedSeconds: seconds, nanoseconds: UInt32(rest) * 1000)
@@ -85,7 +89,7 @@ extension EventTime {
         guard scanner.isAtEnd else { return nil }
         let days = EventTime.daysSinceEpoch(year: year, month: month, day: day)
         let seconds = days * 86400 + Int64(hour * 3600 + minute * 60 + second - offset)
-        self.init(checkedSeconds: seconds, nanoseconds: nanoseconds)
+        self.init(seconds: seconds, nanoseconds: nanoseconds)
     }
 
     /// The written form of ATOF: UTC with suffix `+00:00` and 0, 3, 6 or 9 fraction digits, the fewest that lose nothing.
@@ -154,7 +158,9 @@ extension EventTime {
         }
 
         mutating func digit() -> Int? {
-            guard index < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[index]) else { return nil }
+            guard index < bytes.count, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[index]) else {
+                return nil
+            }
             defer { index += 1 }
             return Int(bytes[index] - UInt8(ascii: "0"))
         }

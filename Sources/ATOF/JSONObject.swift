@@ -34,19 +34,29 @@ package struct JSONObject: Sendable, Hashable {
 
     package subscript(key: String) -> JSONValue? {
         get {
-            for member in members where member.key == key { return member.value }
-            return nil
+            let (index, isPresent) = place(of: key)
+            return isPresent ? members[index].value : nil
         }
         set {
-            let index = members.firstIndex { !JSONObject.precedes($0.key, key) } ?? members.endIndex
-            let present = index < members.endIndex && JSONObject.equals(members[index].key, key)
-            switch (newValue, present) {
+            let (index, isPresent) = place(of: key)
+            switch (newValue, isPresent) {
             case (let value?, true): members[index].value = value
             case (let value?, false): members.insert(Member(key: key, value: value), at: index)
             case (nil, true): members.remove(at: index)
             case (nil, false): break
             }
         }
+    }
+
+    /// Where a key is, or would have to be.
+    private func place(of key: String) -> (index: Int, isPresent: Bool) {
+        var low = 0
+        var high = members.count
+        while low < high {
+            let middle = (low + high) / 2
+            if JSONObject.precedes(members[middle].key, key) { low = middle + 1 } else { high = middle }
+        }
+        return (low, low < members.count && JSONObject.equals(members[low].key, key))
     }
 
     /// Order by UTF-8 bytes. Swift's own order of strings treats canonically equivalent texts as equal, JSON does not.

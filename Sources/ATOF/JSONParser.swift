@@ -10,7 +10,7 @@ package enum JSONRefusal: Error, Sendable, Hashable, CaseIterable {
     case utf8
     /// A string with a raw control character, an unknown escape or a lone surrogate.
     case string
-    /// Nested deeper than 256 levels.
+    /// Nested 256 levels or deeper; an empty innermost object or array does not count.
     case depth
     case memory
 }
@@ -27,10 +27,7 @@ package enum JSONParser {
     }
 
     package static func parse(_ text: [UInt8]) throws(JSONRefusal) -> JSONValue {
-        let result: Result<JSONValue, JSONRefusal> = text.withUnsafeBufferPointer { buffer in
-            do throws(JSONRefusal) { return .success(try parse(buffer)) } catch { return .failure(error) }
-        }
-        return try result.get()
+        try text.withUnsafeBufferPointer { buffer throws(JSONRefusal) in try parse(buffer) }
     }
 
     package static func parse(_ text: String) throws(JSONRefusal) -> JSONValue {

@@ -4,7 +4,7 @@
 /// |---|---|
 /// | a number beyond 64 bits | the same JSON with that number as a double; beyond a double, as a string of its digits |
 /// | bytes that are not UTF-8 | the same JSON with U+FFFD in their place |
-/// | a bad escape, a lone surrogate, a raw control character, depth over 256, anything else | one JSON string that holds the text |
+/// | a bad escape, a lone surrogate, a raw control character, depth of 256, anything else | one JSON string that holds the text |
 ///
 /// `process` writes the repaired text into the event, so that everything behind it reads plain JSON.
 package enum JSONPolicy {
@@ -31,14 +31,8 @@ package enum JSONPolicy {
     private static func repaired(_ text: UnsafeBufferPointer<UInt8>, _ refusal: JSONRefusal) -> JSONValue {
         switch refusal {
         case .utf8:
-            let valid = Array(String(decoding: text, as: UTF8.self).utf8)
-            return valid.withUnsafeBufferPointer { buffer in
-                do throws(JSONRefusal) {
-                    return try JSONParser.parse(buffer)
-                } catch {
-                    return error == .number ? repaired(buffer, .number) : .string(String(decoding: buffer, as: UTF8.self))
-                }
-            }
+            // Valid UTF-8 is not refused for UTF-8 again, so this goes one step deeper at most.
+            return Array(String(decoding: text, as: UTF8.self).utf8).withUnsafeBufferPointer { value(of: $0) }
         case .number:
             do throws(JSONRefusal) {
                 return try JSONParser.parse(withNumbersThatFit(text))
@@ -91,9 +85,13 @@ package enum JSONPolicy {
 
     private static func fitting(_ token: Slice<UnsafeBufferPointer<UInt8>>) -> [UInt8] {
         let digits = String(decoding: token, as: UTF8.self)
-        let isInteger = !token.contains { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }
+        let isInteger = !token.contains {
+            $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E")
+        }
         if isInteger, Int64(digits) != nil || UInt64(digits) != nil { return Array(token) }
-        guard let value = Double(digits), value.isFinite else { return Array("\"\(digits)\"".utf8) }
+        // What is no number stays as it is, so that the text is refused again.
+        guard let value = Double(digits) else { return Array(token) }
+        if value.isInfinite { return Array("\"\(digits)\"".utf8) }
         return isInteger ? Array("\(digits)e0".utf8) : Array(token)
     }
 }

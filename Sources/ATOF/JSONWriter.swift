@@ -78,10 +78,10 @@ package struct JSONWriter: Sendable {
         case 0x0D: bytes.append(UInt8(ascii: "r"))
         case 0x22, 0x5C: bytes.append(byte)
         default:
-            let digits = Array("0123456789abcdef".utf8)
-            bytes.append(contentsOf: [
-                UInt8(ascii: "u"), UInt8(ascii: "0"), UInt8(ascii: "0"), digits[Int(byte >> 4)], digits[Int(byte & 15)],
-            ])
+            raw("u00")
+            for digit in [byte >> 4, byte & 15] {
+                bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+            }
         }
     }
 
@@ -115,7 +115,8 @@ package struct JSONWriter: Sendable {
         if point > 16 || point < -4 {
             let exponent = point - 1
             let tail = digits.dropFirst()
-            return "\(sign)\(digits.prefix(1))\(tail.isEmpty ? "" : ".\(tail)")e\(exponent < 0 ? "-" : "+")\(abs(exponent))"
+            return
+                "\(sign)\(digits.prefix(1))\(tail.isEmpty ? "" : ".\(tail)")e\(exponent < 0 ? "-" : "+")\(abs(exponent))"
         }
         if point <= 0 { return "\(sign)0.\(String(repeating: "0", count: -point))\(digits)" }
         if whole.count <= point { return "\(sign)\(digits)\(String(repeating: "0", count: point - whole.count)).0" }

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -9,9 +10,9 @@
 
 // Deep enough for any payload, and shallow enough for recursion over the values on a thread's small stack.
 static const size_t max_depth = 256;
+static const size_t first_capacity = 4096;
 
 struct skein_json_parser {
-    skein_json_parser() { (void)parser.allocate(4096, max_depth); }
     simdjson::dom::parser parser;
     uint8_t *text = nullptr;
     size_t capacity = 0;
@@ -26,6 +27,11 @@ extern "C" skein_json_status skein_json_parse(skein_json_parser *parser, const u
         if (grown == nullptr) return SKEIN_JSON_MEMORY;
         parser->text = static_cast<uint8_t *>(grown);
         parser->capacity = capacity;
+    }
+    // Left to itself simdjson allocates for its own, larger, maximum depth.
+    if (parser->parser.capacity() < length &&
+        parser->parser.allocate(std::max(length, first_capacity), max_depth) != simdjson::SUCCESS) {
+        return SKEIN_JSON_MEMORY;
     }
     std::memcpy(parser->text, text, length);
     std::memset(parser->text + length, 0, simdjson::SIMDJSON_PADDING);

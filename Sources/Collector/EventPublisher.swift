@@ -41,11 +41,7 @@ package final class EventPublisher {
         maximumBytes = min(jetStream.connection.maxPayload - 1024, 512 << 10)
     }
 
-    package static func check(tenant: String) throws {
-        guard SkeinSubjects.isName(tenant) else {
-            throw CollectorError("the tenant \"\(tenant)\" must be made of a-z, 0-9, _ and -")
-        }
-    }
+    package static func isTenant(_ text: String) -> Bool { SkeinSubjects.isName(text) }
 
     /// - Returns: why the line is no event; nil when it was taken.
     package func add(line: [UInt8]) async throws -> String? {
@@ -85,10 +81,10 @@ package final class EventPublisher {
         var writer = EventBatchWriter()
         writer.append(packed: packed)
         let event = try EventBatch(unpacking: writer.bytes).event(at: 0)
-        switch scopes.observe(event) {
+        switch scopes.observe(event, tenant: tenant) {
         case .new(let root): return root.description
         // A repetition is published too: what becomes of it is the collector's decision, and counted there.
-        case .duplicate: return (scopes.root(of: event.uuid) ?? event.uuid).description
+        case .duplicate: return (scopes.root(of: event.uuid, tenant: tenant) ?? event.uuid).description
         }
     }
 

@@ -81,7 +81,8 @@ package struct Cost: Sendable, Hashable {
 }
 
 extension Cost {
-    /// The cost that a provider states in its usage object: a scalar `cost_usd`, or a `cost` object (`codecs-and-pricing.md` 2.1).
+    /// The cost that a provider states in its usage object: a scalar `cost_usd`, or a `cost` object
+    /// (`codecs-and-pricing.md` 2.1).
     ///
     /// - Parameter bareNumber: whether a number under `cost` counts as a total in USD.
     init?(reportedIn usage: inout MemberReader, bareNumber: Bool) throws(CodecError) {

@@ -2,8 +2,8 @@ package import ATOF
 
 /// Finds the normalised request and response of LLM events (`codecs-and-pricing.md` 1).
 ///
-/// What the producer annotated counts; without it, or when it cannot be read, `data` is decoded if its surface is recognised. Whatever goes
-/// wrong, the answer is nil and the event keeps its raw data.
+/// What the producer annotated counts; without it, or when it cannot be read, `data` is decoded if its surface is
+/// recognised. Whatever goes wrong, the answer is nil and the event keeps its raw data.
 package enum LLMNormalizer {
     /// The normalised request of an LLM start.
     package static func request(of event: Event) -> NormalizedRequest? {

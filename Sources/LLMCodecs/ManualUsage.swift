@@ -1,6 +1,7 @@
 package import ATOF
 
-/// Usage and cost of a response without a normalised form, found by the names that providers give them (`codecs-and-pricing.md` 4).
+/// Usage and cost of a response without a normalised form, found by the names that providers give them
+/// (`codecs-and-pricing.md` 4).
 package struct ManualUsage: Sendable {
     /// Which costs count.
     package enum CostPolicy: Sendable {
@@ -24,7 +25,9 @@ package struct ManualUsage: Sendable {
     package var usage: Usage? {
         var usage = Usage()
         usage.promptTokens = count(["prompt_tokens", "input_tokens", "inputTokens", "input"])
-        usage.completionTokens = count(["completion_tokens", "output_tokens", "completionTokens", "outputTokens", "output"])
+        usage.completionTokens = count([
+            "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "output",
+        ])
         usage.totalTokens = count(["total_tokens", "totalTokens", "total"])
         usage.cacheReadTokens =
             count(["cached_tokens", "cachedTokens"]) ?? count(["cached_tokens"], in: "prompt_tokens_details")
@@ -33,7 +36,8 @@ package struct ManualUsage: Sendable {
                 "cache_read_tokens", "cache_read_input_tokens", "cacheReadTokens", "cacheReadInputTokens", "cacheRead",
             ])
         usage.cacheWriteTokens = count([
-            "cache_write_tokens", "cache_creation_input_tokens", "cacheWriteTokens", "cacheCreationInputTokens", "cacheWrite",
+            "cache_write_tokens", "cache_creation_input_tokens", "cacheWriteTokens", "cacheCreationInputTokens",
+            "cacheWrite",
         ])
         if usage == Usage() { return nil }
         let (parts, overflow) = (usage.promptTokens ?? 0).addingReportingOverflow(usage.completionTokens ?? 0)

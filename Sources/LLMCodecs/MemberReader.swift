@@ -1,6 +1,7 @@
 internal import ATOF
 
-/// Reads the members of a provider's object with type checks, and remembers which it has read: the others are the extra members.
+/// Reads the members of a provider's object with type checks, and remembers which it has read: the others are the extra
+/// members.
 struct MemberReader {
     let object: JSONObject
     let kind: CodecError.Kind
@@ -41,8 +42,12 @@ struct MemberReader {
     mutating func bool(_ key: String) throws(CodecError) -> Bool? { try optional(key, "a boolean", \.boolValue) }
     mutating func number(_ key: String) throws(CodecError) -> Double? { try optional(key, "a number", \.numberValue) }
     mutating func integer(_ key: String) throws(CodecError) -> Int64? { try optional(key, "an integer", \.int64Value) }
-    mutating func object(_ key: String) throws(CodecError) -> JSONObject? { try optional(key, "an object", \.objectValue) }
-    mutating func array(_ key: String) throws(CodecError) -> [JSONValue]? { try optional(key, "an array", \.arrayValue) }
+    mutating func object(_ key: String) throws(CodecError) -> JSONObject? {
+        try optional(key, "an object", \.objectValue)
+    }
+    mutating func array(_ key: String) throws(CodecError) -> [JSONValue]? {
+        try optional(key, "an array", \.arrayValue)
+    }
 
     mutating func unsigned(_ key: String) throws(CodecError) -> UInt64? {
         try optional(key, "a non-negative integer", \.uint64Value)

@@ -1,6 +1,7 @@
 package import ATOF
 
-/// A provider's value that the common model has no place for, kept without loss (`codecs-and-pricing.md`, vocabulary "native").
+/// A provider's value that the common model has no place for, kept without loss (`codecs-and-pricing.md`, vocabulary
+/// "native").
 package struct NativeValue: Sendable, Hashable {
     /// The surface, in the short form `gemini` for Gemini.
     package let provider: String

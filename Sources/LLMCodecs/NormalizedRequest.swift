@@ -9,10 +9,11 @@ package struct NormalizedRequest: Sendable, Hashable {
         package var stop: [String]?
     }
 
-    /// The members of the model in wire form; typed views of some are below, the others are read here: `tool_choice`, `reasoning`,
-    /// `user`, `service_tier`, `api_specific` and so on.
+    /// The members of the model in wire form; typed views of some are below, the others are read here: `tool_choice`,
+    /// `reasoning`, `user`, `service_tier`, `api_specific` and so on.
     package let members: JSONObject
-    /// Members of the provider's body that the model does not know. Kept apart, because one of them can have the name of a member.
+    /// Members of the provider's body that the model does not know. Kept apart, because one of them can have the name
+    /// of a member.
     package let extra: JSONObject
 
     package let messages: [Message]
@@ -38,7 +39,8 @@ package struct NormalizedRequest: Sendable, Hashable {
     }
 
     private static let known: Set<String> = [
-        "messages", "instructions", "model", "params", "tools", "tool_choice", "store", "previous_response_id", "truncation",
+        "messages", "instructions", "model", "params", "tools", "tool_choice", "store", "previous_response_id",
+        "truncation",
         "reasoning", "include", "user", "metadata", "service_tier", "parallel_tool_calls", "max_output_tokens",
         "max_tool_calls", "top_logprobs", "stream", "api_specific",
     ]

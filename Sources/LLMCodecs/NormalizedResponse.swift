@@ -4,7 +4,8 @@ package import ATOF
 package struct NormalizedResponse: Sendable, Hashable {
     /// The members of the model in wire form.
     package let members: JSONObject
-    /// Members of the provider's body that the model does not know. Kept apart, because one of them can be called `message`.
+    /// Members of the provider's body that the model does not know. Kept apart, because one of them can be called
+    /// `message`.
     package let extra: JSONObject
 
     package let id: String?
@@ -29,15 +30,16 @@ package struct NormalizedResponse: Sendable, Hashable {
         "id", "model", "message", "tool_calls", "finish_reason", "usage", "optimization_summary", "api_specific",
     ]
 
-    /// Reads an annotation that a producer supplied. A `message` that is no content was overwritten by a provider's member of that name:
-    /// it counts as extra.
+    /// Reads an annotation that a producer supplied. A `message` that is no content was overwritten by a provider's
+    /// member of that name: it counts as extra.
     ///
     /// - Throws: `CodecError` when a member has a type that the model does not allow.
     package init(annotation: JSONObject) throws(CodecError) {
         var known = JSONObject()
         var extra = JSONObject()
         for member in annotation {
-            if NormalizedResponse.known.contains(member.key), member.key != "message" || member.value.objectValue == nil {
+            if NormalizedResponse.known.contains(member.key), member.key != "message" || member.value.objectValue == nil
+            {
                 known[member.key] = member.value
             } else {
                 extra[member.key] = member.value
@@ -62,12 +64,15 @@ package struct NormalizedResponse: Sendable, Hashable {
             toolCalls = nil
         }
         if let value = reader.present("finish_reason") {
-            guard let reason = FinishReason(value) else { throw CodecError(.internal, "finish_reason is no known word") }
+            guard let reason = FinishReason(value) else {
+                throw CodecError(.internal, "finish_reason is no known word")
+            }
             finishReason = reason
         } else {
             finishReason = nil
         }
-        usage = try reader.object("usage").map { (object) throws(CodecError) in try Usage(object, rejecting: .internal) }
+        usage = try reader.object("usage").map { (object) throws(CodecError) in try Usage(object, rejecting: .internal)
+        }
         _ = try reader.object("optimization_summary")
         _ = try reader.object("api_specific")
     }

@@ -49,7 +49,8 @@ extension OpenAIChat {
     private static func apiSpecific(_ reader: inout MemberReader) throws(CodecError) -> JSONObject {
         var checked: [String] = []
         for key in [
-            "audio", "logit_bias", "moderation", "prediction", "prompt_cache_options", "response_format", "stream_options",
+            "audio", "logit_bias", "moderation", "prediction", "prompt_cache_options", "response_format",
+            "stream_options",
             "web_search_options",
         ] where try reader.object(key) != nil { checked.append(key) }
         for key in [
@@ -71,7 +72,8 @@ extension OpenAIChat {
     // MARK: Messages
 
     private static let portableKeys: [Message.Role: Set<String>] = [
-        .system: ["role", "content", "name"], .developer: ["role", "content", "name"], .user: ["role", "content", "name"],
+        .system: ["role", "content", "name"], .developer: ["role", "content", "name"],
+        .user: ["role", "content", "name"],
         .assistant: ["role", "content", "tool_calls", "name"], .tool: ["role", "content", "tool_call_id"],
         .function: ["role", "content", "name"],
     ]

@@ -2,7 +2,8 @@ package import ATOF
 
 /// JSON inside of a string, read as strictly as the providers' own parsers do (`codecs-and-pricing.md` 2.1).
 package enum StrictJSON {
-    /// - Returns: nil for what is not JSON: a byte order mark, a number beyond a double, nesting of 128 levels or more included. Integers
+    /// - Returns: nil for what is not JSON: a byte order mark, a number beyond a double, nesting of 128 levels or more
+    /// included. Integers
     ///   beyond 64 bits become doubles.
     package static func value(of text: String) -> JSONValue? {
         var text = text
@@ -38,7 +39,9 @@ package enum StrictJSON {
             } else if byte == UInt8(ascii: "\"") {
                 inString = true
             } else if (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) {
-                let token = text[index...].prefix { ("0"..."9").contains(Unicode.Scalar($0)) || ".eE+-".utf8.contains($0) }
+                let token = text[index...].prefix {
+                    ("0"..."9").contains(Unicode.Scalar($0)) || ".eE+-".utf8.contains($0)
+                }
                 if let number = Double(String(decoding: token, as: UTF8.self)), !number.isFinite { return true }
                 index += token.count
                 continue

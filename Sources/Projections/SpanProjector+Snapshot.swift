@@ -1,9 +1,4 @@
-internal import ATOF
-
-/// A snapshot that cannot be read: it was cut, or another version wrote it.
-package struct SnapshotError: Error, Sendable, Hashable, CustomStringConvertible {
-    package let description: String
-}
+package import ATOF
 
 // A snapshot holds what decisions were based on (contexts, inherited errors, completed scopes) and says where the
 // payloads are: the start event of every open span and the marks in it. Counters and diagnostics belong to the process
@@ -12,29 +7,28 @@ extension SpanProjector {
     private static let snapshotVersion: UInt8 = 1
 
     package func snapshot() -> [UInt8] {
-        var writer = SnapshotWriter()
-        writer.byte(SpanProjector.snapshotVersion)
+        var writer = SnapshotWriter(version: SpanProjector.snapshotVersion)
         let completed = completed.snapshot
-        writer.varint(UInt64(completed.count))
+        writer.write(completed.count)
         for (uuid, entry, isExpired) in completed {
-            writer.uuid(uuid)
-            writer.uuid(entry.traceID)
-            writer.varint(entry.endTime)
-            writer.byte(isExpired ? 1 : 0)
+            writer.write(uuid)
+            writer.write(entry.traceID)
+            writer.write(entry.endTime)
+            writer.write(isExpired ? UInt64(1) : 0)
         }
         let open = openSpans.inOrder
-        writer.varint(UInt64(open.count))
+        writer.write(open.count)
         for span in open {
-            writer.reference(span.reference)
-            writer.uuid(span.context.traceID)
-            writer.varint(span.context.spanID)
-            writer.optional(span.context.parentSpanID) { $0.varint($1) }
-            writer.byte(span.context.isRemote ? 1 : 0)
-            writer.optional(span.inheritedErrorType) { $0.text($1) }
-            writer.optional(span.inheritedExceptionType) { $0.text($1) }
-            writer.varint(UInt64(span.droppedEvents))
-            writer.varint(UInt64(span.marks.count))
-            for mark in span.marks { writer.reference(mark) }
+            writer.write(span.reference)
+            writer.write(span.context.traceID)
+            writer.write(span.context.spanID)
+            writer.write(span.context.parentSpanID) { $0.write($1) }
+            writer.write(span.context.isRemote ? UInt64(1) : 0)
+            writer.write(span.inheritedErrorType) { $0.write($1) }
+            writer.write(span.inheritedExceptionType) { $0.write($1) }
+            writer.write(UInt64(span.droppedEvents))
+            writer.write(span.marks.count)
+            for mark in span.marks { writer.write(mark) }
         }
         return writer.bytes
     }
@@ -48,32 +42,29 @@ extension SpanProjector {
         configuration: ProjectionConfiguration, snapshot: [UInt8], event: (EventReference) -> [UInt8]?
     ) throws(SnapshotError) {
         self.init(configuration: configuration)
-        var reader = SnapshotReader(snapshot)
-        guard try reader.byte() == SpanProjector.snapshotVersion else {
-            throw SnapshotError(description: "The snapshot of the span projector has another version")
+        var reader = try SnapshotReader(snapshot, version: SpanProjector.snapshotVersion)
+        for _ in 0..<(try reader.readCount()) {
+            let (uuid, traceID) = (try reader.readUUID(), try reader.readUUID())
+            completed.restore(uuid, traceID: traceID, endTime: try reader.readNumber(), isExpired: try reader.readNumber() == 1)
         }
-        for _ in 0..<(try reader.varint()) {
-            let (uuid, traceID) = (try reader.uuid(), try reader.uuid())
-            completed.restore(uuid, traceID: traceID, endTime: try reader.varint(), isExpired: try reader.byte() == 1)
-        }
-        for _ in 0..<(try reader.varint()) { try restoreSpan(&reader, event) }
-        guard reader.isAtEnd else { throw SnapshotError(description: "The snapshot of the span projector is too long") }
+        for _ in 0..<(try reader.readCount()) { try restoreSpan(&reader, event) }
+        try reader.end()
         diagnostics = ProjectionDiagnostics()
     }
 
     private mutating func restoreSpan(
         _ reader: inout SnapshotReader, _ read: (EventReference) -> [UInt8]?
     ) throws(SnapshotError) {
-        let reference = try reader.reference()
+        let reference = try reader.readReference()
         let context = SpanContext(
-            traceID: try reader.uuid(), spanID: try reader.varint(),
-            parentSpanID: try reader.optional { reader throws(SnapshotError) in try reader.varint() },
-            isRemote: try reader.byte() == 1)
-        let errorType = try reader.optional { reader throws(SnapshotError) in try reader.text() }
-        let exceptionType = try reader.optional { reader throws(SnapshotError) in try reader.text() }
-        var dropped = UInt32(truncatingIfNeeded: try reader.varint())
+            traceID: try reader.readUUID(), spanID: try reader.readNumber(),
+            parentSpanID: try reader.readOptional { reader throws(SnapshotError) in try reader.readNumber() },
+            isRemote: try reader.readNumber() == 1)
+        let errorType = try reader.readOptional { reader throws(SnapshotError) in try reader.readText() }
+        let exceptionType = try reader.readOptional { reader throws(SnapshotError) in try reader.readText() }
+        var dropped = UInt32(truncatingIfNeeded: try reader.readNumber())
         var marks: [EventReference] = []
-        for _ in 0..<(try reader.varint()) { marks.append(try reader.reference()) }
+        for _ in 0..<(try reader.readCount()) { marks.append(try reader.readReference()) }
 
         guard let start = SpanProjector.event(read(reference)), start.kind == .scopeStart,
             let time = start.timestamp.epochNanoseconds
@@ -105,86 +96,4 @@ extension SpanProjector {
         writer.append(packed: packed)
         return try? EventBatch(unpacking: writer.bytes).event(at: 0)
     }
-}
-
-/// Appends the fields of a snapshot.
-struct SnapshotWriter {
-    private(set) var bytes: [UInt8] = []
-
-    mutating func byte(_ value: UInt8) { bytes.append(value) }
-
-    mutating func varint(_ value: UInt64) {
-        var value = value
-        while value >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: value) | 0x80)
-            value >>= 7
-        }
-        bytes.append(UInt8(value))
-    }
-
-    mutating func uuid(_ uuid: EventUUID) { bytes += uuid.bytes }
-
-    mutating func reference(_ reference: EventReference) {
-        varint(reference.sequence)
-        varint(UInt64(reference.index))
-    }
-
-    mutating func text(_ text: String) {
-        varint(UInt64(text.utf8.count))
-        bytes += text.utf8
-    }
-
-    mutating func optional<Value>(_ value: Value?, _ write: (inout SnapshotWriter, Value) -> Void) {
-        byte(value == nil ? 0 : 1)
-        if let value { write(&self, value) }
-    }
-}
-
-/// Reads the fields of a snapshot in the order in which they were written.
-struct SnapshotReader {
-    private let bytes: [UInt8]
-    private var index = 0
-
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
-
-    var isAtEnd: Bool { index == bytes.count }
-
-    mutating func byte() throws(SnapshotError) -> UInt8 { try take(1)[index - 1] }
-
-    mutating func varint() throws(SnapshotError) -> UInt64 {
-        var value: UInt64 = 0
-        for shift in stride(from: 0, to: 70, by: 7) {
-            let byte = try byte()
-            value |= UInt64(byte & 0x7F) << UInt64(shift)
-            if byte < 0x80 { return value }
-        }
-        throw SnapshotError(description: "A number in the snapshot is too long")
-    }
-
-    mutating func uuid() throws(SnapshotError) -> EventUUID {
-        guard let uuid = EventUUID(bytes: try take(16)) else { throw SnapshotReader.truncated }
-        return uuid
-    }
-
-    mutating func reference() throws(SnapshotError) -> EventReference {
-        EventReference(sequence: try varint(), index: UInt32(truncatingIfNeeded: try varint()))
-    }
-
-    mutating func text() throws(SnapshotError) -> String {
-        String(decoding: try take(Int(clamping: try varint())), as: UTF8.self)
-    }
-
-    mutating func optional<Value>(
-        _ read: (inout SnapshotReader) throws(SnapshotError) -> Value
-    ) throws(SnapshotError) -> Value? {
-        try byte() == 0 ? nil : try read(&self)
-    }
-
-    private mutating func take(_ count: Int) throws(SnapshotError) -> ArraySlice<UInt8> {
-        guard count <= bytes.count - index else { throw SnapshotReader.truncated }
-        index += count
-        return bytes[(index - count)..<index]
-    }
-
-    private static let truncated = SnapshotError(description: "The snapshot of the span projector is cut")
 }

@@ -3,7 +3,7 @@ package import ATOF
 /// The `process` stage: decodes and checks what producers sent, drops what repeats, resolves the run's root of every event and says to
 /// which chain of PROCESSED it goes. Events that are in order are passed on as the bytes that came in.
 package struct ProcessMachine: Sendable {
-    /// Consecutive events of one message for one chain of PROCESSED.
+    /// The events of one message that go to one chain of PROCESSED, in their order.
     package struct Piece: Sendable {
         package let tenant: String
         package let partition: Int
@@ -21,6 +21,8 @@ package struct ProcessMachine: Sendable {
         package var deadLettered = 0
         /// Events with a payload that was no JSON and was made a string or repaired (`JSONPolicy`).
         package var repaired = 0
+
+        package init() {}
     }
 
     package struct Outcome: Sendable {
@@ -55,10 +57,10 @@ package struct ProcessMachine: Sendable {
             return run.outcome
         }
         run.tenant = tenant
-        switch message.contentType {
-        case nil, SkeinHeaders.protobuf?: receiveBatch(&run)
-        case SkeinHeaders.jsonLines?: receiveLines(&run)
-        case let other?:
+        switch SkeinHeaders.mediaType(message.contentType ?? SkeinHeaders.protobuf) {
+        case SkeinHeaders.protobuf: receiveBatch(&run)
+        case SkeinHeaders.jsonLines: receiveLines(&run)
+        case let other:
             run.kill(
                 message.payload, at: 0, reason: "unknown_content_type",
                 "Content-Type \(other.prefix(100)) is neither \(SkeinHeaders.protobuf) nor \(SkeinHeaders.jsonLines)")
@@ -78,7 +80,14 @@ package struct ProcessMachine: Sendable {
     }
 
     private mutating func receiveLines(_ run: inout Run) {
-        for (index, line) in run.message.payload.split(separator: UInt8(ascii: "\n")).enumerated() {
+        let lines = run.message.payload.split(separator: UInt8(ascii: "\n"))
+        guard lines.count <= EventBatch.maximumCount else {
+            run.kill(
+                run.message.payload, at: 0, reason: EventError.Reason.undecodable.rawValue,
+                "the message has \(lines.count) lines, the most is \(EventBatch.maximumCount)")
+            return
+        }
+        for (index, line) in lines.enumerated() {
             let line = Array(line)
             if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }) { continue }
             do throws(EventError) {
@@ -96,17 +105,20 @@ package struct ProcessMachine: Sendable {
         do throws(EventError) {
             event = try batch.event(at: place)
         } catch {
-            run.kill(batch.packedEvent(at: place).array, at: index, error)
+            var alone = EventBatchWriter()
+            batch.packedEvent(at: place).withBytes { alone.append(packed: $0) }
+            run.kill(alone.bytes, at: index, error)
             return
         }
-        switch scopes.observe(event) {
+        switch scopes.observe(event, tenant: run.tenant) {
         case .duplicate:
             run.outcome.counts.received += 1
             run.outcome.counts.duplicates += 1
         case .new(let root):
             let repaired = event.repaired()
             if repaired != nil { run.outcome.counts.repaired += 1 }
-            run.pass(event, repaired: repaired, root: root, index: index, partition: partitioning.partition(ofRoot: root))
+            run.pass(
+                event, repaired: repaired, root: root, index: index, partition: partitioning.partition(ofRoot: root))
         }
     }
 

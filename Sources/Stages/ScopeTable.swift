@@ -3,9 +3,16 @@ package import ATOF
 /// What `process` remembers of the scopes and marks it has seen: the root of each, so that all events of a run meet in one partition,
 /// and which phases came, so that an event that comes twice is recognised.
 ///
+/// Every tenant's scopes are its own: no tenant can make another one's events duplicates, or move them to another run.
+///
 /// Open scopes stay; what has ended is forgotten in the order in which it ended once there are more than `closedLimit`. When more than
 /// `openLimit` scopes are open, the one that was opened first counts as ended.
 package struct ScopeTable: Sendable {
+    private struct Scope: Sendable, Hashable {
+        let tenant: String
+        let uuid: EventUUID
+    }
+
     private struct Entry: Sendable {
         var root: EventUUID
         var seen: Phases
@@ -19,14 +26,15 @@ package struct ScopeTable: Sendable {
         /// Closed by the bound, not by an end.
         static let evicted = Phases(rawValue: 8)
 
-        var isClosed: Bool { !isDisjoint(with: [.end, .mark, .evicted]) }
+        /// A mark, and an end whose start has not come, have nothing open. A mark that carries a scope's UUID does not close it.
+        var isClosed: Bool { !contains(.start) || !isDisjoint(with: [.end, .evicted]) }
     }
 
     private let closedLimit: Int
     private let openLimit: Int
-    private var entries: [EventUUID: Entry] = [:]
-    private var closed = AgeOrder()
-    private var open = AgeOrder()
+    private var entries: [Scope: Entry] = [:]
+    private var closed = AgeOrder<Scope>()
+    private var open = AgeOrder<Scope>()
 
     package init(closedLimit: Int = 8192, openLimit: Int = 65536) {
         self.closedLimit = closedLimit
@@ -42,42 +50,44 @@ package struct ScopeTable: Sendable {
     ///
     /// The root is what the event's own UUID resolved to before (an end goes where its start went), else its parent's root, else the
     /// propagated root, else its parent, else itself.
-    package mutating func observe(_ event: Event) -> Outcome {
+    package mutating func observe(_ event: Event, tenant: String) -> Outcome {
+        let scope = Scope(tenant: tenant, uuid: event.uuid)
         let phase: Phases
         switch event.kind {
         case .scopeStart: phase = .start
         case .scopeEnd: phase = .end
         case .mark: phase = .mark
         }
-        if var entry = entries[event.uuid] {
+        if var entry = entries[scope] {
             if entry.seen.contains(phase) { return .duplicate }
             let wasClosed = entry.seen.isClosed
             entry.seen.insert(phase)
-            entries[event.uuid] = entry
-            if !wasClosed, entry.seen.isClosed { close(event.uuid) }
+            entries[scope] = entry
+            if !wasClosed, entry.seen.isClosed { close(scope) }
             return .new(root: entry.root)
         }
         let root =
-            event.parentUUID.flatMap { entries[$0]?.root } ?? event.propagationRootUUID ?? event.parentUUID ?? event.uuid
-        entries[event.uuid] = Entry(root: root, seen: phase)
+            event.parentUUID.flatMap { entries[Scope(tenant: tenant, uuid: $0)]?.root } ?? event.propagationRootUUID
+            ?? event.parentUUID ?? event.uuid
+        entries[scope] = Entry(root: root, seen: phase)
         if phase == .start {
-            open.append(event.uuid)
+            open.append(scope)
             if open.count > openLimit { evictOldestOpen() }
         } else {
-            close(event.uuid)
+            close(scope)
         }
         return .new(root: root)
     }
 
     /// What an event's UUID resolved to, while it is remembered.
-    package func root(of uuid: EventUUID) -> EventUUID? { entries[uuid]?.root }
+    package func root(of uuid: EventUUID, tenant: String) -> EventUUID? { entries[Scope(tenant: tenant, uuid: uuid)]?.root }
 
     package var openCount: Int { open.count }
 
-    private mutating func close(_ uuid: EventUUID) {
-        open.remove(uuid)
-        closed.append(uuid)
-        if closed.count > closedLimit, let oldest = closed.removeFirst() { entries[oldest] = nil }
+    private mutating func close(_ scope: Scope) {
+        open.remove(scope)
+        closed.append(scope)
+        while closed.count > closedLimit, let oldest = closed.removeFirst() { entries[oldest] = nil }
     }
 
     private mutating func evictOldestOpen() {
@@ -93,11 +103,11 @@ package struct ScopeTable: Sendable {
     package func snapshot() -> [UInt8] {
         var writer = SnapshotWriter(version: ScopeTable.version)
         for order in [open, closed] {
-            let uuids = order.inOrder.filter { entries[$0] != nil }
-            writer.write(uuids.count)
-            for uuid in uuids {
-                guard let entry = entries[uuid] else { continue }
-                writer.write(uuid)
+            writer.write(order.count)
+            for scope in order.inOrder {
+                guard let entry = entries[scope] else { preconditionFailure("what has an age has an entry") }
+                writer.write(scope.tenant)
+                writer.write(scope.uuid)
                 writer.write(entry.root)
                 writer.write(UInt64(entry.seen.rawValue))
             }
@@ -110,49 +120,15 @@ package struct ScopeTable: Sendable {
         var reader = try SnapshotReader(snapshot, version: ScopeTable.version)
         for isOpen in [true, false] {
             for _ in 0..<(try reader.readCount()) {
-                let uuid = try reader.readUUID()
+                let scope = Scope(tenant: try reader.readText(), uuid: try reader.readUUID())
                 let root = try reader.readUUID()
                 let seen = Phases(rawValue: UInt8(truncatingIfNeeded: try reader.readNumber()))
-                entries[uuid] = Entry(root: root, seen: seen)
-                if isOpen { open.append(uuid) } else { closed.append(uuid) }
+                guard entries.updateValue(Entry(root: root, seen: seen), forKey: scope) == nil else {
+                    throw SnapshotError("scope \(scope.uuid) is in the snapshot twice")
+                }
+                if isOpen { open.append(scope) } else { closed.append(scope) }
             }
         }
-    }
-}
-
-/// UUIDs by age, with removal from anywhere.
-struct AgeOrder: Sendable {
-    private var numbers: [EventUUID: UInt64] = [:]
-    /// Removed ones stay here until they come to the front or are more than the rest.
-    private var queue: [(number: UInt64, uuid: EventUUID)] = []
-    private var head = 0
-    private var next: UInt64 = 0
-
-    var count: Int { numbers.count }
-
-    var inOrder: [EventUUID] { queue[head...].filter { numbers[$0.uuid] == $0.number }.map(\.uuid) }
-
-    mutating func append(_ uuid: EventUUID) {
-        numbers[uuid] = next
-        queue.append((next, uuid))
-        next += 1
-        if queue.count > 64, queue.count > numbers.count * 2 {
-            queue = queue[head...].filter { numbers[$0.uuid] == $0.number }
-            head = 0
-        }
-    }
-
-    mutating func remove(_ uuid: EventUUID) { numbers[uuid] = nil }
-
-    mutating func removeFirst() -> EventUUID? {
-        while head < queue.count {
-            let (number, uuid) = queue[head]
-            head += 1
-            if numbers[uuid] == number {
-                numbers[uuid] = nil
-                return uuid
-            }
-        }
-        return nil
+        try reader.end()
     }
 }

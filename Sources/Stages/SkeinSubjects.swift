@@ -61,6 +61,11 @@ package enum SkeinHeaders {
     package static let jsonLines = "application/x-ndjson"
     package static let json = "application/json"
 
+    /// The media type of a `Content-Type`, without parameters: in lower case, for types are compared without case (RFC 9110, 8.3.1).
+    package static func mediaType(_ contentType: String) -> String {
+        contentType.prefix { $0 != ";" && $0 != " " }.lowercased()
+    }
+
     package static let messageID = "Nats-Msg-Id"
     package static let expectedLastSubjectSequence = "Nats-Expected-Last-Subject-Sequence"
 

@@ -17,7 +17,7 @@ package struct StageMessage: Sendable {
     }
 }
 
-/// Something that could not be processed or delivered, with its original bytes.
+/// Something that could not be processed or delivered, in its original bytes.
 package struct DeadLetter: Sendable, Hashable {
     package let stage: String
     /// `_` when the tenant cannot be told.
@@ -31,10 +31,13 @@ package struct DeadLetter: Sendable, Hashable {
     package let subject: String
     package let position: SourcePosition
     package let contentType: String
+    /// What was wrong, as a message of type `contentType`: of a batch's event a batch of that event alone, of a line the line. So it can
+    /// be published again as it is.
     package let body: [UInt8]
 
     package init(
-        stage: String, tenant: String, reason: String, message: String, stream: String, subject: String, position: SourcePosition,
+        stage: String, tenant: String, reason: String, message: String, stream: String, subject: String,
+        position: SourcePosition,
         contentType: String, body: [UInt8]
     ) {
         self.stage = stage

@@ -17,7 +17,8 @@ struct AgentTree: Sendable {
     private var indices: [EventUUID: Int] = [:]
     private var ancestors: AncestorIndex
 
-    /// Agents below this many others count as parts of the agent above them, so that no input nests documents without a bound.
+    /// Agents below this many others count as parts of the agent above them, so that no input nests documents without a
+    /// bound.
     private static let maximumDepth = 32
 
     /// - Parameter events: in order of time.
@@ -45,7 +46,8 @@ struct AgentTree: Sendable {
         nodes = starts.map { start in Node(start: start, parent: ancestors.node(from: start.parent)) }
     }
 
-    /// The number of nodes above one, counted no further than beyond the maximum: agents can name each other as parents.
+    /// The number of nodes above one, counted no further than beyond the maximum: agents can name each other as
+    /// parents.
     private func depth(of index: Int) -> Int {
         var depth = 0
         var next = nodes[index].parent

@@ -1,4 +1,5 @@
-/// What became of the events that a trajectory assembler received; every event counts once, but for those in `unavailable`.
+/// What became of the events that a trajectory assembler received; every event counts once, but for those in
+/// `unavailable`.
 package struct AssemblerCounts: Sendable, Hashable {
     /// Events that went into a trajectory.
     package internal(set) var accepted: UInt64 = 0

@@ -1,6 +1,7 @@
 package import ATOF
 
-/// Writes a document as dispatchers do: two spaces a level, keys sorted, no line feed at the end (`atif-trajectories.md` 4.4).
+/// Writes a document as dispatchers do: two spaces a level, keys sorted, no line feed at the end
+/// (`atif-trajectories.md` 4.4).
 package enum DocumentWriter {
     package static func bytes(of document: JSONValue) -> [UInt8] {
         var writer = JSONWriter()

@@ -1,7 +1,8 @@
 internal import ATOF
 internal import LLMCodecs
 
-/// Model calls that were observed twice, by a hook in the agent and by a gateway for example (`atif-trajectories.md` 3.12).
+/// Model calls that were observed twice, by a hook in the agent and by a gateway for example (`atif-trajectories.md`
+/// 3.12).
 struct DuplicateCalls: Sendable {
     /// Spans that make no steps.
     private(set) var suppressed: Set<EventUUID> = []
@@ -12,7 +13,9 @@ struct DuplicateCalls: Sendable {
     init(_ events: [ScopeEvent], index: ScopeIndex) {
         var groups: [EventUUID: [Span]] = [:]
         for event in events where event.category == .llm && !event.isStart && event.data != nil {
-            guard let parent = event.parent, let start = index.start(of: event.uuid), start.data != nil else { continue }
+            guard let parent = event.parent, let start = index.start(of: event.uuid), start.data != nil else {
+                continue
+            }
             groups[parent, default: []].append(Span(start: start, end: event))
         }
         for group in groups.values where group.count > 1 { suppress(group.sorted { $0.start.time < $1.start.time }) }
@@ -20,6 +23,9 @@ struct DuplicateCalls: Sendable {
 
     /// - Parameter spans: of one parent, by start.
     private mutating func suppress(_ spans: [Span]) {
+        // Spans of equal fidelity both stay, and most producers have but one: then nothing has to be compared.
+        let fidelities = spans.map(\.fidelity)
+        guard let first = fidelities.first, fidelities.contains(where: { $0 != first }) else { return }
         var traits: [Int: Traits] = [:]
         func trait(_ index: Int) -> Traits {
             if let known = traits[index] { return known }
@@ -30,10 +36,10 @@ struct DuplicateCalls: Sendable {
         for (first, span) in spans.enumerated() {
             for second in spans.indices.dropFirst(first + 1) {
                 if spans[second].start.time > span.end.time { break }
-                guard span.start.time <= spans[second].end.time, trait(first).isSameCall(as: trait(second)),
-                    trait(first).fidelity != trait(second).fidelity
+                guard fidelities[first] != fidelities[second], span.start.time <= spans[second].end.time,
+                    trait(first).isSameCall(as: trait(second))
                 else { continue }
-                let secondStays = trait(first).fidelity < trait(second).fidelity
+                let secondStays = fidelities[first] < fidelities[second]
                 let (stays, goes) = secondStays ? (spans[second], span) : (span, spans[second])
                 guard suppressed.insert(goes.end.uuid).inserted else { continue }
                 replaced[stays.end.uuid, default: []].append(goes.end)
@@ -44,6 +50,18 @@ struct DuplicateCalls: Sendable {
     private struct Span {
         let start: ScopeEvent
         let end: ScopeEvent
+
+        /// How close to the provider's own bytes the span is.
+        var fidelity: Int { max(Span.fidelity(start.metadata), Span.fidelity(end.metadata)) }
+
+        private static func fidelity(_ metadata: JSONValue?) -> Int {
+            guard let metadata = metadata?.objectValue else { return 50 }
+            if metadata["projection"] == true { return 10 }
+            if metadata["provider_payload_exact"] == false { return 30 }
+            if metadata["provider_payload_exact"] == true { return 100 }
+            if metadata["fidelity_source"] != nil || metadata["api_call_id"] != nil { return 95 }
+            return metadata["hook_event_name"] != nil ? 90 : 50
+        }
     }
 
     /// What two spans are compared by.
@@ -54,16 +72,16 @@ struct DuplicateCalls: Sendable {
         let correlationKeys: Set<String>
         let isInexactHook: Bool
         let isGateway: Bool
-        let fidelity: Int
 
         init(_ span: Span) {
             let response = LLMNormalizer.response(profile: span.end.profile, data: span.end.data)
             let annotated = LLMNormalizer.annotatedResponse(span.end.profile)
             let data = span.end.data ?? .null
             model = ModelName.of(end: span.end, response: response, start: span.start)
-            request = MessageText.user(
-                annotated: LLMNormalizer.annotatedRequest(span.start.profile), request: span.start.request ?? .null
-            ).compactText
+            request =
+                MessageText.user(
+                    annotated: LLMNormalizer.annotatedRequest(span.start.profile), request: span.start.request ?? .null
+                ).compactText
             let calls = ToolPromotion.calls(in: data).map(\.signature).joined(separator: ",")
             self.response = MessageText.agent(annotated: annotated, response: data).compactText + calls
             let metadata = [span.start.metadata, span.end.metadata].compactMap(\.self)
@@ -71,7 +89,6 @@ struct DuplicateCalls: Sendable {
             let isInexact = metadata.contains { $0["provider_payload_exact"] == false }
             isInexactHook = has("hook_event_name") && isInexact
             isGateway = has("gateway_path") || has("llm_correlation_source")
-            fidelity = max(Traits.fidelity(span.start.metadata), Traits.fidelity(span.end.metadata))
             correlationKeys = Traits.correlationKeys([span.start, span.end])
         }
 
@@ -82,18 +99,11 @@ struct DuplicateCalls: Sendable {
             return request == other.request || !correlationKeys.isDisjoint(with: other.correlationKeys)
         }
 
-        /// How close to the provider's own bytes a span is.
-        private static func fidelity(_ metadata: JSONValue?) -> Int {
-            guard let metadata = metadata?.objectValue else { return 50 }
-            if metadata["projection"] == true { return 10 }
-            if metadata["provider_payload_exact"] == false { return 30 }
-            if metadata["provider_payload_exact"] == true { return 100 }
-            if metadata["fidelity_source"] != nil || metadata["api_call_id"] != nil { return 95 }
-            return metadata["hook_event_name"] != nil ? 90 : 50
-        }
-
         private static let requestPaths: [[String]] =
-            [["api_call_id"], ["apiCallId"], ["request_id"], ["requestId"], ["request", "id"], ["metadata", "request_id"]]
+            [
+                ["api_call_id"], ["apiCallId"], ["request_id"], ["requestId"], ["request", "id"],
+                ["metadata", "request_id"],
+            ]
             + [["metadata", "requestId"], ["llm_correlation_request_id"]]
             + ["api_call_id", "apiCallId", "request_id", "requestId"].map { ["extra", $0] }
         private static let generationPaths: [[String]] =

@@ -1,6 +1,7 @@
 package import ATOF
 
-/// The name of a trajectory's file, with places for its id and for texts from its opener's metadata (`atif-trajectories.md` 6.1).
+/// The name of a trajectory's file, with places for its id and for texts from its opener's metadata
+/// (`atif-trajectories.md` 6.1).
 package struct FileNameTemplate: Sendable, Hashable {
     package static let standard = "nemo-relay-atif-{session_id}.json"
 
@@ -12,7 +13,8 @@ package struct FileNameTemplate: Sendable, Hashable {
 
     private let pieces: [Piece]
 
-    /// - Throws: `FileNameError` for a template that could name a file outside of its directory, or two trajectories alike.
+    /// - Throws: `FileNameError` for a template that could name a file outside of its directory, or two trajectories
+    /// alike.
     package init(_ template: String) throws(FileNameError) {
         try FileNameTemplate.check(literal: template)
         var pieces: [Piece] = []
@@ -59,7 +61,9 @@ package struct FileNameTemplate: Sendable, Hashable {
     private static func check(literal template: String) throws(FileNameError) {
         let segments = template.split(separator: "/", omittingEmptySubsequences: false)
         let hasDrive = template.dropFirst().first == ":" && template.first?.isLetter == true
-        if template.hasPrefix("/") || template.contains("\\") || segments.first == "." || segments.contains("..") || hasDrive {
+        if template.hasPrefix("/") || template.contains("\\") || segments.first == "." || segments.contains("..")
+            || hasDrive
+        {
             throw FileNameError(.unsafePath, template)
         }
     }
@@ -75,7 +79,8 @@ package struct FileNameTemplate: Sendable, Hashable {
         }
         let keys = path.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         let isValid = keys.allSatisfy { key in
-            !key.isEmpty && key.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
+            !key.isEmpty
+                && key.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
         }
         guard isValid else { throw FileNameError(.invalidPath, "\(path)") }
         return .metadata(path: keys, fallback: fallback)
@@ -110,7 +115,8 @@ package struct FileNameTemplate: Sendable, Hashable {
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
             true
         default: false
         }

@@ -18,7 +18,8 @@ enum FinalMetrics {
 
     private static func optimization(_ summaries: [JSONObject]) -> JSONValue {
         func saved(_ key: String) -> JSONValue {
-            StepMetrics.sum(summaries.map { $0["tokens_saved"]?[key]?.uint64Value }).map(JSONValue.init(count:)) ?? .null
+            StepMetrics.sum(summaries.map { $0["tokens_saved"]?[key]?.uint64Value }).map(JSONValue.init(count:))
+                ?? .null
         }
         let dollars = summaries.filter { $0["currency"]?.stringValue?.lowercased() == "usd" }
             .compactMap { $0["estimated_cost_saved"]?.numberValue }

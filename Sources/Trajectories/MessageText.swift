@@ -29,7 +29,9 @@ enum MessageText {
     // MARK: User
 
     static func user(annotated: NormalizedRequest?, request: JSONValue) -> JSONValue {
-        if case .text(let text) = annotated?.messages.last(where: { $0.role == .user })?.content { return .string(text) }
+        if case .text(let text) = annotated?.messages.last(where: { $0.role == .user })?.content {
+            return .string(text)
+        }
         if let messages = request["messages"]?.arrayValue,
             let last = messages.last(where: { isUser($0, roleRequired: false) }), let content = last["content"]
         {
@@ -58,7 +60,9 @@ enum MessageText {
 
     /// The texts of parts of one type, a line each; nil when there is none.
     private static func joined(_ parts: JSONValue, type: String) -> String? {
-        let texts = (parts.arrayValue ?? []).filter { $0["type"] == .string(type) }.compactMap { $0["text"]?.stringValue }
+        let texts = (parts.arrayValue ?? []).filter { $0["type"] == .string(type) }.compactMap {
+            $0["text"]?.stringValue
+        }
         return texts.isEmpty ? nil : texts.joined(separator: "\n")
     }
 

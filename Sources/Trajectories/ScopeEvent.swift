@@ -36,7 +36,9 @@ struct ScopeEvent: Sendable {
 
     /// The provider's body of an LLM start: out of its envelope, or what a manual producer sent bare.
     var request: JSONValue? {
-        guard let object = data?.objectValue, let content = object["content"], object["headers"] != nil else { return data }
+        guard let object = data?.objectValue, let content = object["content"], object["headers"] != nil else {
+            return data
+        }
         return content
     }
 
@@ -61,7 +63,8 @@ struct ScopeEvent: Sendable {
     }
 
     private static let delegationKeys = [
-        "tool_call_id", "toolCallId", "source_call_id", "sourceCallId", "delegation_tool_call_id", "delegationToolCallId",
+        "tool_call_id", "toolCallId", "source_call_id", "sourceCallId", "delegation_tool_call_id",
+        "delegationToolCallId",
         "parent_tool_call_id", "parentToolCallId",
     ]
 }

@@ -28,7 +28,8 @@ struct ScopeIndex: Sendable {
         return .object(object)
     }
 
-    /// `extra.invocation` of a scope that ended (`atif-trajectories.md` 3.5): always "completed", and both times or none.
+    /// `extra.invocation` of a scope that ended (`atif-trajectories.md` 3.5): always "completed", and both times or
+    /// none.
     func invocation(id: String, end: ScopeEvent) -> JSONValue {
         var object = JSONObject([
             ("invocation_id", .string(id)), ("status", "completed"), ("framework", "nemo_relay"),

@@ -70,7 +70,8 @@ struct StepResult: Sendable {
         return .object(object)
     }
 
-    /// Takes over what this result does not have yet (`atif-trajectories.md` 3.6): its own content and extra members stay.
+    /// Takes over what this result does not have yet (`atif-trajectories.md` 3.6): its own content and extra members
+    /// stay.
     mutating func merge(_ other: StepResult) {
         if content == nil { content = other.content }
         references += other.references

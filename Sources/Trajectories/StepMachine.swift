@@ -3,7 +3,8 @@ internal import LLMCodecs
 
 /// Turns the events of one agent into steps (`atif-trajectories.md` 3).
 ///
-/// Values of a call that the reference keeps in slots are kept by the call's UUID here, so that overlapping calls don't mix (D2).
+/// Values of a call that the reference keeps in slots are kept by the call's UUID here, so that overlapping calls don't
+/// mix (D2).
 struct StepMachine: Sendable {
     enum Input: Sendable {
         case scope(ScopeEvent)
@@ -23,7 +24,8 @@ struct StepMachine: Sendable {
     private var activeCall: String?
     private var pending: [StepResult] = []
     private var pendingTime: EventTime?
-    private var deferred: [Deferred] = []
+    private var deferred: [String: [Deferred]] = [:]
+    private var deferredCount = 0
     private var deferredRecords: [String: [ToolRecord]] = [:]
     private var requests: [EventUUID: CallRequest] = [:]
 
@@ -54,9 +56,11 @@ struct StepMachine: Sendable {
         let invocation: JSONValue
     }
 
+    /// A result whose call is on no step yet.
     private struct Deferred: Sendable {
         let result: StepResult
         let time: EventTime
+        let position: Int
     }
 
     /// - Parameter events: those of the agent, in order of time: tools are correlated ahead of the walk.
@@ -70,13 +74,13 @@ struct StepMachine: Sendable {
         switch input {
         case .subagent(let start): subagentStarted(start)
         case .scope(let event):
-            switch (event.category, event.isStart) {
-            case (.llm, _) where duplicates.suppressed.contains(event.uuid): break
-            case (.llm, true): modelCallStarted(event)
-            case (.llm, false): modelCallEnded(event)
-            case (.tool, true): toolStarted(event)
-            case (.tool, false): toolEnded(event)
-            default: break
+            switch event.category {
+            case .llm:
+                if duplicates.suppressed.contains(event.uuid) { return }
+                if event.isStart { modelCallStarted(event) } else { modelCallEnded(event) }
+            case .tool:
+                if event.isStart { toolStarted(event) } else { toolEnded(event) }
+            case .agent, .function, .retriever, .embedder, .reranker, .guardrail, .evaluator, .custom, .unknown: break
             }
         }
     }
@@ -153,12 +157,8 @@ struct StepMachine: Sendable {
 
     /// Attaches what ended before its call was known.
     private mutating func claimDeferred() {
-        var rest: [Deferred] = []
-        for item in deferred {
-            if let id = item.result.callID, order[id] != nil { attach(item.result) } else { rest.append(item) }
-        }
-        deferred = rest
         for id in order.sorted(by: { $0.value < $1.value }).map(\.key) {
+            for item in deferred.removeValue(forKey: id) ?? [] { attach(item.result) }
             current?.records += deferredRecords.removeValue(forKey: id) ?? []
         }
     }
@@ -234,7 +234,8 @@ struct StepMachine: Sendable {
 
     // MARK: Observations
 
-    /// Gives pending observations to the current step, sets those of other calls aside, and makes a step of those without a call.
+    /// Gives pending observations to the current step, sets those of other calls aside, and makes a step of those
+    /// without a call.
     private mutating func flush() {
         guard let time = pendingTime else { return }
         var unnamed: [StepResult] = []
@@ -243,7 +244,8 @@ struct StepMachine: Sendable {
                 if current != nil, order[id] != nil {
                     attach(result)
                 } else {
-                    deferred.append(Deferred(result: result, time: time))
+                    deferred[id, default: []].append(Deferred(result: result, time: time, position: deferredCount))
+                    deferredCount += 1
                 }
             } else {
                 unnamed.append(result)
@@ -273,11 +275,11 @@ struct StepMachine: Sendable {
 
     /// Observations whose call never came: one step at the end, without their ids.
     private mutating func appendUnclaimed() {
-        let ordered = deferred.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
+        let ordered = deferred.values.joined().sorted { ($0.time, $0.position) < ($1.time, $1.position) }
         guard let first = ordered.first else { return }
-        var step = Step(source: .system, timestamp: first.element.time.rfc3339)
+        var step = Step(source: .system, timestamp: first.time.rfc3339)
         step.results = ordered.map { item in
-            var result = item.element.result
+            var result = item.result
             result.callID = nil
             return result
         }
@@ -304,7 +306,8 @@ struct StepMachine: Sendable {
 
     // MARK: Clean-up
 
-    /// Drops agent steps that only repeat calls of later steps of the same run of agent steps (`atif-trajectories.md` 3.8).
+    /// Drops agent steps that only repeat calls of later steps of the same run of agent steps (`atif-trajectories.md`
+    /// 3.8).
     private static func withoutProjections(_ steps: [Step]) -> [Step] {
         var kept: [Step] = []
         var later: Set<String> = []
@@ -315,7 +318,8 @@ struct StepMachine: Sendable {
                 continue
             }
             let isBare =
-                step.message == "" && step.results.isEmpty && step.reasoningContent == nil && step.reasoningEffort == nil
+                step.message == "" && step.results.isEmpty && step.reasoningContent == nil
+                && step.reasoningEffort == nil
                 && step.llmCallCount == 1 && !step.calls.isEmpty
             let signatures = step.calls.map(\.signature)
             if isBare, step.calls.allSatisfy({ !$0.id.isEmpty }), signatures.allSatisfy(later.contains) { continue }

@@ -98,7 +98,8 @@ struct StepMetrics: Sendable {
     }
 
     private static let modelled: Set<String> = [
-        "prompt_tokens", "input_tokens", "inputTokens", "input", "completion_tokens", "output_tokens", "completionTokens",
+        "prompt_tokens", "input_tokens", "inputTokens", "input", "completion_tokens", "output_tokens",
+        "completionTokens",
         "outputTokens", "output", "cached_tokens", "cachedTokens", "cache_read_tokens", "cache_read_input_tokens",
         "cacheReadTokens", "cacheReadInputTokens", "cacheRead", "cache_write_tokens", "cache_creation_input_tokens",
         "cacheWriteTokens", "cacheCreationInputTokens", "cacheWrite", "cost_usd", "cost", "prompt_tokens_details",

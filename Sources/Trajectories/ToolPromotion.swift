@@ -44,7 +44,8 @@ enum ToolPromotion {
         var id = idKeys.lazy.compactMap { object[$0] }.first?.stringValue ?? ""
         let name =
             function?["name"]?.stringValue
-            ?? ["name", "toolName", "tool_name", "function_name"].lazy.compactMap { object[$0]?.stringValue }.first ?? ""
+            ?? ["name", "toolName", "tool_name", "function_name"].lazy.compactMap { object[$0]?.stringValue }.first
+            ?? ""
         if id.isEmpty {
             if name.isEmpty { return nil }
             id = "\(name):\(position)"
@@ -68,7 +69,8 @@ enum ToolPromotion {
     }
 
     private static let modelled: Set<String> = [
-        "id", "tool_call_id", "call_id", "type", "function", "name", "toolName", "tool_name", "function_name", "arguments",
+        "id", "tool_call_id", "call_id", "type", "function", "name", "toolName", "tool_name", "function_name",
+        "arguments",
         "args", "input",
     ]
 

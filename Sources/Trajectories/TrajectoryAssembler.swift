@@ -1,9 +1,11 @@
 package import ATOF
 
-/// Sorts the events of a partition into trajectories, and builds each document when its opener ends (`atif-trajectories.md` 2).
+/// Sorts the events of a partition into trajectories, and builds each document when its opener ends
+/// (`atif-trajectories.md` 2).
 ///
-/// A scope start opens a trajectory if it is an agent's, or a custom scope's with the role of a turn, and its parent is no scope that is
-/// known here. Everything below it, by parent, belongs to it. No clock and no I/O: the same events give the same documents.
+/// A scope start opens a trajectory if it is an agent's, or a custom scope's with the role of a turn, and its parent is
+/// no scope that is known here. Everything below it, by parent, belongs to it. No clock and no I/O: the same events
+/// give the same documents.
 package struct TrajectoryAssembler: Sendable {
     package struct Configuration: Sendable {
         package var agent: AgentDescription
@@ -63,7 +65,9 @@ package struct TrajectoryAssembler: Sendable {
 
     /// - Parameter reference: ascending from call to call.
     /// - Returns: the trajectory that the event finished, or that had to make room for it.
-    package mutating func receive(_ event: Event, at reference: EventReference, tenant: String? = nil) -> FinishedTrajectory? {
+    package mutating func receive(_ event: Event, at reference: EventReference, tenant: String? = nil)
+        -> FinishedTrajectory?
+    {
         if opensTrajectory(event) {
             let evicted = open.count >= configuration.maximumOpen ? closeOldest() : nil
             open[event.uuid] = OpenTrajectory(
@@ -94,7 +98,8 @@ package struct TrajectoryAssembler: Sendable {
 
     /// Metadata is parsed for custom scopes only, and only when nothing else decides.
     private func opensTrajectory(_ event: Event) -> Bool {
-        guard event.kind == .scopeStart, let category = event.category?.known, category == .agent || category == .custom,
+        guard event.kind == .scopeStart, let category = event.category?.known,
+            category == .agent || category == .custom,
             routes[event.uuid] == nil, outside.state(of: event.uuid) == nil, !isKnown(event.parentUUID)
         else { return false }
         return category == .agent || event.metadata?.value["nemo_relay_scope_role"] == "turn"
@@ -119,7 +124,8 @@ package struct TrajectoryAssembler: Sendable {
             let isLate = outside.state(of: event.uuid) == .closed || outside.state(of: event.parentUUID) == .closed
             return .failure(isLate ? .late : .unowned)
         }
-        guard let trajectory = open[route.trajectory], trajectory.tenant == tenant, own?.trajectory ?? trajectory.id == trajectory.id
+        guard let trajectory = open[route.trajectory], trajectory.tenant == tenant,
+            own?.trajectory ?? trajectory.id == trajectory.id
         else { return .failure(.unowned) }
         if own?.seen.contains(TrajectoryAssembler.trace(of: event)) == true { return .failure(.duplicate) }
         let isClosing = event.kind == .scopeEnd && event.uuid == trajectory.id
@@ -183,7 +189,8 @@ package struct TrajectoryAssembler: Sendable {
         if isComplete { counts.completed += 1 } else { counts.partial += 1 }
         let builder = TrajectoryBuilder(origin: .dispatcher(opener: id), agent: configuration.agent)
         return FinishedTrajectory(
-            id: id, tenant: trajectory.tenant, agentName: trajectory.name, openerMetadata: events.first?.metadata?.value,
+            id: id, tenant: trajectory.tenant, agentName: trajectory.name,
+            openerMetadata: events.first?.metadata?.value,
             document: builder.document(of: events), eventCount: events.count, firstReference: trajectory.firstReference,
             lastReference: last.reference, isComplete: isComplete)
     }
@@ -200,9 +207,11 @@ package struct TrajectoryAssembler: Sendable {
 // MARK: Snapshot
 
 extension TrajectoryAssembler {
+    private static let snapshotVersion: UInt8 = 1
+
     /// The state without payloads: open trajectories as references to their events, known scopes, counts.
     package func snapshot() -> [UInt8] {
-        var writer = SnapshotWriter()
+        var writer = SnapshotWriter(version: TrajectoryAssembler.snapshotVersion)
         for field in AssemblerCounts.fields { writer.write(counts[keyPath: field]) }
         let scopes = outside.list
         writer.write(UInt64(scopes.count))
@@ -212,7 +221,7 @@ extension TrajectoryAssembler {
         }
         writer.write(UInt64(open.count))
         for trajectory in open.values.sorted(by: { $0.firstReference < $1.firstReference }) {
-            writer.write(trajectory.tenant)
+            writer.write(trajectory.tenant) { $0.write($1) }
             writer.write(UInt64(trajectory.events.count))
             for event in trajectory.events { writer.write(event.reference) }
         }
@@ -221,37 +230,38 @@ extension TrajectoryAssembler {
 
     /// Takes up where `snapshot` was taken.
     ///
-    /// - Parameter event: reads the packed bytes of an event again; nil when it is gone. A trajectory without its opener's start is given
+    /// - Parameter event: reads the packed bytes of an event again; nil when it is gone. A trajectory without its
+    /// opener's start is given
     ///   up, without other events it goes on; both count as unavailable.
     /// - Throws: `SnapshotError` when the bytes are no snapshot.
     package init(
         configuration: Configuration, snapshot: [UInt8], event read: (EventReference) -> [UInt8]?
     ) throws(SnapshotError) {
         self.init(configuration: configuration)
-        var reader = try SnapshotReader(snapshot)
-        for field in AssemblerCounts.fields { counts[keyPath: field] = try reader.integer() }
-        for _ in 0..<(try reader.count()) {
-            let uuid = try reader.uuid()
-            guard let state = OutsideScopes.State(rawValue: UInt8(truncatingIfNeeded: try reader.integer())) else {
-                throw SnapshotError.malformed
+        var reader = try SnapshotReader(snapshot, version: TrajectoryAssembler.snapshotVersion)
+        for field in AssemblerCounts.fields { counts[keyPath: field] = try reader.readNumber() }
+        for _ in 0..<(try reader.readCount()) {
+            let uuid = try reader.readUUID()
+            guard let state = OutsideScopes.State(rawValue: UInt8(truncatingIfNeeded: try reader.readNumber())) else {
+                throw SnapshotError("the snapshot has a scope of an unknown state")
             }
             outside.insert(uuid, state)
         }
-        for _ in 0..<(try reader.count()) {
-            let tenant = try reader.text()
+        for _ in 0..<(try reader.readCount()) {
+            let tenant = try reader.readOptional { reader throws(SnapshotError) in try reader.readText() }
             var references: [EventReference] = []
-            for _ in 0..<(try reader.count()) { references.append(try reader.reference()) }
+            for _ in 0..<(try reader.readCount()) { references.append(try reader.readReference()) }
             restore(references, tenant: tenant, read)
         }
         try reader.end()
     }
 
-    private mutating func restore(_ references: [EventReference], tenant: String?, _ read: (EventReference) -> [UInt8]?) {
+    private mutating func restore(_ references: [EventReference], tenant: String?, _ read: (EventReference) -> [UInt8]?)
+    {
         var id: EventUUID?
         for reference in references {
             guard let bytes = read(reference), let event = TrajectoryAssembler.unpacked([bytes]).first else {
-                counts.unavailable += 1
-                if reference == references.first { counts.unavailable += UInt64(references.count - 1) }
+                counts.unavailable += id == nil ? UInt64(references.count) : 1
                 if id == nil { return }
                 continue
             }

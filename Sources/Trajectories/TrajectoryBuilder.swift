@@ -27,7 +27,8 @@ package struct TrajectoryBuilder: Sendable {
                 event.isMark ? nil : ScopeEvent(event, json: EventJSONEncoder.value(of: event))
             }
             return .object(
-                conversion(of: scopes, sessionID: sessionID, trajectoryID: sessionID, agent: agent.json(defaultModel: nil)))
+                conversion(
+                    of: scopes, sessionID: sessionID, trajectoryID: sessionID, agent: agent.json(defaultModel: nil)))
         case .dispatcher(let opener):
             return .object(dispatched(events, opener: opener))
         }
@@ -38,10 +39,12 @@ package struct TrajectoryBuilder: Sendable {
         let observed = events.map(EventJSONEncoder.value)
         let scopes = zip(events, observed).compactMap { event, json in ScopeEvent(event, json: json) }
         let opening = events.first { $0.uuid == opener && $0.kind == .scopeStart }
-        // The root of the emitting stack: the events say it by the root that they propagate, or at least by the opener's parent.
+        // The root of the emitting stack: the events say it by the root that they propagate, or at least by the
+        // opener's parent.
         let instance = (opening?.propagationRootUUID ?? opening?.parentUUID ?? opener).description
         var document = conversion(
-            of: scopes, sessionID: instance, trajectoryID: opener.description, agent: agent.json(defaultModel: "unknown"))
+            of: scopes, sessionID: instance, trajectoryID: opener.description,
+            agent: agent.json(defaultModel: "unknown"))
         let metadata = opening?.metadata?.value
         var relay = JSONObject([("session_instance_id", .string(instance))])
         relay["session_id"] = metadata?["session_id"]?.stringValue.map { .string($0) }
@@ -62,8 +65,8 @@ package struct TrajectoryBuilder: Sendable {
         let index = ScopeIndex(events)
         let duplicates = DuplicateCalls(events, index: index)
         if let conversion = TreeConversion(
-            events, sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, index: index, duplicates: duplicates)
-        {
+            events, sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, index: index, duplicates: duplicates
+        ) {
             return conversion.document
         }
         var machine = StepMachine(index: index, duplicates: duplicates, events: events)
@@ -74,7 +77,8 @@ package struct TrajectoryBuilder: Sendable {
 
     static func document(sessionID: String, trajectoryID: String, agent: JSONValue, steps: [Step]) -> JSONObject {
         JSONObject([
-            ("schema_version", "ATIF-v1.7"), ("session_id", .string(sessionID)), ("trajectory_id", .string(trajectoryID)),
+            ("schema_version", "ATIF-v1.7"), ("session_id", .string(sessionID)),
+            ("trajectory_id", .string(trajectoryID)),
             ("agent", agent), ("steps", .array(steps.enumerated().map { $1.json(id: $0 + 1) })),
             ("final_metrics", FinalMetrics.json(of: steps)),
         ])

@@ -1,7 +1,7 @@
 internal import ATOF
 
-/// The conversion of a document whose events all belong to one tree of agents: a trajectory for each, embedded in the one above
-/// (`atif-trajectories.md` 2.4, 3.8).
+/// The conversion of a document whose events all belong to one tree of agents: a trajectory for each, embedded in the
+/// one above (`atif-trajectories.md` 2.4, 3.8).
 struct TreeConversion: Sendable {
     private let tree: AgentTree
     private let root: Int
@@ -46,7 +46,9 @@ struct TreeConversion: Sendable {
     }
 
     /// - Returns: also whether the trajectory has steps.
-    private func document(of node: Int, sessionID: String, trajectoryID: String) -> (document: JSONObject, hasSteps: Bool) {
+    private func document(of node: Int, sessionID: String, trajectoryID: String) -> (
+        document: JSONObject, hasSteps: Bool
+    ) {
         var machine = StepMachine(index: index, duplicates: duplicates, events: inputs[node].compactMap(\.scope))
         for input in inputs[node] { machine.receive(input) }
         var embedded: [JSONValue] = []

@@ -1,8 +1,8 @@
 internal import ATOF
 internal import LLMCodecs
 
-/// Whether a model request begins with something new from the user, or goes on after a tool result (`atif-trajectories.md` 3.1,
-/// fresh-turn rule).
+/// Whether a model request begins with something new from the user, or goes on after a tool result
+/// (`atif-trajectories.md` 3.1, fresh-turn rule).
 enum TurnState: Sendable {
     case fresh
     case continuation

@@ -22,7 +22,7 @@ typedef enum {
     SKEIN_JSON_UTF8 = 3,
     // A string with a raw control character, an unknown escape or a lone surrogate.
     SKEIN_JSON_STRING = 4,
-    // Nested deeper than the limit.
+    // Nested 256 levels or deeper; an empty innermost object or array does not count.
     SKEIN_JSON_DEPTH = 5,
     SKEIN_JSON_MEMORY = 6,
 } skein_json_status;
@@ -30,7 +30,7 @@ typedef enum {
 // The calling thread's parser; it ends with the thread. NULL when there is no memory.
 skein_json_parser *skein_json_thread_parser(void);
 
-// Parses `length` bytes; they are copied, so no padding is needed.
+// Parses `length` bytes, at least one; they are copied, so no padding is needed.
 skein_json_status skein_json_parse(skein_json_parser *parser, const uint8_t *text, size_t length);
 
 // simdjson's tape of the last successful parse: words whose top byte is the type (r [ ] { } " l u d t f n).

@@ -37,7 +37,7 @@ struct MachineBenchmark {
         let project = try measure {
             var projector = SpanProjector(configuration: ProjectionConfiguration(projection: .openinference))
             try forEachEvent(processed) { event, reference in
-                for span in projector.receive(event, at: .init(sequence: reference.sequence, index: reference.index)) {
+                for span in projector.receive(event, at: reference) {
                     _ = SpanEncoder.encode(span)
                 }
             }
@@ -50,7 +50,7 @@ struct MachineBenchmark {
     }
 
     private func forEachEvent(
-        _ messages: [[UInt8]], _ body: (Event, Trajectories.EventReference) throws -> Void
+        _ messages: [[UInt8]], _ body: (Event, EventReference) throws -> Void
     ) throws {
         for (number, message) in messages.enumerated() {
             let batch = try EventBatch(unpacking: message)

@@ -152,7 +152,7 @@ struct  Skein__V1__Event
 
 
 /*
- * Events of one routing key, in order, from one producer.
+ * Events of one routing key, in order, from one producer: at most 65,536.
  */
 struct  Skein__V1__EventBatch
 {

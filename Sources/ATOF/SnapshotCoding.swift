@@ -1,5 +1,3 @@
-package import ATOF
-
 /// Writes the state of a machine as a compact sequence of fields. `SnapshotReader` reads them in the same order.
 package struct SnapshotWriter: Sendable {
     package private(set) var bytes: [UInt8] = []
@@ -25,6 +23,17 @@ package struct SnapshotWriter: Sendable {
     }
 
     package mutating func write(_ text: String) { write(Array(text.utf8)) }
+
+    package mutating func write(_ reference: EventReference) {
+        write(reference.sequence)
+        write(UInt64(reference.index))
+    }
+
+    /// A flag, and the value if there is one.
+    package mutating func write<Value>(_ value: Value?, _ body: (inout SnapshotWriter, Value) -> Void) {
+        write(value == nil ? UInt64(0) : 1)
+        if let value { body(&self, value) }
+    }
 }
 
 /// A snapshot that cannot be read: written by another version, or damaged.
@@ -46,8 +55,6 @@ package struct SnapshotReader: Sendable {
         index = 1
     }
 
-    package var isAtEnd: Bool { index == bytes.count }
-
     private mutating func take(_ count: Int) throws(SnapshotError) -> ArraySlice<UInt8> {
         guard count >= 0, count <= bytes.count - index else { throw SnapshotError("the snapshot ends early, at byte \(index)") }
         defer { index += count }
@@ -58,7 +65,10 @@ package struct SnapshotReader: Sendable {
         var number: UInt64 = 0
         var shift: UInt64 = 0
         while true {
-            guard let byte = try take(1).first, shift < 64 else { throw SnapshotError("a number of the snapshot is too long") }
+            // The tenth byte has room for one bit.
+            guard let byte = try take(1).first, shift < 63 || (shift == 63 && byte <= 1) else {
+                throw SnapshotError("a number of the snapshot is too long")
+            }
             number |= UInt64(byte & 0x7F) << shift
             if byte & 0x80 == 0 { return number }
             shift += 7
@@ -66,7 +76,10 @@ package struct SnapshotReader: Sendable {
     }
 
     package mutating func readCount() throws(SnapshotError) -> Int {
-        guard let count = Int(exactly: try readNumber()) else { throw SnapshotError("a count of the snapshot is out of range") }
+        // Everything that is counted takes at least a byte.
+        guard let count = Int(exactly: try readNumber()), count <= bytes.count - index else {
+            throw SnapshotError("a count of the snapshot is out of range")
+        }
         return count
     }
 
@@ -82,5 +95,22 @@ package struct SnapshotReader: Sendable {
 
     package mutating func readText() throws(SnapshotError) -> String {
         String(decoding: try readBlob(), as: UTF8.self)
+    }
+
+    package mutating func readReference() throws(SnapshotError) -> EventReference {
+        let sequence = try readNumber()
+        guard let index = UInt32(exactly: try readNumber()) else { throw SnapshotError("an index of the snapshot is out of range") }
+        return EventReference(sequence: sequence, index: index)
+    }
+
+    package mutating func readOptional<Value>(
+        _ body: (inout SnapshotReader) throws(SnapshotError) -> Value
+    ) throws(SnapshotError) -> Value? {
+        try readNumber() == 0 ? nil : try body(&self)
+    }
+
+    /// - Throws: when there is more than was read.
+    package func end() throws(SnapshotError) {
+        guard index == bytes.count else { throw SnapshotError("the snapshot has \(bytes.count - index) bytes too many") }
     }
 }

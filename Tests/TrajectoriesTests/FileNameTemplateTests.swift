@@ -1,0 +1,54 @@
+import ATOF
+import Testing
+import Trajectories
+
+@Suite("File name template")
+struct FileNameTemplateTests {
+    private static let metadata: JSONValue = [
+        "team": "blue", "deep": ["path": "a/b"], "empty": .null, "number": 5, "bad": "../x", "list": [1],
+    ]
+
+    @Test(
+        "puts the id and texts of metadata in their places",
+        arguments: [
+            (FileNameTemplate.standard, "nemo-relay-atif-ID.json"), ("{session_id}/{session_id}", "ID/ID"),
+            ("{metadata.team}/{session_id}", "blue/ID"), ("{metadata.deep.path}-{session_id}", "a/b-ID"),
+            ("{metadata.none:-x/y}{session_id}", "x/yID"), ("{metadata.empty:-e}{session_id}", "eID"),
+            ("{other}{session_id}{", "{other}ID{"), ("{session_idx}{session_id}", "{session_idx}ID"),
+        ])
+    func rendering(template: String, name: String) throws {
+        #expect(try FileNameTemplate(template).render(sessionID: "ID", metadata: Self.metadata) == name)
+    }
+
+    @Test(
+        "refuses templates that are unsafe or ambiguous",
+        arguments: [
+            ("/{session_id}", .unsafePath), ("a/../{session_id}", .unsafePath), ("./{session_id}", .unsafePath),
+            ("C:{session_id}", .unsafePath), ("a\\{session_id}", .unsafePath), ("x.json", .noSessionID),
+            ("{session_id", .unclosedPlaceholder), ("{session_id}{metadata.x", .unclosedPlaceholder),
+            ("{metadata.}{session_id}", .invalidPath), ("{metadata.a..b}{session_id}", .invalidPath),
+            ("{metadata.a b}{session_id}", .invalidPath), ("{metadata.a:-}{session_id}", .unsafeValue),
+            ("{metadata.a:-../b}{session_id}", .unsafeValue),
+        ] as [(String, FileNameError.Code)])
+    func templates(template: String, code: FileNameError.Code) {
+        let error = #expect(throws: FileNameError.self) { try FileNameTemplate(template) }
+        #expect(error?.code == code)
+    }
+
+    @Test(
+        "refuses metadata that gives no usable text",
+        arguments: [
+            ("{metadata.none}", .missingValue), ("{metadata.empty}", .missingValue),
+            ("{metadata.team.x:-f}", .notAnObject),
+            ("{metadata.list.x}", .notAnObject), ("{metadata.number:-f}", .notAString),
+            ("{metadata.deep}", .notAString),
+            ("{metadata.bad:-f}", .unsafeValue),
+        ] as [(String, FileNameError.Code)])
+    func metadata(placeholder: String, code: FileNameError.Code) throws {
+        let template = try FileNameTemplate("\(placeholder){session_id}")
+        let error = #expect(throws: FileNameError.self) {
+            try template.render(sessionID: "ID", metadata: Self.metadata)
+        }
+        #expect(error?.code == code)
+    }
+}

@@ -1,0 +1,145 @@
+import ATOF
+import Testing
+import Trajectories
+
+@Suite("Trajectory builder")
+struct TrajectoryBuilderTests {
+    private let agent = AgentDescription(name: "golden-agent", version: "9.9.9", modelName: "default-model")
+
+    @Test("writes the manual exporter's document as recorded", arguments: RecordedCase.names)
+    func manual(name: String) throws {
+        let recorded = try RecordedCase(name)
+        let builder = TrajectoryBuilder(origin: .manual(sessionID: "session-\(name)"), agent: agent)
+        #expect(builder.document(of: recorded.events) == recorded.manual)
+    }
+
+    @Test("leaves the model out of a manual document and calls it unknown in a dispatcher's")
+    func defaultModel() throws {
+        let nameless = AgentDescription(version: "1")
+        let events = try Sample.events([Sample.fields(.scopeStart, 1, "agent")])
+        let manual = TrajectoryBuilder(origin: .manual(sessionID: "s"), agent: nameless).document(of: events)
+        #expect(manual["agent"] == ["name": "NeMo Relay", "version": "1"])
+        let dispatched = TrajectoryBuilder(origin: .dispatcher(opener: Sample.uuid(1)), agent: nameless).document(
+            of: events)
+        #expect(dispatched["agent"]?["model_name"] == "unknown")
+    }
+
+    private func steps(_ fields: [EventFields]) throws -> [JSONValue] {
+        let document = TrajectoryBuilder(origin: .manual(sessionID: "s"), agent: agent).document(
+            of: try Sample.events(fields))
+        return try #require(document["steps"]?.arrayValue)
+    }
+
+    private func chat(_ calls: [(id: String, name: String, arguments: String)]) -> JSONValue {
+        let list: [JSONValue] = calls.map { call in
+            ["id": .string(call.id), "function": ["name": .string(call.name), "arguments": .string(call.arguments)]]
+        }
+        return ["choices": [["message": ["tool_calls": .array(list)]]]]
+    }
+
+    @Test("keeps an observation until its call arrives, and ends with those whose call never does")
+    func lateCalls() throws {
+        let steps = try steps([
+            Sample.fields(.scopeStart, 1, "agent", at: 0),
+            Sample.fields(.scopeStart, 2, in: 1, "tool", at: 1, data: [:], profile: ["tool_call_id": "known"]),
+            Sample.fields(.scopeEnd, 2, in: 1, "tool", at: 2, data: "early", profile: ["tool_call_id": "known"]),
+            Sample.fields(.scopeEnd, 3, in: 1, "tool", at: 3, data: "lost", profile: ["tool_call_id": "never"]),
+            Sample.fields(.scopeEnd, 4, in: 1, "llm", at: 4, data: chat([("known", "f", "{}")])),
+        ])
+        #expect(steps.count == 2)
+        #expect(steps[0]["observation"]?["results"]?[0]?["content"] == "early")
+        #expect(steps[0]["extra"]?["tool_invocations"]?[0]?["invocation_id"] == "known")
+        #expect(steps[1]["source"] == "system")
+        #expect(steps[1]["observation"]?["results"]?[0]?["content"] == "lost")
+        #expect(steps[1]["observation"]?["results"]?[0]?["source_call_id"] == nil)
+    }
+
+    @Test("adds a call for a tool that the model did not ask for")
+    func syntheticCall() throws {
+        let steps = try steps([
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 1, data: ["content": "text"]),
+            Sample.fields(.scopeStart, 3, in: 1, "tool", at: 2, name: "other", data: ["x": 1]),
+            Sample.fields(.scopeEnd, 3, in: 1, "tool", at: 3, name: "other", data: "done"),
+        ])
+        #expect(steps.count == 1)
+        #expect(steps[0]["tool_calls"]?[0]?["tool_call_id"]?.stringValue == Sample.uuid(3).description)
+        #expect(steps[0]["observation"]?["results"]?[0]?["content"] == "done")
+    }
+
+    @Test("keeps values of overlapping calls apart")
+    func overlappingCalls() throws {
+        func start(_ number: Int, at second: Int64, effort: JSONValue) -> EventFields {
+            let data: JSONValue = ["prompt": "p", "reasoning_effort": effort]
+            return Sample.fields(.scopeStart, number, in: 1, "llm", at: second, data: data)
+        }
+        let steps = try steps([
+            start(2, at: 0, effort: "low"), start(3, at: 1, effort: "high"),
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: "a"),
+            Sample.fields(.scopeEnd, 3, in: 1, "llm", at: 3, data: "b"),
+        ])
+        #expect(steps.map { $0["reasoning_effort"] } == [nil, nil, "low", "high"])
+    }
+
+    @Test(
+        "makes a user step of a request that begins with the user, and none of one that goes on",
+        arguments: [
+            (["messages": [["role": "user", "content": "x"]]], true), (["messages": [["content": "x"]]], true),
+            (["messages": [["role": .null, "content": "x"]]], false),
+            (["messages": [["role": "user", "content": "x"], ["role": "tool", "content": "y"]]], false),
+            (["messages": [["role": "user", "content": [["type": "tool_result"]]]]], false),
+            (["messages": [["role": "user", "content": [["type": "tool_result"], ["type": "text"]]]]], true),
+            (["messages": [["role": "assistant"], ["role": "system"]]], false), (["input": "x"], true),
+            (["input": [["type": "function_call_output"]]], false),
+            (["input": [["type": "message", "role": "user"]]], true),
+            (["prompt": .null], true), (["messages": [], "other": 1], true),
+        ] as [(JSONValue, Bool)])
+    func turns(request: JSONValue, isFresh: Bool) throws {
+        let steps = try steps([
+            Sample.fields(.scopeStart, 2, in: 1, "llm", at: 0, data: request),
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 1, data: "answer"),
+        ])
+        #expect(steps.count == (isFresh ? 2 : 1))
+        #expect((steps.last?["extra"]?["llm_request"] == request) == !isFresh)
+    }
+
+    @Test("goes flat when a model call has no agent above it")
+    func flat() throws {
+        let nested = [
+            Sample.fields(.scopeStart, 1, "agent", at: 0), Sample.fields(.scopeStart, 2, in: 1, "agent", at: 1),
+            Sample.fields(.scopeEnd, 3, in: 2, "llm", at: 2, data: "inner"),
+        ]
+        #expect(try steps(nested).compactMap { $0["message"] } == [""])
+        let orphan = Sample.fields(.scopeEnd, 4, in: 9, "llm", at: 3, data: "orphan")
+        #expect(try steps(nested + [orphan]).compactMap { $0["message"] } == ["inner", "orphan"])
+    }
+
+    @Test("ends on circles of parents and on deep nesting")
+    func hostileParents() throws {
+        let circle = [
+            Sample.fields(.scopeStart, 1, in: 2, "agent"), Sample.fields(.scopeStart, 2, in: 1, "agent"),
+            Sample.fields(.scopeEnd, 3, in: 1, "llm", data: "text"),
+        ]
+        let origin = TrajectoryBuilder.Origin.dispatcher(opener: Sample.uuid(1))
+        let document = TrajectoryBuilder(origin: origin, agent: agent).document(of: try Sample.events(circle))
+        #expect(document["steps"]?.arrayValue?.count == 1)
+        let deep = (1...2000).map { Sample.fields(.scopeStart, $0, in: $0 - 1, "agent", at: Int64($0)) }
+        _ = TrajectoryBuilder(origin: origin, agent: agent).document(of: try Sample.events(deep))
+    }
+
+    @Test("suppresses the copy of a call that a hook saw less exactly than the gateway")
+    func duplicateCalls() throws {
+        let hook: JSONValue = ["hook_event_name": "h", "provider_payload_exact": false]
+        let gateway: JSONValue = ["gateway_path": "/v1", "provider_payload_exact": true]
+        let steps = try steps([
+            Sample.fields(.scopeStart, 2, in: 1, "llm", at: 0, data: ["prompt": "p"], metadata: hook),
+            Sample.fields(.scopeStart, 3, in: 1, "llm", at: 1, data: ["prompt": "p"], metadata: gateway),
+            Sample.fields(
+                .scopeEnd, 3, in: 1, "llm", at: 2, data: ["answer": "a", "usage": ["prompt_tokens": 1]],
+                metadata: gateway),
+            Sample.fields(
+                .scopeEnd, 2, in: 1, "llm", at: 3, data: ["answer": "b", "usage": ["output_tokens": 2]], metadata: hook),
+        ])
+        #expect(steps.compactMap { $0["message"] } == ["p", "a"])
+        #expect(steps[1]["metrics"] == ["prompt_tokens": 1, "completion_tokens": 2])
+    }
+}
