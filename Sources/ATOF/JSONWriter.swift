@@ -50,7 +50,9 @@ package struct JSONWriter: Sendable {
     }
 
     /// White space between tokens.
-    package mutating func spaces(_ count: Int) { bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count)) }
+    package mutating func spaces(_ count: Int) {
+        bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count))
+    }
 
     /// A string with quotes and escapes.
     package mutating func write(_ text: String) {
