@@ -22,7 +22,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PHOENIX_VERSION = "20.26.1"
 ENVIRONMENT = ROOT / ".tools" / "phoenix"
-RECORDING = ROOT / "Tests" / "Demo" / "research-agent.jsonl"
+RECORDINGS = [
+    ROOT / "Tests" / "ProjectionsTests" / "Cases" / "03-nested-agents" / "events.jsonl",
+    ROOT / "Tests" / "Demo" / "research-agent.jsonl",
+]
 KINDS = {
     "agent": "AGENT",
     "tool": "TOOL",
@@ -264,7 +267,7 @@ def main():
     parser.add_argument("--events", type=Path, action="append", default=[], help="one more recording (ATOF JSON Lines)")
     parser.add_argument("--skein", type=Path, default=ROOT / ".build" / "release" / "skein", help="the skein to try")
     arguments = parser.parse_args()
-    recordings = [RECORDING, *arguments.events]
+    recordings = [*RECORDINGS, *arguments.events]
     for path in [*recordings, arguments.skein]:
         if not path.is_file():
             raise Failure(f"no such file: {path}")

@@ -52,7 +52,7 @@ package final class Collector: Sendable {
         let admin = configuration.admin.isEnabled ? try await makeAdmin() : nil
         try await withThrowingTaskGroup(of: Void.self) { group in
             if let admin { group.addTask { try await admin.run() } }
-            group.addTask { await self.watch(connection) }
+            group.addTask { try await self.watch(connection) }
             group.addTask {
                 try await StreamTrimmer(
                     environment, stages: stages.map(\.name), keep: self.configuration.streams.processedKeep,
@@ -109,8 +109,13 @@ package final class Collector: Sendable {
     }
 
     /// Logs what happens to the connection, and counts it.
-    private func watch(_ connection: NATSConnection) async {
+    ///
+    /// - Throws: `CollectorError` when the client has given up: it never connects again by itself.
+    private func watch(_ connection: NATSConnection) async throws {
         for await event in connection.events {
+            if event == .closed, !isStopping.withLock({ $0 }) {
+                throw CollectorError("the connection to \(connection.redactedURLs) is closed for good; are its credentials still valid?")
+            }
             metrics.add("skein_nats_events_total", 1, ["event": "\(event)".prefix { $0 != "(" }.description])
             logger.warning("connection changed", metadata: ["event": "\(event)", "nats": "\(connection.redactedURLs)"])
         }

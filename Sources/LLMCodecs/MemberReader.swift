@@ -5,11 +5,13 @@ internal import ATOF
 struct MemberReader {
     let object: JSONObject
     let kind: CodecError.Kind
-    private var known: Set<String> = []
+    /// For each member of the object.
+    private var isKnown: [Bool]
 
     init(_ object: JSONObject, rejecting kind: CodecError.Kind) {
         self.object = object
         self.kind = kind
+        isKnown = Array(repeating: false, count: object.count)
     }
 
     /// - Throws: `CodecError` unless the value is an object.
@@ -20,13 +22,14 @@ struct MemberReader {
 
     /// Members that no call has asked for.
     var rest: JSONObject {
-        JSONObject(object.filter { !known.contains($0.key) }.map { ($0.key, $0.value) })
+        JSONObject(zip(object.members, isKnown).filter { !$1 }.map { ($0.0.key, $0.0.value) })
     }
 
     /// The member as it is, an explicit null included.
     mutating func any(_ key: String) -> JSONValue? {
-        known.insert(key)
-        return object[key]
+        guard let index = object.members.firstIndex(where: { $0.key == key }) else { return nil }
+        isKnown[index] = true
+        return object.members[index].value
     }
 
     /// The member; nil for null and missing.

@@ -29,18 +29,23 @@ package final class NATSServerProcess: Sendable {
 
     /// Wakes who waits for the process to end.
     private final class Exit: Sendable {
-        private let state = Mutex<(isOver: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
+        private let state = Mutex<(isOver: Bool, waiters: [@Sendable () -> Void])>((false, []))
 
         var isOver: Bool { state.withLock { $0.isOver } }
 
-        func wait() async {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    if !state.isOver { state.waiters.append(continuation) }
-                    return state.isOver
-                }
-                if isOver { continuation.resume() }
+        /// Calls back once it is over; at once if it is.
+        func notify(_ waiter: @escaping @Sendable () -> Void) {
+            let isOver = state.withLock { state in
+                if !state.isOver { state.waiters.append(waiter) }
+                return state.isOver
             }
+            if isOver { waiter() }
+        }
+
+        /// Returns when it is over, or when the waiting task is cancelled.
+        func wait() async {
+            let over = AsyncStream<Void> { continuation in notify { continuation.finish() } }
+            for await _ in over {}
         }
 
         func signal() {
@@ -48,7 +53,7 @@ package final class NATSServerProcess: Sendable {
                 state.isOver = true
                 return state.waiters.takeAll()
             }
-            waiters.forEach { $0.resume() }
+            waiters.forEach { $0() }
         }
     }
 
@@ -86,6 +91,12 @@ package final class NATSServerProcess: Sendable {
         guard pid == nil else { return }
         let (started, _) = try await Self.launch(options, port: port)
         running.withLock { $0 = started }
+    }
+
+    /// Returns when the process that runs now has ended, for whatever reason, or when the waiting task is cancelled.
+    package func ended() async {
+        guard let child = running.withLock({ $0 }) else { return }
+        await child.exit.wait()
     }
 
     /// Asks it to end, and kills it after five seconds.

@@ -74,7 +74,7 @@ extension OpenInferenceRules {
         }
         var writer = JSONWriter()
         writer.raw("{\"type\":\"function\",\"function\":")
-        writer.raw(text(of: ordered(function, first: ["name", "description", "parameters", "strict"])).utf8)
+        writer.raw(text(of: ordered(function, first: ["name", "description", "parameters", "strict"])))
         for member in tool.members where member.key != "type" && member.key != "function" {
             writer.raw(",")
             writer.write(member.key)

@@ -40,6 +40,6 @@ package enum DocumentWriter {
 
     private static func newLine(_ level: Int, to writer: inout JSONWriter) {
         writer.raw("\n")
-        writer.raw(repeatElement(UInt8(ascii: " "), count: 2 * level))
+        writer.spaces(2 * level)
     }
 }

@@ -28,7 +28,7 @@ struct PublishCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard batch >= 1, batch <= 10_000 else { throw ValidationError("--batch must be between 1 and 10000, is \(batch)") }
-        try EventPublisher.check(tenant: tenant)
+        try check(tenant: tenant)
         if files.isEmpty { throw ValidationError("name at least one file of ATOF JSON Lines") }
     }
 

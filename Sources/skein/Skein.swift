@@ -55,6 +55,8 @@ struct Skein: AsyncParsableCommand {
         case is NATSError, is CollectorError, is CommandFailure:
             Terminal.error("error: \(error)")
             return 1
+        case let code as ExitCode:
+            return code.rawValue
         case is CancellationError:
             return 1
         default:
@@ -70,6 +72,15 @@ struct Skein: AsyncParsableCommand {
             }
             Terminal.error("error: \(message(for: error))")
             return 1
+        }
+    }
+}
+
+extension ParsableArguments {
+    /// - Throws: `ValidationError` for a tenant that cannot stand in a subject.
+    func check(tenant: String) throws {
+        guard EventPublisher.isTenant(tenant) else {
+            throw ValidationError("--tenant is \"\(tenant)\", must be made of a-z, 0-9, _ and -")
         }
     }
 }

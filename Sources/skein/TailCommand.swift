@@ -40,7 +40,7 @@ struct TailCommand: AsyncParsableCommand {
     var format = OutputFormat.text
 
     func validate() throws {
-        if let tenant { try EventPublisher.check(tenant: tenant) }
+        if let tenant { try check(tenant: tenant) }
         if let count, count < 1 { throw ValidationError("--count must be at least 1, is \(count)") }
         if agent != nil, source != .trajectories { throw ValidationError("--agent goes with trajectories only") }
     }
@@ -104,7 +104,7 @@ struct TailCommand: AsyncParsableCommand {
             let trajectory = try await TrajectoryReader(jetStream).trajectory(
                 subject: message.subject, headers: message.headers, body: message.payload)
             if let agent, trajectory.agent != agent { return 0 }
-            Terminal.out(format == .json ? trajectory.document.compactText : TrajectoryTree(trajectory.document).text)
+            Terminal.out(format == .json ? trajectory.document.compactText : TrajectoryTree(trajectory.document, agent: trajectory.agent).text)
             return 1
         case .events, .processed:
             if message.headers[SkeinHeaders.contentType] == SkeinHeaders.jsonLines {

@@ -5,27 +5,29 @@ internal import Foundation
 struct TrajectoryTree {
     let text: String
 
-    init(_ document: JSONValue) {
+    /// - Parameter agent: name of the scope that opened the trajectory; the document itself names the configured agent.
+    init(_ document: JSONValue, agent: String) {
         var lines: [String] = []
-        TrajectoryTree.render(document, indent: "", into: &lines)
+        TrajectoryTree.render(document, agent: agent, indent: "", into: &lines)
         text = lines.joined(separator: "\n")
     }
 
-    private static func render(_ document: JSONValue, indent: String, into lines: inout [String]) {
+    private static func render(_ document: JSONValue, agent: String, indent: String, into lines: inout [String]) {
         let id = document["trajectory_id"]?.stringValue ?? document["session_id"]?.stringValue ?? "?"
-        let agent = document["agent"]?["name"]?.stringValue ?? "?"
         let totals = document["final_metrics"]
-        lines.append("\(indent)trajectory \(id)  agent \(agent)\(usage(totals, prefix: "total_"))")
+        lines.append("\(indent)\(agent)  \(id)\(usage(totals, prefix: "total_"))")
         let steps = document["steps"]?.arrayValue ?? []
         let children = document["subagent_trajectories"]?.arrayValue ?? []
+        let names = subagentNames(steps)
         for (index, step) in steps.enumerated() {
             let isLast = index == steps.count - 1 && children.isEmpty
             render(step, indent: indent, branch: isLast ? "└─" : "├─", trunk: isLast ? "   " : "│  ", into: &lines)
         }
         for (index, child) in children.enumerated() {
             let isLast = index == children.count - 1
+            let name = child["trajectory_id"].flatMap { names[$0] } ?? "?"
             lines.append("\(indent)\(isLast ? "└─" : "├─") subagent")
-            render(child, indent: indent + (isLast ? "   " : "│  "), into: &lines)
+            render(child, agent: name, indent: indent + (isLast ? "   " : "│  "), into: &lines)
         }
     }
 
@@ -45,6 +47,19 @@ struct TrajectoryTree {
             }
         }
         for other in results { lines.append("\(below)├─ result \(result(other))") }
+    }
+
+    /// Names of the embedded trajectories, from the references to them.
+    private static func subagentNames(_ steps: [JSONValue]) -> [JSONValue: String] {
+        var names: [JSONValue: String] = [:]
+        for step in steps {
+            for result in step["observation"]?["results"]?.arrayValue ?? [] {
+                for reference in result["subagent_trajectory_ref"]?.arrayValue ?? [] {
+                    if let id = reference["trajectory_id"] { names[id] = reference["extra"]?["name"]?.stringValue }
+                }
+            }
+        }
+        return names
     }
 
     private static func result(_ result: JSONValue) -> String {

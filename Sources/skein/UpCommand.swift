@@ -48,13 +48,14 @@ struct UpCommand: AsyncParsableCommand {
         guard (0...65535).contains(port) else { throw ValidationError("--port must be between 0 and 65535, is \(port)") }
         if exit, publish.isEmpty { throw ValidationError("--exit needs --publish: there is nothing to wait for") }
         guard timeout > 0 else { throw ValidationError("--timeout must be at least 1, is \(timeout)") }
-        try EventPublisher.check(tenant: tenant)
+        try check(tenant: tenant)
     }
 
     func run() async throws {
         var configuration = try ConfigurationFile.read(config)
         if let otlp { try configuration.addTraceEndpoint(url: otlp, option: "--otlp") }
-        let readers = try publish.map { ($0, try LineReader(path: $0)) }
+        // A file that is missing is better told before anything is started.
+        for path in publish { _ = try LineReader(path: path) }
         // Something that runs for a moment needs no probes, and must not fail because their port is taken.
         if exit { configuration.admin.isEnabled = false }
         let logger = try Log.logger(default: exit ? .warning : .info)
@@ -62,7 +63,7 @@ struct UpCommand: AsyncParsableCommand {
         configuration.useEmbeddedServer(url: server.url)
         let collector = Collector(configuration, logger: logger)
         do {
-            try await run(collector, configuration, server, readers)
+            try await run(collector, configuration, server)
         } catch {
             await server.stop()
             throw error
@@ -70,28 +71,39 @@ struct UpCommand: AsyncParsableCommand {
         await server.stop()
     }
 
+    /// Runs the collector until it ends, or until its server does.
     private func run(
-        _ collector: Collector, _ configuration: CollectorConfiguration, _ server: NATSServerProcess, _ readers: [(String, LineReader)]
+        _ collector: Collector, _ configuration: CollectorConfiguration, _ server: NATSServerProcess
     ) async throws {
         let signals = StopSignals { Task { await collector.stop() } }
         defer { signals.cancel() }
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        try await withThrowingTaskGroup(of: Bool.self) { group in
             let started = AsyncStream.makeStream(of: Void.self)
             group.addTask {
                 defer { started.continuation.finish() }
                 try await collector.run { started.continuation.yield() }
+                return true
             }
-            var starts = started.stream.makeAsyncIterator()
-            if await starts.next() != nil {
+            group.addTask {
+                await server.ended()
+                if Task.isCancelled { return false }
+                throw CommandFailure("the embedded nats-server has ended by itself; its log is in \(data)")
+            }
+            group.addTask {
+                var starts = started.stream.makeAsyncIterator()
+                guard await starts.next() != nil else { return false }
                 announce(configuration, server)
-                if !readers.isEmpty { try await publishFiles(readers, server) }
+                if !publish.isEmpty { try await publishFiles(server) }
                 if exit {
                     try await waitForDelivery(collector)
                     try await show(server, configuration)
                     await collector.stop()
                 }
+                return false
             }
-            try await group.waitForAll()
+            while let collectorHasEnded = try await group.next() {
+                if collectorHasEnded { group.cancelAll() }
+            }
         }
     }
 
@@ -124,11 +136,12 @@ struct UpCommand: AsyncParsableCommand {
         Terminal.error("Ctrl-C ends it.")
     }
 
-    private func publishFiles(_ readers: [(String, LineReader)], _ server: NATSServerProcess) async throws {
+    private func publishFiles(_ server: NATSServerProcess) async throws {
         let connection = try await NATSConnection.connect(NATSOptions(urls: [server.url], name: "skein-publish"))
         let publisher = EventPublisher(JetStream(connection), tenant: tenant, batch: 64)
         do {
-            for (path, reader) in readers {
+            for path in publish {
+                let reader = try LineReader(path: path)
                 var number = 0
                 while let line = try reader.next() {
                     number += 1
@@ -159,7 +172,7 @@ struct UpCommand: AsyncParsableCommand {
         let connection = try await NATSConnection.connect(NATSOptions(urls: [server.url], name: "skein-show"))
         do {
             for trajectory in try await TrajectoryReader(JetStream(connection)).all() {
-                Terminal.out(TrajectoryTree(trajectory.document).text)
+                Terminal.out(TrajectoryTree(trajectory.document, agent: trajectory.agent).text)
             }
         } catch {
             await connection.close()

@@ -15,10 +15,10 @@ struct AdminServer: Sendable {
         address = "\(configuration.host):\(configuration.port)"
         do {
             if configuration.host.contains(":") {
-                server = HTTPServer(address: try .inet6(ip6: configuration.host, port: configuration.port), timeout: 10)
+                server = HTTPServer(address: try .inet6(ip6: configuration.host, port: configuration.port), timeout: 10, logger: .disabled)
             } else {
                 let host = configuration.host == "localhost" ? "127.0.0.1" : configuration.host
-                server = HTTPServer(address: try .inet(ip4: host, port: configuration.port), timeout: 10)
+                server = HTTPServer(address: try .inet(ip4: host, port: configuration.port), timeout: 10, logger: .disabled)
             }
         } catch {
             throw CollectorError("http.listen: \(configuration.host) is not an IP address of this machine; use 127.0.0.1 or 0.0.0.0")

@@ -15,7 +15,7 @@ package struct CollectorConfiguration: Sendable {
     /// How long a graceful stop waits for deliveries.
     package var stopTimeout = Duration.seconds(10)
     /// Bytes that all readers of the process together may have fetched ahead.
-    package var prefetchBytes = 64 << 20
+    package var prefetchBytes = 16 << 20
     package var admin = Admin()
     /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
     package var trajectories: TrajectoryOutput? = TrajectoryOutput()

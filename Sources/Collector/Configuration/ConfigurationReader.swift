@@ -64,12 +64,14 @@ package struct ConfigurationReader {
     private init(environment: [String: String]) { self.environment = environment }
 
     private mutating func read(_ root: JSONObject) {
+        let policy = readPolicy(root)
         var document = ConfigurationSection(
-            root, path: "", codes: .init(prefix: "configuration", unknownField: .error, unsupportedValue: .error))
+            root, path: "",
+            codes: .init(prefix: "configuration", unknownField: policy.unknownField, unsupportedValue: .error))
+        _ = document.raw("policy")
         if let version = document.integer("version"), version != 1 {
             document.report(.error, "unsupported_config_version", "version", "is \(version), must be 1")
         }
-        let policy = readPolicy(&document)
         readNATS(&document)
         readCollector(&document)
         readHTTP(&document)
@@ -107,10 +109,14 @@ package struct ConfigurationReader {
         return policies
     }
 
-    private func readPolicy(_ document: inout ConfigurationSection) -> Policies {
-        guard var section = document.section("policy") else { return Policies() }
+    /// The policies come first: they say what becomes of unknown fields, also of Skein's own sections.
+    private mutating func readPolicy(_ root: JSONObject) -> Policies {
+        var section = ConfigurationSection(
+            root["policy"]?.objectValue ?? JSONObject(), path: "policy",
+            codes: .init(prefix: "configuration", unknownField: .warn, unsupportedValue: .error))
         let policies = ConfigurationReader.readPolicies(&section, defaults: Policies())
-        document.finish(section)
+        section.close()
+        diagnostics += section.diagnostics
         return policies
     }
 

@@ -1,3 +1,4 @@
+internal import ATOF
 internal import Logging
 internal import NATSTransport
 internal import Stages
@@ -60,6 +61,8 @@ package actor StageTask {
                 break
             } catch let error as CollectorError {
                 throw error
+            } catch let error as SnapshotError {
+                throw CollectorError("\(key): \(error); run the version that wrote it, or delete the key from the bucket to begin anew")
             } catch {
                 if isStopping || Task.isCancelled { break }
                 phase = .starting

@@ -64,17 +64,16 @@ actor AssembleWorker: StageWorker {
     }
 
     func receive(_ message: StageMessage) async throws {
-        let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? "_"
-        let batch = try EventBatch(unpacking: message.payload)
-        var assembler = assemblers[tenant] ?? TrajectoryAssembler(configuration: configuration)
+        let (tenant, events) = try await context.events(of: message)
+        // Taken out, because a second owner of its tables would make the first change to them copy them all.
+        var assembler = assemblers.removeValue(forKey: tenant) ?? TrajectoryAssembler(configuration: configuration)
         let before = assembler.counts
         var finished: [FinishedTrajectory] = []
-        for index in 0..<batch.count {
-            let reference = EventReference(sequence: message.sequence, index: UInt32(index))
-            if let trajectory = assembler.receive(try batch.event(at: index), at: reference, tenant: tenant) { finished.append(trajectory) }
+        for (event, reference) in events {
+            if let trajectory = assembler.receive(event, at: reference, tenant: tenant) { finished.append(trajectory) }
         }
         assemblers[tenant] = assembler
-        count(assembler.counts, since: before, events: batch.count)
+        count(assembler.counts, since: before, events: events.count)
         for trajectory in finished {
             let body = DocumentWriter.bytes(of: trajectory.document)
             try await files?.write(trajectory, body, context)

@@ -86,17 +86,17 @@ actor ExportWorker: StageWorker {
     }
 
     func receive(_ message: StageMessage) async throws {
-        let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? "_"
-        let batch = try EventBatch(unpacking: message.payload)
-        var projector = projectors[tenant] ?? SpanProjector(configuration: endpoint.projection)
+        let (tenant, events) = try await context.events(of: message)
+        // Taken out, because a second owner of its tables would make the first change to them copy them all.
+        var projector = projectors.removeValue(forKey: tenant) ?? SpanProjector(configuration: endpoint.projection)
         var items: [ExportItem] = []
-        for index in 0..<batch.count {
-            let spans = projector.receive(
-                try batch.event(at: index), at: EventReference(sequence: message.sequence, index: UInt32(index)))
-            for span in spans { items.append(ExportItem(bytes: SpanEncoder.encode(span), position: message.sequence)) }
+        for (event, reference) in events {
+            for span in projector.receive(event, at: reference) {
+                items.append(ExportItem(bytes: SpanEncoder.encode(span), position: message.sequence))
+            }
         }
         projectors[tenant] = projector
-        context.metrics.add("skein_events_received_total", batch.count, ["stage": context.key.stage])
+        context.metrics.add("skein_events_received_total", events.count, ["stage": context.key.stage])
         if !items.isEmpty { tenants.remember(tenant, at: message.sequence) }
         try await exporter.accept(items, through: message.sequence)
         count()

@@ -70,6 +70,8 @@ struct StreamTrimmer: Sendable {
         for stream in [SkeinSubjects.eventsStream, SkeinSubjects.processedStream] {
             lowest[stream] = try await jetStream.streamInfo(stream).lastSequence + 1
         }
+        lowest[SkeinSubjects.processedStream] = min(
+            lowest[SkeinSubjects.processedStream] ?? .max, try await lowestUnsettledChain(keepFrom))
         for (key, sequence) in keepFrom {
             let readsEvents = key.stage == "process"
             let stream = readsEvents ? SkeinSubjects.eventsStream : SkeinSubjects.processedStream
@@ -79,6 +81,22 @@ struct StreamTrimmer: Sendable {
             if let next = try await jetStream.message(stream: stream, sequence: sequence, matching: filter) {
                 lowest[stream] = min(lowest[stream] ?? .max, next.sequence)
             }
+        }
+        return lowest
+    }
+
+    /// The lowest last message of a chain that says more than its writer's checkpoint does. A writer that begins again reads there what is
+    /// stored already, so these stay until a checkpoint has caught up with them.
+    private func lowestUnsettledChain(_ keepFrom: [TaskKey: UInt64]) async throws -> UInt64 {
+        let jetStream = environment.jetStream
+        var lowest = UInt64.max
+        for subject in try await jetStream.subjects(of: SkeinSubjects.processedStream, matching: "skein.v1.processed.>").keys {
+            guard let source = subject.split(separator: ".").last.flatMap({ Int($0) }),
+                let needed = keepFrom[TaskKey(stage: "process", partition: source)],
+                let last = try await jetStream.lastMessage(stream: SkeinSubjects.processedStream, subject: subject, fromLeader: true),
+                let covered = last.headers[SkeinHeaders.source].flatMap({ SourcePosition($0) })
+            else { continue }
+            if covered.sequence >= needed { lowest = min(lowest, last.sequence) }
         }
         return lowest
     }

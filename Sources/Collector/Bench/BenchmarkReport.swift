@@ -1,0 +1,63 @@
+/// What a benchmark has measured. CPU is user and system time of this process, in microseconds for each event; nats-server and the
+/// backend are not in it.
+package struct BenchmarkReport: Encodable, Sendable {
+    package struct Workload: Encodable, Sendable {
+        package var events: Int
+        package var messages: Int
+        package var bytesPerEvent: Double
+    }
+
+    /// What the machine does with the same messages when nobody looks into them.
+    package struct Ceiling: Encodable, Sendable {
+        package var name: String
+        package var eventsPerSecond: Double
+        package var cpuMicrosecondsPerEvent: Double
+    }
+
+    /// A stage on all partitions through the broker, alone.
+    package struct Stage: Encodable, Sendable {
+        package var name: String
+        package var eventsPerSecond: Double
+        /// The ceiling that does the same reading and writing.
+        package var ceiling: String
+        package var shareOfCeiling: Double
+        package var eventsPerSecondPerCore: Double
+        package var cpuMicrosecondsPerEvent: Double
+    }
+
+    /// The pure machines on one thread, without a broker.
+    package struct InMemory: Encodable, Sendable {
+        package var name: String
+        package var cpuMicrosecondsPerEvent: Double
+    }
+
+    /// A whole collector: process, assemble and an openinference endpoint.
+    package struct Memory: Encodable, Sendable {
+        package var tasks: Int
+        package var threads: Int
+        package var idleMegabytes: Double
+        /// Share of one core.
+        package var idleCores: Double
+        package var openTrajectories: Int
+        package var openMegabytes: Double
+    }
+
+    package struct Target: Encodable, Sendable {
+        package var name: String
+        package var value: Double
+        package var limit: Double
+        package var unit: String
+        package var isMet: Bool
+
+        init(_ name: String, _ value: Double, atMost limit: Double, _ unit: String) {
+            (self.name, self.value, self.limit, self.unit, isMet) = (name, value, limit, unit, value <= limit)
+        }
+    }
+
+    package var workload: Workload
+    package var ceilings: [Ceiling]
+    package var stages: [Stage]
+    package var inMemory: [InMemory]
+    package var memory: Memory
+    package var targets: [Target]
+}
