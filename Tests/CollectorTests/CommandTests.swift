@@ -34,7 +34,8 @@ struct CommandTests {
             name: "malformed TOML", arguments: ["collect"] + file, toml: "[nats\n", code: 2,
             names: ["skein.toml:1", "not valid TOML"]),
         .init(
-            name: "unknown key", arguments: ["collect"] + file, toml: "[nats]\nurl = 1\n", code: 2,
+            name: "unknown key", arguments: ["collect"] + file,
+            toml: "[policy]\nunknown_field = \"error\"\n[nats]\nurl = 1\n", code: 2,
             names: ["nats.url", "urls"]),
         .init(
             name: "secret that is not set", arguments: ["collect"] + file, toml: "[nats]\ntoken_env = \"NONE_OF_IT\"\n",

@@ -35,7 +35,10 @@ struct ConfigurationTests {
         .init(toml: "", complaints: []),
         .init(toml: "version = 2", complaints: ["error configuration.unsupported_config_version version"]),
         .init(toml: "[nats", complaints: ["error configuration.malformed test.toml:1:6"]),
-        .init(toml: "[nat]", complaints: ["error configuration.unknown_field nat"]),
+        .init(toml: "[nat]", complaints: ["warning configuration.unknown_field nat"]),
+        .init(
+            toml: "[nat]\n[policy]\nunknown_field = \"error\"",
+            complaints: ["error configuration.unknown_field nat"]),
         .init(toml: "[nats]\nurls = \"x\"", complaints: ["error configuration.unsupported_value nats.urls"]),
         .init(toml: "[nats]\nurls = []", complaints: ["error configuration.unsupported_value nats.urls"]),
         .init(
