@@ -78,6 +78,8 @@ package struct JetStream: Sendable {
             let seq: UInt64?
         }
         struct Reply: Decodable { let purged: UInt64 }
+        // The server takes "below 1" for everything.
+        if let sequence, sequence <= 1 { return 0 }
         let suffix = "STREAM.PURGE.\(name)"
         let reply = try await api(suffix, JSON.encode(Request(filter: subject, seq: sequence)))
         return try JSON.decode(Reply.self, from: reply, about: suffix).purged

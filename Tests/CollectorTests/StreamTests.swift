@@ -99,6 +99,41 @@ struct StreamTests {
         }
     }
 
+    @Test("keep the last message of a chain until its writer's checkpoint has passed it, so that nothing is written twice")
+    func trimmedHeads() async throws {
+        try await Rig.with { rig in
+            var configuration = try rig.configuration()
+            configuration.trajectories = nil
+            configuration.streams.processedKeep = .zero
+            configuration.trimInterval = .milliseconds(20)
+            configuration.checkpointInterval = .seconds(3600)
+            let runs = (1...6).map { Run(number: $0, tenant: "acme", calls: 3) }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                let collector = Collector(configuration, logger: LogLines().logger)
+                group.addTask { try await collector.run() }
+                for run in runs {
+                    try await rig.publish(try run.messages(of: 3))
+                    try await rig.catchUp(collector)
+                }
+                let chains = try await rig.jetStream.subjects(of: SkeinSubjects.processedStream, matching: ">").count
+                try await eventually("only the heads are left") {
+                    try await rig.messages(in: SkeinSubjects.processedStream) == chains
+                }
+                // Like a crash: no checkpoint is written.
+                group.cancelAll()
+            }
+            let last = try await rig.jetStream.streamInfo(SkeinSubjects.processedStream).lastSequence
+            configuration.checkpointInterval = .milliseconds(20)
+            try await rig.collecting(configuration) { collector in
+                try await rig.catchUp(collector)
+                try await eventually("PROCESSED is empty") {
+                    try await rig.messages(in: SkeinSubjects.processedStream) == 0
+                }
+            }
+            #expect(try await rig.jetStream.streamInfo(SkeinSubjects.processedStream).lastSequence == last)
+        }
+    }
+
     // MARK: Full
 
     @Test("that are full make process wait; it goes on when there is room, and nothing is lost")

@@ -129,10 +129,21 @@ package actor TaskStore {
         next.snapshot = reference
         next.nonce = UUID().uuidString
         try await write(next)
-        if let previous {
-            try await jetStream.purgeStream(
-                "KV_\(bucket.name)", subject: "$KV.\(bucket.name).\(key).snapshot.\(previous.epoch).\(previous.generation).>")
+        if let previous { try await purge("\(previous.epoch).\(previous.generation).>") }
+        if generation == 1 { try await purgeLeftovers(but: reference) }
+    }
+
+    /// Removes chunks that an owner wrote who was killed before the record named them.
+    private func purgeLeftovers(but current: TaskRecord.Snapshot) async throws {
+        let base = "$KV.\(bucket.name).\(key).snapshot."
+        for subject in try await jetStream.subjects(of: "KV_\(bucket.name)", matching: base + ">").keys {
+            let chunk = subject.dropFirst(base.count)
+            if !chunk.hasPrefix("\(current.epoch).\(current.generation).") { try await purge(String(chunk)) }
         }
+    }
+
+    private func purge(_ chunks: String) async throws {
+        try await jetStream.purgeStream("KV_\(bucket.name)", subject: "$KV.\(bucket.name).\(key).snapshot.\(chunks)")
     }
 
     /// Whether nobody has taken the task over since; asked before a lost reader is made anew.

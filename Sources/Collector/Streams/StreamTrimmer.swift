@@ -26,15 +26,13 @@ struct StreamTrimmer: Sendable {
         while true {
             try await Task.sleep(for: interval)
             do {
-                let cursors = try await cursors()
-                if let events = cursors[SkeinSubjects.eventsStream] { try await trim(SkeinSubjects.eventsStream, below: events) }
-                if let processed = cursors[SkeinSubjects.processedStream] {
-                    passed.append((.now, processed))
-                    let due = passed.lastIndex { $0.time.duration(to: .now) >= keep }
-                    if let due {
-                        try await trim(SkeinSubjects.processedStream, below: passed[due].sequence)
-                        passed.removeFirst(due)
-                    }
+                let keepFrom = try await keepFrom()
+                try await trim(
+                    SkeinSubjects.eventsStream, below: try await firstNeeded(of: SkeinSubjects.eventsStream, keepFrom))
+                passed.append((.now, try await firstNeeded(of: SkeinSubjects.processedStream, keepFrom)))
+                if let due = passed.lastIndex(where: { $0.time.duration(to: .now) >= keep }) {
+                    try await trimProcessed(below: passed[due].sequence, keepFrom)
+                    passed.removeFirst(due)
                 }
             } catch let error as NATSError {
                 // The streams only stay larger for a while.
@@ -43,61 +41,62 @@ struct StreamTrimmer: Sendable {
         }
     }
 
-    private func trim(_ stream: String, below sequence: UInt64) async throws {
-        // The server takes "below 1" for everything.
-        guard sequence > 1 else { return }
-        let removed = try await environment.jetStream.purgeStream(stream, below: sequence)
+    private func trim(_ stream: String, subject: String? = nil, below sequence: UInt64) async throws {
+        let removed = try await environment.jetStream.purgeStream(stream, subject: subject, below: sequence)
         environment.metrics.add("skein_messages_trimmed_total", Int(clamping: removed), ["stream": stream])
     }
 
-    /// For each stream the first message that any task of any collector still needs. A task without a record has read nothing yet, and
-    /// records of stages that are not configured here count too: somebody else's, or one that was taken out for a while.
-    private func cursors() async throws -> [String: UInt64] {
+    /// The last message of a chain stays while it says more than its writer's checkpoint does: a writer that begins again reads there what
+    /// is stored already. Everything around it goes, so that a full stream always gets room.
+    private func trimProcessed(below sequence: UInt64, _ keepFrom: [TaskKey: UInt64]) async throws {
         let jetStream = environment.jetStream
+        let stream = SkeinSubjects.processedStream
+        var heads: [String: UInt64] = [:]
+        let subjects = try await jetStream.subjects(of: stream, matching: "skein.v1.processed.>").keys
+        for subject in subjects {
+            guard let source = subject.split(separator: ".").last.flatMap({ Int($0) }),
+                let needed = keepFrom[TaskKey(stage: "process", partition: source)],
+                let last = try await jetStream.lastMessage(stream: stream, subject: subject, fromLeader: true),
+                let covered = last.headers[SkeinHeaders.source].flatMap({ SourcePosition($0) })
+            else { continue }
+            if covered.sequence >= needed, last.sequence < sequence { heads[subject] = last.sequence }
+        }
+        if heads.isEmpty { return try await trim(stream, below: sequence) }
+        for subject in subjects { try await trim(stream, subject: subject, below: heads[subject] ?? sequence) }
+    }
+
+    /// For each task of any collector the first message that it may still need. A task without a record has read nothing yet, and records
+    /// of stages that are not configured here count too: somebody else's, or one that was taken out for a while.
+    private func keepFrom() async throws -> [TaskKey: UInt64] {
         var keepFrom: [TaskKey: UInt64] = [:]
         for stage in stages {
             for partition in 0..<partitions { keepFrom[TaskKey(stage: stage, partition: partition)] = 1 }
         }
         let bucket = "$KV.\(environment.state.name)."
-        for subject in try await jetStream.subjects(of: "KV_\(environment.state.name)", matching: bucket + "task.*.*").keys {
+        let subjects = try await environment.jetStream.subjects(of: "KV_\(environment.state.name)", matching: bucket + "task.*.*")
+        for subject in subjects.keys {
             let parts = subject.split(separator: ".")
             guard let stage = parts.dropLast().last, let partition = parts.last.flatMap({ Int($0) }) else { continue }
             let key = TaskKey(stage: String(stage), partition: partition)
             guard let entry = try await environment.state.get(key.description) else { continue }
             keepFrom[key] = try TaskStore.decode(entry.value, key).keepFrom
         }
-        var lowest: [String: UInt64] = [:]
-        for stream in [SkeinSubjects.eventsStream, SkeinSubjects.processedStream] {
-            lowest[stream] = try await jetStream.streamInfo(stream).lastSequence + 1
-        }
-        lowest[SkeinSubjects.processedStream] = min(
-            lowest[SkeinSubjects.processedStream] ?? .max, try await lowestUnsettledChain(keepFrom))
-        for (key, sequence) in keepFrom {
-            let readsEvents = key.stage == "process"
-            let stream = readsEvents ? SkeinSubjects.eventsStream : SkeinSubjects.processedStream
-            let filter =
-                readsEvents ? SkeinSubjects.eventsFilter(partition: key.partition) : SkeinSubjects.processedFilter(partition: key.partition)
-            // The position of an idle task stays behind; what it needs is the next message of its own.
-            if let next = try await jetStream.message(stream: stream, sequence: sequence, matching: filter) {
-                lowest[stream] = min(lowest[stream] ?? .max, next.sequence)
-            }
-        }
-        return lowest
+        return keepFrom
     }
 
-    /// The lowest last message of a chain that says more than its writer's checkpoint does. A writer that begins again reads there what is
-    /// stored already, so these stay until a checkpoint has caught up with them.
-    private func lowestUnsettledChain(_ keepFrom: [TaskKey: UInt64]) async throws -> UInt64 {
+    /// The first message of a stream that any task needs; behind its last message when none is.
+    private func firstNeeded(of stream: String, _ keepFrom: [TaskKey: UInt64]) async throws -> UInt64 {
         let jetStream = environment.jetStream
-        var lowest = UInt64.max
-        for subject in try await jetStream.subjects(of: SkeinSubjects.processedStream, matching: "skein.v1.processed.>").keys {
-            guard let source = subject.split(separator: ".").last.flatMap({ Int($0) }),
-                let needed = keepFrom[TaskKey(stage: "process", partition: source)],
-                let last = try await jetStream.lastMessage(stream: SkeinSubjects.processedStream, subject: subject, fromLeader: true),
-                let covered = last.headers[SkeinHeaders.source].flatMap({ SourcePosition($0) })
-            else { continue }
-            if covered.sequence >= needed { lowest = min(lowest, last.sequence) }
+        var first = try await jetStream.streamInfo(stream).lastSequence + 1
+        for (key, sequence) in keepFrom where (key.stage == "process") == (stream == SkeinSubjects.eventsStream) {
+            let filter =
+                key.stage == "process"
+                ? SkeinSubjects.eventsFilter(partition: key.partition) : SkeinSubjects.processedFilter(partition: key.partition)
+            // The position of an idle task stays behind; what it needs is the next message of its own.
+            if let next = try await jetStream.message(stream: stream, sequence: sequence, matching: filter) {
+                first = min(first, next.sequence)
+            }
         }
-        return lowest
+        return first
     }
 }
