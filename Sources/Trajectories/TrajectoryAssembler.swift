@@ -7,6 +7,7 @@ package import ATOF
 /// no scope that is known here. Everything below it, by parent, belongs to it. No clock and no I/O: the same events
 /// give the same documents.
 package struct TrajectoryAssembler: Sendable {
+    /// The agent of the documents, and the bounds of what is kept.
     package struct Configuration: Sendable {
         package var agent: AgentDescription
         /// When one more opens, the oldest is closed as partial.

@@ -126,7 +126,8 @@ struct AttributeTests {
         var run = Run(.init(projection: projection, promoteMetadataPrefixes: promoted))
         try run.receive(Events.fields(.scopeStart, Events.uuid(1), metadata: metadata))
         let span = try #require(try run.receive(Events.fields(.scopeEnd, Events.uuid(1), metadata: metadata)).first)
-        let name = !promoted.isEmpty ? "k7" : projection == .full ? "nemo_relay.end.metadata.k7" : "openinference.metadata.k7"
+        let name =
+            !promoted.isEmpty ? "k7" : projection == .full ? "nemo_relay.end.metadata.k7" : "openinference.metadata.k7"
         #expect(span.attributes.count > count && span.attributes.filter { $0.key == name }.count == 1)
     }
 

@@ -129,7 +129,12 @@ struct TrajectoryBuilderTests {
     @Test(
         "says what an Anthropic message says, nothing when it only calls tools, and else what it holds",
         arguments: [
-            ([["type": "text", "text": "a"], ["type": "tool_use", "id": "t", "name": "f"], ["type": "text", "text": "b"]], "a\nb"),
+            (
+                [
+                    ["type": "text", "text": "a"], ["type": "tool_use", "id": "t", "name": "f"],
+                    ["type": "text", "text": "b"],
+                ], "a\nb"
+            ),
             ([["type": "tool_use", "id": "t", "name": "f"]], ""),
             ([["type": "thinking", "thinking": "hm"], ["type": "tool_use", "id": "t", "name": "f"]], ""),
             ([["type": "text", "text": " "], ["type": "tool_use", "id": "t", "name": "f"]], ""),
@@ -175,10 +180,12 @@ struct TrajectoryBuilderTests {
         for (index, span) in spans.enumerated() {
             fields.append(
                 Sample.fields(
-                    .scopeStart, index + 2, in: 1, "llm", at: Int64(index), data: ["prompt": "p"], metadata: span.metadata))
+                    .scopeStart, index + 2, in: 1, "llm", at: Int64(index), data: ["prompt": "p"],
+                    metadata: span.metadata))
             fields.append(
                 Sample.fields(
-                    .scopeEnd, index + 2, in: 1, "llm", at: Int64(index + 5), data: ["answer": "a", "usage": span.usage],
+                    .scopeEnd, index + 2, in: 1, "llm", at: Int64(index + 5),
+                    data: ["answer": "a", "usage": span.usage],
                     metadata: span.metadata))
         }
         let steps = try steps(fields)
