@@ -3,7 +3,7 @@ internal import CSkeinProto
 
 /// The memory of one unpacked batch: the arena into which protobuf-c unpacked, and the C structures in it.
 ///
-/// Safe because nothing changes after `unpack` and `append` returned, which happens before the storage is handed to anybody else.
+/// Safe because nothing changes after `unpack` returned, which happens before the storage is handed to anybody else.
 final class BatchStorage: @unchecked Sendable {
     typealias CEvent = Skein__V1__Event
 
@@ -28,8 +28,14 @@ final class BatchStorage: @unchecked Sendable {
     /// its own: without a bound a small message would take a lot of memory.
     static let maximumCount = 65_536
 
+    /// The most fields of a batch and its events together: that many events with every field, and some.
+    static let maximumFields = 1 << 20
+
     /// - Throws: `EventError` when the bytes are no `EventBatch`, or too large a one.
     static func unpack(batch bytes: UnsafeBufferPointer<UInt8>) throws(EventError) -> BatchStorage {
+        guard PackedFieldCount.ofBatch(bytes, limit: maximumFields) <= maximumFields else {
+            throw EventError(.undecodable, "the batch has more than \(maximumFields) protobuf fields")
+        }
         // Twice the payload (the packed events, then their fields), and the structures.
         let storage = BatchStorage(capacity: bytes.count * 2 + bytes.count / 4 + 1024)
         try storage.unpackBatch(bytes)

@@ -6,12 +6,14 @@ internal import CSkeinProto
 /// The envelope was checked when the event was unpacked; texts and payloads are converted when somebody asks for them. A copy of an
 /// event shares the memory of the whole batch that it came in: whoever keeps an event keeps `packed` bytes instead and unpacks again.
 package struct Event: Sendable {
+    /// What happened: a scope began or ended, or something was noted.
     package enum Kind: Sendable, Hashable {
         case scopeStart
         case scopeEnd
         case mark
     }
 
+    /// The schema that the producer declares for `data`.
     package struct DataSchema: Sendable, Hashable {
         package let name: String
         package let version: String
@@ -78,6 +80,7 @@ package struct Event: Sendable {
 extension Event {
     /// What a scope or mark is about (`atif-trajectories.md` 1.3). The vocabulary is open: `raw` keeps any other word.
     package struct Category: Sendable, Hashable {
+        /// The vocabulary of ATOF 0.1.
         package enum Known: String, Sendable, CaseIterable {
             case agent, function, llm, tool, retriever, embedder, reranker, guardrail, evaluator, custom, unknown
         }
@@ -100,6 +103,7 @@ package struct RawJSON: Sendable {
 
     package var count: Int { bytes.count }
 
+    /// Lends the text, without copying it.
     package func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows -> Result {
         try bytes.withBytes(body)
     }
@@ -116,9 +120,11 @@ package struct BorrowedBytes: Sendable {
 
     package var count: Int { buffer.count }
 
+    /// Lends the bytes, without copying them.
     package func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) throws -> Result) rethrows -> Result {
         try withExtendedLifetime(storage) { try body(buffer) }
     }
 
+    /// A copy that does not keep the batch alive.
     package var array: [UInt8] { withBytes { Array($0) } }
 }

@@ -14,6 +14,9 @@ package struct EventBatch: Sendable {
         storage = try BatchStorage.unpack(batch: bytes)
     }
 
+    /// Unpacks as the initializer above does.
+    ///
+    /// - Throws: the same.
     package init(unpacking bytes: [UInt8]) throws(EventError) {
         storage = try bytes.withUnsafeBufferPointer { buffer throws(EventError) in
             try BatchStorage.unpack(batch: buffer)

@@ -3,6 +3,7 @@
 /// Protobuf puts fields one after the other, so a batch is the concatenation of its events' fields, and a field appended to a packed
 /// event replaces the one before: no event is unpacked to be passed on.
 package struct EventBatchWriter: Sendable {
+    /// The packed batch so far.
     package private(set) var bytes: [UInt8] = []
     package private(set) var count = 0
 
@@ -14,6 +15,7 @@ package struct EventBatchWriter: Sendable {
         count += 1
     }
 
+    /// Appends a packed event as it is.
     package mutating func append(packed event: [UInt8]) {
         event.withUnsafeBufferPointer { append(packed: $0) }
     }

@@ -7,8 +7,13 @@ package enum EventJSONDecoder {
     package static func decode(_ line: [UInt8]) throws(EventError) -> EventFields {
         var members: [String: ArraySlice<UInt8>] = [:]
         var extensions: [(key: String, value: ArraySlice<UInt8>)] = []
+        let scanned = try JSONMemberScanner.members(of: line)
+        // Only of a line that simdjson refuses each member has to be looked at: a payload may be what it refuses for.
+        if !line.withUnsafeBufferPointer(isJSON) {
+            for member in scanned { try check(member.key, member.value) }
+        }
         // Of a repeated key the last value counts.
-        for member in try JSONMemberScanner.members(of: line) {
+        for member in scanned {
             if known.contains(member.key) { members[member.key] = member.value } else { extensions.append(member) }
         }
         let kind = try kind(members)
@@ -27,9 +32,9 @@ package enum EventJSONDecoder {
             fields.attributes = try attributes(members)
         }
         fields.dataSchema = try dataSchema(members)
-        fields.data = try payload(members, "data")
-        fields.metadata = try payload(members, "metadata")
-        fields.categoryProfile = try payload(members, "category_profile")
+        fields.data = payload(members, "data")
+        fields.metadata = payload(members, "metadata")
+        fields.categoryProfile = payload(members, "category_profile")
         if let first = fields.categoryProfile.first, first != UInt8(ascii: "{") {
             throw EventError(.invalidField, field: "category_profile", "must be an object or null")
         }
@@ -140,14 +145,30 @@ package enum EventJSONDecoder {
     }
 
     /// The bytes of a payload; empty for null.
-    private static func payload(_ members: [String: ArraySlice<UInt8>], _ key: String) throws(EventError) -> [UInt8] {
+    private static func payload(_ members: [String: ArraySlice<UInt8>], _ key: String) -> [UInt8] {
         guard let raw = members[key], !raw.withUnsafeBufferPointer(JSONText.isNull) else { return [] }
-        do throws(JSONRefusal) {
-            try raw.withUnsafeBufferPointer { buffer throws(JSONRefusal) in try JSONParser.validate(buffer) }
-        } catch {
-            // Here the structure of the line itself is in doubt. All else is the payload's own fault.
-            if error == .syntax { throw EventError(.invalidJSON, field: key, "is not JSON") }
-        }
         return Array(raw)
+    }
+
+    private static func isJSON(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        do throws(JSONRefusal) {
+            try JSONParser.validate(text)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// - Throws: `EventError` for a value that is not JSON: the structure of the line itself is in doubt then. For whatever else simdjson
+    ///   refuses a value, that is the value's own fault.
+    private static func check(_ key: String, _ value: ArraySlice<UInt8>) throws(EventError) {
+        do throws(JSONRefusal) {
+            try value.withUnsafeBufferPointer { buffer throws(JSONRefusal) in try JSONParser.validate(buffer) }
+        } catch {
+            guard error == .syntax else { return }
+            // Keys that are not ATOF's are the producer's text, which errors do not repeat.
+            if known.contains(key) { throw EventError(.invalidJSON, field: key, "is not JSON") }
+            throw EventError(.invalidJSON, "a member of the line is not JSON")
+        }
     }
 }

@@ -1,5 +1,6 @@
 /// Writes events as canonical ATOF JSON: every key, nulls included, sorted at every level (`atif-trajectories.md` 1.7).
 package enum EventJSONEncoder {
+    /// The event as one JSON object.
     package static func value(of event: Event) -> JSONValue {
         var object = event.unknownFields?.value.objectValue ?? JSONObject()
         object["atof_version"] = .string(event.atofVersion)

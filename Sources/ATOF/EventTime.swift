@@ -26,6 +26,7 @@ package struct EventTime: Sendable, Hashable, Comparable {
         self.init(checkedSeconds: seconds, nanoseconds: UInt32(rest) * 1000)
     }
 
+    /// From OTLP's and the server's form of time; all of its values are in range.
     package init(epochNanoseconds: UInt64) {
         self.init(
             checkedSeconds: Int64(epochNanoseconds / 1_000_000_000),

@@ -1,5 +1,6 @@
 /// The members of a JSON object, kept in the order of their keys' UTF-8 bytes: the order in which everything Skein writes has them.
 package struct JSONObject: Sendable, Hashable {
+    /// One key with its value.
     package struct Member: Sendable, Hashable {
         package let key: String
         package var value: JSONValue
@@ -32,6 +33,7 @@ package struct JSONObject: Sendable, Hashable {
     package var count: Int { members.count }
     package var keys: [String] { members.map(\.key) }
 
+    /// The value of a key, found in logarithmic time; setting nil removes the member.
     package subscript(key: String) -> JSONValue? {
         get {
             let (index, isPresent) = place(of: key)

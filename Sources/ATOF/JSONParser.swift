@@ -26,10 +26,12 @@ package enum JSONParser {
         return walk.value()
     }
 
+    /// Parses a text that lies in an array.
     package static func parse(_ text: [UInt8]) throws(JSONRefusal) -> JSONValue {
         try text.withUnsafeBufferPointer { buffer throws(JSONRefusal) in try parse(buffer) }
     }
 
+    /// Parses a text that lies in a string.
     package static func parse(_ text: String) throws(JSONRefusal) -> JSONValue {
         try parse(Array(text.utf8))
     }

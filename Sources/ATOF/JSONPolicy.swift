@@ -8,6 +8,7 @@
 ///
 /// `process` writes the repaired text into the event, so that everything behind it reads plain JSON.
 package enum JSONPolicy {
+    /// The value of a text, whatever simdjson thinks of it.
     package static func value(of text: UnsafeBufferPointer<UInt8>) -> JSONValue {
         do throws(JSONRefusal) {
             return try JSONParser.parse(text)

@@ -7,6 +7,7 @@ package struct JSONWriter: Sendable {
 
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
+    /// Any value.
     package mutating func write(_ value: JSONValue) {
         switch value {
         case .null: raw("null")
@@ -26,6 +27,7 @@ package struct JSONWriter: Sendable {
         }
     }
 
+    /// An object with its members in their order.
     package mutating func write(_ object: JSONObject) {
         raw("{")
         var first = true
@@ -44,6 +46,7 @@ package struct JSONWriter: Sendable {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
     }
 
+    /// Text that is JSON already.
     package mutating func raw(_ json: String) {
         var json = json
         json.withUTF8 { bytes.append(contentsOf: $0) }
@@ -87,6 +90,7 @@ package struct JSONWriter: Sendable {
         }
     }
 
+    /// The digits of an integer.
     package mutating func writeInteger(_ number: some FixedWidthInteger) {
         bytes.append(contentsOf: String(number).utf8)
     }

@@ -2,8 +2,10 @@
 package struct SnapshotWriter: Sendable {
     package private(set) var bytes: [UInt8] = []
 
+    /// Begins with the version, which the reader checks.
     package init(version: UInt8) { bytes.append(version) }
 
+    /// A number, in as few bytes as it needs.
     package mutating func write(_ number: UInt64) {
         var number = number
         while number >= 0x80 {
@@ -13,10 +15,13 @@ package struct SnapshotWriter: Sendable {
         bytes.append(UInt8(number))
     }
 
+    /// How many things follow; never negative.
     package mutating func write(_ count: Int) { write(UInt64(count)) }
 
+    /// The 16 bytes of a UUID.
     package mutating func write(_ uuid: EventUUID) { bytes.append(contentsOf: uuid.bytes) }
 
+    /// Bytes behind their number.
     package mutating func write(_ blob: [UInt8]) {
         write(blob.count)
         bytes.append(contentsOf: blob)
@@ -43,24 +48,30 @@ package struct SnapshotError: Error, Sendable, CustomStringConvertible {
     package init(_ description: String) { self.description = description }
 }
 
+/// Reads what a `SnapshotWriter` wrote, field by field; damage is an error, never a crash.
 package struct SnapshotReader: Sendable {
     private let bytes: [UInt8]
     private var index = 0
 
+    /// - Throws: `SnapshotError` for another version.
     package init(_ bytes: [UInt8], version: UInt8) throws(SnapshotError) {
         guard bytes.first == version else {
-            throw SnapshotError("the snapshot has version \(bytes.first.map(String.init) ?? "none"), this build reads \(version)")
+            throw SnapshotError(
+                "the snapshot has version \(bytes.first.map(String.init) ?? "none"), this build reads \(version)")
         }
         self.bytes = bytes
         index = 1
     }
 
     private mutating func take(_ count: Int) throws(SnapshotError) -> ArraySlice<UInt8> {
-        guard count >= 0, count <= bytes.count - index else { throw SnapshotError("the snapshot ends early, at byte \(index)") }
+        guard count >= 0, count <= bytes.count - index else {
+            throw SnapshotError("the snapshot ends early, at byte \(index)")
+        }
         defer { index += count }
         return bytes[index..<index + count]
     }
 
+    /// Reads a number; each of these throws `SnapshotError` when the bytes are something else.
     package mutating func readNumber() throws(SnapshotError) -> UInt64 {
         var number: UInt64 = 0
         var shift: UInt64 = 0
@@ -75,6 +86,7 @@ package struct SnapshotReader: Sendable {
         }
     }
 
+    /// Reads a number of things that follow, at most one a byte.
     package mutating func readCount() throws(SnapshotError) -> Int {
         // Everything that is counted takes at least a byte.
         guard let count = Int(exactly: try readNumber()), count <= bytes.count - index else {
@@ -84,7 +96,9 @@ package struct SnapshotReader: Sendable {
     }
 
     package mutating func readUUID() throws(SnapshotError) -> EventUUID {
-        guard let uuid = EventUUID(bytes: try take(16)) else { throw SnapshotError("a UUID of the snapshot is damaged") }
+        guard let uuid = EventUUID(bytes: try take(16)) else {
+            throw SnapshotError("a UUID of the snapshot is damaged")
+        }
         return uuid
     }
 
@@ -99,10 +113,13 @@ package struct SnapshotReader: Sendable {
 
     package mutating func readReference() throws(SnapshotError) -> EventReference {
         let sequence = try readNumber()
-        guard let index = UInt32(exactly: try readNumber()) else { throw SnapshotError("an index of the snapshot is out of range") }
+        guard let index = UInt32(exactly: try readNumber()) else {
+            throw SnapshotError("an index of the snapshot is out of range")
+        }
         return EventReference(sequence: sequence, index: index)
     }
 
+    /// Reads a flag, and the value if there is one.
     package mutating func readOptional<Value>(
         _ body: (inout SnapshotReader) throws(SnapshotError) -> Value
     ) throws(SnapshotError) -> Value? {
@@ -111,6 +128,8 @@ package struct SnapshotReader: Sendable {
 
     /// - Throws: when there is more than was read.
     package func end() throws(SnapshotError) {
-        guard index == bytes.count else { throw SnapshotError("the snapshot has \(bytes.count - index) bytes too many") }
+        guard index == bytes.count else {
+            throw SnapshotError("the snapshot has \(bytes.count - index) bytes too many")
+        }
     }
 }

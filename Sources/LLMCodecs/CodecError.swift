@@ -1,5 +1,6 @@
 /// Why a payload or an annotation has no normalised form (`codecs-and-pricing.md`, vocabulary "reject").
 package struct CodecError: Error, Sendable, Hashable {
+    /// The two classes of rejection that the reference knows.
     package enum Kind: String, Sendable, Hashable {
         /// A rule for requests, or for the content of some responses.
         case invalidArgument = "invalid_argument"

@@ -2,6 +2,7 @@ package import ATOF
 
 /// What one model call cost (`codecs-and-pricing.md` 1.5). Zero is an amount.
 package struct Cost: Sendable, Hashable {
+    /// Who computed the amounts.
     package enum Source: String, Sendable, Hashable {
         case providerReported = "provider_reported"
         case modelPricing = "model_pricing"

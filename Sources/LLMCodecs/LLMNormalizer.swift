@@ -6,15 +6,7 @@ package import ATOF
 /// recognised. Whatever goes wrong, the answer is nil and the event keeps its raw data.
 package enum LLMNormalizer {
     /// The normalised request of an LLM start.
-    package static func request(of event: Event) -> NormalizedRequest? {
-        request(profile: event.categoryProfile?.value, data: event.data?.value, name: event.name)
-    }
-
-    /// The normalised response of an LLM end.
-    package static func response(of event: Event) -> NormalizedResponse? {
-        response(profile: event.categoryProfile?.value, data: event.data?.value)
-    }
-
+    ///
     /// - Parameters:
     ///   - profile: the event's category profile.
     ///   - name: the event's name, the hint at a provider.
@@ -35,6 +27,7 @@ package enum LLMNormalizer {
         return try? surface.decodeRequest(body)
     }
 
+    /// The normalised response of an LLM end.
     package static func response(profile: JSONValue?, data: JSONValue?) -> NormalizedResponse? {
         annotatedResponse(profile) ?? decodedResponse(data: data)
     }

@@ -55,6 +55,7 @@ package struct ManualUsage: Sendable {
         return nil
     }
 
+    /// The first cost that the policy accepts, without one nil.
     package func cost(_ policy: CostPolicy) -> Cost? {
         for source in sources {
             if let cost = ManualUsage.cost(in: source, policy) { return cost }

@@ -2,6 +2,7 @@ package import ATOF
 
 /// One message of a request, as its wire form (`codecs-and-pricing.md` 1.2).
 package struct Message: Sendable, Hashable {
+    /// The discriminator of messages on the wire.
     package enum Role: String, Sendable, Hashable {
         case system, user, developer, assistant, tool, function
         case toolCall = "tool_call"

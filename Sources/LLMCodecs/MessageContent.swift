@@ -13,6 +13,7 @@ package enum MessageContent: Sendable, Hashable {
         }
     }
 
+    /// The form that annotations have.
     package var json: JSONValue {
         switch self {
         case .text(let text): .string(text)
@@ -37,6 +38,7 @@ package enum MessageContent: Sendable, Hashable {
 
 /// One piece of a message's content, as its wire form (`codecs-and-pricing.md` 1.3).
 package struct ContentPart: Sendable, Hashable {
+    /// The discriminator of parts on the wire.
     package enum Kind: String, Sendable, Hashable {
         case text
         case imageURL = "image_url"

@@ -2,6 +2,7 @@ package import ATOF
 
 /// A model request in the form that all surfaces share (`codecs-and-pricing.md` 1.1): a view of its annotation.
 package struct NormalizedRequest: Sendable, Hashable {
+    /// The parameters of generation that all surfaces have.
     package struct Parameters: Sendable, Hashable {
         package var temperature: Double?
         package var maxTokens: UInt64?

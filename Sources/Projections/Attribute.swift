@@ -43,6 +43,13 @@ package enum AttributeValue: Sendable, Hashable {
 extension [Attribute] {
     func contains(key: String) -> Bool { contains { $0.key == key } }
 
+    /// Adds the attributes whose keys are neither here nor in `names`. Producers choose how many there are, so the keys are hashed.
+    mutating func append(_ additions: [Attribute], except names: Set<String>) {
+        if additions.isEmpty { return }
+        var taken = names.union(map(\.key))
+        for attribute in additions where taken.insert(attribute.key).inserted { append(attribute) }
+    }
+
     /// `P(prefix, v)` of the specification (2.4).
     mutating func append(_ prefix: String, _ fields: PayloadFields) {
         switch fields {

@@ -20,19 +20,23 @@ struct MetadataPromotion {
             return
         }
         var candidates: [Attribute] = []
-        var rest = members
-        for member in members where prefixes.contains(where: { member.key.hasPrefix($0) }) {
+        var rest: [(String, JSONValue)] = []
+        for member in members {
+            guard prefixes.contains(where: { member.key.hasPrefix($0) }) else {
+                rest.append((member.key, member.value))
+                continue
+            }
             do throws(PromotionRefusal) {
                 candidates.append(Attribute(member.key, try MetadataPromotion.promoted(member.key, member.value)))
-                rest[member.key] = nil
             } catch {
+                rest.append((member.key, member.value))
                 diagnostics.record(
                     "otel.metadata_promotion_value_unsupported.\(member.key)",
                     "OpenTelemetry metadata attribute \"\(member.key)\" was not promoted: \(error.rawValue)")
             }
         }
         self.candidates = candidates
-        self.rest = candidates.isEmpty ? metadata : rest.isEmpty ? nil : .object(rest)
+        self.rest = candidates.isEmpty ? metadata : rest.isEmpty ? nil : .object(JSONObject(rest))
     }
 
     private static func promoted(_ key: String, _ value: JSONValue) throws(PromotionRefusal) -> AttributeValue {

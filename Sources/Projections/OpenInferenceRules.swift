@@ -34,7 +34,10 @@ enum OpenInferenceRules {
         let category = event.category?.known ?? .unknown
         var metadata: [Attribute] = []
         addMetadata(payloads, &metadata)
-        for attribute in start.replaceable where !metadata.contains(key: attribute.key) { attributes.append(attribute) }
+        if !start.replaceable.isEmpty {
+            let replaced = Set(metadata.map(\.key))
+            attributes += start.replaceable.filter { !replaced.contains($0.key) }
+        }
         let data = PayloadFields(payloads.data)
         attributes.append("nemo_relay.end.data", data)
         attributes.append(contentsOf: metadata)

@@ -2,17 +2,20 @@ package import ATOF
 
 /// A finished span, ready to be encoded.
 package struct ProjectedSpan: Sendable, Hashable {
+    /// OTLP's span kinds, of which two occur (`otel-projections.md` 1.3).
     package enum Kind: Int32, Sendable {
         case `internal` = 1
         case client = 3
     }
 
+    /// How the scope ended (`otel-projections.md` 1.5).
     package enum Status: Sendable, Hashable {
         case unset
         case ok
         case error(message: String)
     }
 
+    /// A mark in the span, or the exception that ended it.
     package struct Event: Sendable, Hashable {
         package let name: String
         /// Nanoseconds since 1970.

@@ -1,5 +1,6 @@
 /// What could not be projected as the producer wanted, by code (`otel-projections.md` 7.4).
 package struct ProjectionDiagnostics: Sendable, Hashable {
+    /// How often a code occurred and what was said.
     package struct Entry: Sendable, Hashable {
         package fileprivate(set) var count: UInt64
         /// The distinct messages, sorted, of which as many are kept as fit 1024 characters. Keys are named, values

@@ -6,6 +6,7 @@ package import ATOF
 extension SpanProjector {
     private static let snapshotVersion: UInt8 = 1
 
+    /// The state without payloads.
     package func snapshot() -> [UInt8] {
         var writer = SnapshotWriter(version: SpanProjector.snapshotVersion)
         let completed = completed.snapshot
@@ -45,7 +46,8 @@ extension SpanProjector {
         var reader = try SnapshotReader(snapshot, version: SpanProjector.snapshotVersion)
         for _ in 0..<(try reader.readCount()) {
             let (uuid, traceID) = (try reader.readUUID(), try reader.readUUID())
-            completed.restore(uuid, traceID: traceID, endTime: try reader.readNumber(), isExpired: try reader.readNumber() == 1)
+            completed.restore(
+                uuid, traceID: traceID, endTime: try reader.readNumber(), isExpired: try reader.readNumber() == 1)
         }
         for _ in 0..<(try reader.readCount()) { try restoreSpan(&reader, event) }
         try reader.end()

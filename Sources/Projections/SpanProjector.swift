@@ -156,9 +156,7 @@ package struct SpanProjector: Sendable {
             MarkRules.orphanShape(configuration.projection, &attributes)
         }
         addAliases(to: &attributes)
-        for attribute in payloads.promotion.candidates where !attributes.contains(key: attribute.key) {
-            attributes.append(attribute)
-        }
+        attributes.append(payloads.promotion.candidates, except: [])
         guard isTool || !hasOpenParent else {
             let spanEvent = ProjectedSpan.Event(name: event.name, time: time, attributes: attributes)
             openSpans.update(event.parentUUID) { $0.add(spanEvent, at: reference) }
@@ -192,9 +190,6 @@ package struct SpanProjector: Sendable {
         if held.isEmpty && payloads.promotion.candidates.isEmpty { return }
         let aliases = Set(configuration.attributeMappings.map(\.alias))
         let start = held.filter { payloads.metadata?[$0.key] == nil }
-        for attribute in start + payloads.promotion.candidates
-        where !aliases.contains(attribute.key) && !attributes.contains(key: attribute.key) {
-            attributes.append(attribute)
-        }
+        attributes.append(start + payloads.promotion.candidates, except: aliases)
     }
 }

@@ -6,8 +6,8 @@ internal import LLMCodecs
 struct DuplicateCalls: Sendable {
     /// Spans that make no steps.
     private(set) var suppressed: Set<EventUUID> = []
-    /// The ends of suppressed spans, whose metrics belong to the span that stays.
-    private(set) var replaced: [EventUUID: [ScopeEvent]] = [:]
+    /// The ends of suppressed spans by the span for which each was suppressed, which can be a suppressed one itself.
+    private var replaced: [EventUUID: [ScopeEvent]] = [:]
 
     /// - Parameter events: all of a document.
     init(_ events: [ScopeEvent], index: ScopeIndex) {
@@ -18,7 +18,16 @@ struct DuplicateCalls: Sendable {
             }
             groups[parent, default: []].append(Span(start: start, end: event))
         }
-        for group in groups.values where group.count > 1 { suppress(group.sorted { $0.start.time < $1.start.time }) }
+        // In a fixed order: a span that ends twice can be in two groups.
+        for (_, group) in groups.sorted(by: { $0.key < $1.key }) where group.count > 1 {
+            suppress(group.sorted { $0.start.time < $1.start.time })
+        }
+    }
+
+    /// The ends of the spans whose metrics belong to one that stays. Fidelity grows with every replacement, so this
+    /// comes to an end.
+    func ends(replacedBy uuid: EventUUID) -> [ScopeEvent] {
+        (replaced[uuid] ?? []).flatMap { [$0] + ends(replacedBy: $0.uuid) }
     }
 
     /// - Parameter spans: of one parent, by start.

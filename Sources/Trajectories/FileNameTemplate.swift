@@ -3,6 +3,7 @@ package import ATOF
 /// The name of a trajectory's file, with places for its id and for texts from its opener's metadata
 /// (`atif-trajectories.md` 6.1).
 package struct FileNameTemplate: Sendable, Hashable {
+    /// The template of the reference.
     package static let standard = "nemo-relay-atif-{session_id}.json"
 
     private enum Piece: Sendable, Hashable {

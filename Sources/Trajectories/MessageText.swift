@@ -86,14 +86,13 @@ enum MessageText {
         return ToolPromotion.hasCallList(object) ? "" : content(response)
     }
 
-    /// The text blocks of an Anthropic message; empty when it only calls tools.
+    /// The text blocks of an Anthropic message; empty when it calls tools without a word, whatever it thought before.
     private static func anthropic(_ response: JSONObject, _ blocks: JSONValue) -> JSONValue? {
         guard response["type"] == "message", let elements = blocks.arrayValue else { return nil }
         let texts = elements.filter { $0["type"] == "text" }.compactMap { $0["text"]?.stringValue }
             .filter { !$0.allSatisfy(\.isWhitespace) }
         if !texts.isEmpty { return .string(texts.joined(separator: "\n")) }
-        let onlyCalls = !elements.isEmpty && elements.allSatisfy { $0["type"] == "tool_use" }
-        return onlyCalls ? .some("") : .none
+        return elements.contains { $0["type"] == "tool_use" } ? .some("") : .none
     }
 
     private static func responsesText(_ response: JSONObject) -> String? {

@@ -139,7 +139,7 @@ struct StepMachine: Sendable {
 
     private func metrics(of event: ScopeEvent, response: NormalizedResponse?) -> StepMetrics? {
         var metrics = StepMetrics(end: event, response: response)
-        for end in duplicates.replaced[event.uuid] ?? [] {
+        for end in duplicates.ends(replacedBy: event.uuid) {
             let response = LLMNormalizer.response(profile: end.profile, data: end.data)
             guard let other = StepMetrics(end: end, response: response) else { continue }
             if metrics == nil { metrics = other } else { metrics?.fill(from: other) }

@@ -15,19 +15,25 @@ enum ToolCorrelation {
         }
         let used = Set(ids.values)
         var executions: [Key: [EventUUID]] = [:]
+        var keys: [Key] = []
         var calls: [Key: [String]] = [:]
         for event in events {
             guard let data = event.data else { continue }
             if event.category == .tool, event.isStart, ids[event.uuid] == nil {
-                executions[key(event.name, ToolPromotion.normalized(data)), default: []].append(event.uuid)
+                let key = key(event.name, ToolPromotion.normalized(data))
+                if executions[key] == nil { keys.append(key) }
+                executions[key, default: []].append(event.uuid)
             } else if event.category == .llm, !event.isStart {
                 for call in ToolPromotion.calls(in: data) where !used.contains(call.id) {
                     calls[key(call.name, call.arguments), default: []].append(call.id)
                 }
             }
         }
-        for (key, uuids) in executions {
-            guard let candidates = calls[key], candidates.count == uuids.count else { continue }
+        // In the order of the events: a scope that starts twice with other arguments stands under two keys.
+        for key in keys {
+            guard let uuids = executions[key], let candidates = calls[key], candidates.count == uuids.count else {
+                continue
+            }
             for (uuid, id) in zip(uuids, candidates) { ids[uuid] = id }
         }
         return ids

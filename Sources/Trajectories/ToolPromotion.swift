@@ -69,8 +69,7 @@ enum ToolPromotion {
     }
 
     private static let modelled: Set<String> = [
-        "id", "tool_call_id", "call_id", "type", "function", "name", "toolName", "tool_name", "function_name",
-        "arguments",
+        "id", "tool_call_id", "call_id", "type", "function", "name", "tool_name", "function_name", "arguments",
         "args", "input",
     ]
 

@@ -7,6 +7,7 @@ package import ATOF
 /// no scope that is known here. Everything below it, by parent, belongs to it. No clock and no I/O: the same events
 /// give the same documents.
 package struct TrajectoryAssembler: Sendable {
+    /// The agent of the documents, and the bounds of what is kept.
     package struct Configuration: Sendable {
         package var agent: AgentDescription
         /// When one more opens, the oldest is closed as partial.
@@ -100,7 +101,7 @@ package struct TrajectoryAssembler: Sendable {
     private func opensTrajectory(_ event: Event) -> Bool {
         guard event.kind == .scopeStart, let category = event.category?.known,
             category == .agent || category == .custom,
-            routes[event.uuid] == nil, outside.state(of: event.uuid) == nil, !isKnown(event.parentUUID)
+            routes[event.uuid] == nil, outside.state(of: event.uuid) == nil, !isKnown(event.parentUUID), !isLate(event)
         else { return false }
         return category == .agent || event.metadata?.value["nemo_relay_scope_role"] == "turn"
     }
@@ -108,6 +109,12 @@ package struct TrajectoryAssembler: Sendable {
     private func isKnown(_ scope: EventUUID?) -> Bool {
         guard let scope else { return false }
         return routes[scope]?.seen.contains(.start) == true || outside.state(of: scope) != nil
+    }
+
+    /// Whether the event belongs to a trajectory that was closed. Of its scopes only those are remembered that were open
+    /// then; a scope below another one is recognised by the root that it propagates.
+    private func isLate(_ event: Event) -> Bool {
+        [event.uuid, event.parentUUID, event.propagationRootUUID].contains { outside.state(of: $0) == .closed }
     }
 
     private enum Ownership {
@@ -121,8 +128,7 @@ package struct TrajectoryAssembler: Sendable {
         guard let route = [own, above].lazy.compactMap(\.self).first(where: \.isOpen) else {
             if let own, own.seen.contains(TrajectoryAssembler.trace(of: event)) { return .failure(.duplicate) }
             if own != nil || above != nil { return .failure(.endedParent) }
-            let isLate = outside.state(of: event.uuid) == .closed || outside.state(of: event.parentUUID) == .closed
-            return .failure(isLate ? .late : .unowned)
+            return .failure(isLate(event) ? .late : .unowned)
         }
         guard let trajectory = open[route.trajectory], trajectory.tenant == tenant,
             own?.trajectory ?? trajectory.id == trajectory.id

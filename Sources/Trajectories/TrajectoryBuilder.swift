@@ -39,11 +39,12 @@ package struct TrajectoryBuilder: Sendable {
         let observed = events.map(EventJSONEncoder.value)
         let scopes = zip(events, observed).compactMap { event, json in ScopeEvent(event, json: json) }
         let opening = events.first { $0.uuid == opener && $0.kind == .scopeStart }
-        // The root of the emitting stack: the events say it by the root that they propagate, or at least by the
-        // opener's parent.
+        // The root of the emitting stack: the events say it by the root that they propagate; older producers at least
+        // by the opener's parent.
         let instance = (opening?.propagationRootUUID ?? opening?.parentUUID ?? opener).description
         var document = conversion(
-            of: scopes, sessionID: instance, trajectoryID: opener.description,
+            of: scopes, sessionID: (opening?.propagationRootUUID ?? opener).description,
+            trajectoryID: opener.description,
             agent: agent.json(defaultModel: "unknown"))
         let metadata = opening?.metadata?.value
         var relay = JSONObject([("session_instance_id", .string(instance))])

@@ -120,6 +120,20 @@ struct EventBatchTests {
         #expect(error?.reason == .undecodable)
     }
 
+    @Test("have a bounded number of fields, wherever they are", arguments: [false, true])
+    func tooManyFields(inEvent: Bool) throws {
+        // A number in field 15, as tag and as value: two bytes for each field.
+        let fields = [UInt8](repeating: 15 << 3, count: 2 << 20)
+        let mark = Wire.bytes(1, Wire.mark)
+        // The events and the mark's own are fields too.
+        let most = mark + (inEvent ? Wire.bytes(1, Array(fields.dropLast(12))) : Array(fields.dropLast(10)))
+        #expect(try EventBatch(unpacking: most).event(at: 0).name == "m")
+        let error = #expect(throws: EventError.self) {
+            try EventBatch(unpacking: mark + (inEvent ? Wire.bytes(1, fields) : fields))
+        }
+        #expect(error == EventError(.undecodable, "the batch has more than 1048576 protobuf fields"))
+    }
+
     @Test(
         "say which field of an event is wrong",
         arguments: [

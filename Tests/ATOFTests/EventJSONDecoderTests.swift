@@ -115,6 +115,8 @@ struct EventJSONDecoderTests {
             (["category_profile": #""x""#], .invalidField, "category_profile"),
             (["data": "nonsense"], .invalidJSON, "data"), (["data": "[1}"], .invalidJSON, "data"),
             (["metadata": #"{"a":}"#], .invalidJSON, "metadata"),
+            (["x": "nonsense"], .invalidJSON, ""), (["x": "[1,}"], .invalidJSON, ""),
+            (["kind": #""mark""#, "attributes": "nonsense"], .invalidJSON, "attributes"),
         ] as [([String: String?], EventError.Reason, String)])
     func rejected(changes: [String: String?], reason: EventError.Reason, field: String) {
         let error = #expect(throws: EventError.self) {

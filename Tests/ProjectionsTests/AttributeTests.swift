@@ -117,6 +117,21 @@ struct AttributeTests {
     }
 
     @Test(
+        "of metadata with very many keys take time in proportion",
+        arguments: ProjectionConfiguration.Projection.allCases, [[], ["k"]])
+    func manyKeys(_ projection: ProjectionConfiguration.Projection, _ promoted: [String]) throws {
+        // Comparing each key with each would take minutes.
+        let count = 100_000
+        let metadata = "{\((0..<count).map { "\"k\($0)\":1" }.joined(separator: ","))}"
+        var run = Run(.init(projection: projection, promoteMetadataPrefixes: promoted))
+        try run.receive(Events.fields(.scopeStart, Events.uuid(1), metadata: metadata))
+        let span = try #require(try run.receive(Events.fields(.scopeEnd, Events.uuid(1), metadata: metadata)).first)
+        let name =
+            !promoted.isEmpty ? "k7" : projection == .full ? "nemo_relay.end.metadata.k7" : "openinference.metadata.k7"
+        #expect(span.attributes.count > count && span.attributes.filter { $0.key == name }.count == 1)
+    }
+
+    @Test(
         "give categories their kind",
         arguments: [
             ("agent", "AGENT", .internal), ("function", "CHAIN", .internal), ("llm", "LLM", .client),

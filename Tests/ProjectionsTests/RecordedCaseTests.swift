@@ -27,7 +27,7 @@ struct RecordedCaseTests {
                 scope: ResourceEncoder.scope(resource)))
         let expected = try spans(JSONParser.parse(Events.bytes(name, "\(output).json")))
         let found = spans([request])
-        #expect(found.count == expected.count)
+        #expect(!expected.isEmpty && found.count == expected.count)
         for (key, span) in expected { #expect(found[key] == span) }
     }
 

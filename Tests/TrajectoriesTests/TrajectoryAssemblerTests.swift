@@ -104,6 +104,23 @@ struct TrajectoryAssemblerTests {
         #expect(assembler.counts.unowned == 2)
     }
 
+    @Test("opens none for an agent that comes after its trajectory was closed, below a scope that had ended before")
+    func lateAgent() throws {
+        var late = Sample.fields(.scopeStart, 3, in: 2, "agent")
+        late.propagationRootUUID = Sample.uuid(1)
+        var other = Sample.fields(.scopeStart, 4, in: 5, "agent")
+        other.propagationRootUUID = Sample.uuid(6)
+        var assembler = TrajectoryAssembler(configuration: Self.configuration)
+        let finished = try Self.run(
+            [
+                Sample.fields(.scopeStart, 1, in: 91, "agent"), Sample.fields(.scopeStart, 2, in: 1, "tool"),
+                Sample.fields(.scopeEnd, 2, in: 1, "tool"), Sample.fields(.scopeEnd, 1, in: 91, "agent"), late, other,
+            ], &assembler)
+        #expect(finished.map(\.id) == [Sample.uuid(1)])
+        #expect(assembler.counts.late == 1)
+        #expect(assembler.finish().map(\.id) == [Sample.uuid(4)])
+    }
+
     @Test("counts every event that goes nowhere by its reason")
     func counts() throws {
         var configuration = Self.configuration

@@ -126,6 +126,73 @@ struct TrajectoryBuilderTests {
         _ = TrajectoryBuilder(origin: origin, agent: agent).document(of: try Sample.events(deep))
     }
 
+    @Test(
+        "says what an Anthropic message says, nothing when it only calls tools, and else what it holds",
+        arguments: [
+            (
+                [
+                    ["type": "text", "text": "a"], ["type": "tool_use", "id": "t", "name": "f"],
+                    ["type": "text", "text": "b"],
+                ], "a\nb"
+            ),
+            ([["type": "tool_use", "id": "t", "name": "f"]], ""),
+            ([["type": "thinking", "thinking": "hm"], ["type": "tool_use", "id": "t", "name": "f"]], ""),
+            ([["type": "text", "text": " "], ["type": "tool_use", "id": "t", "name": "f"]], ""),
+            ([["type": "thinking"]], #"[{"type":"thinking"}]"#), ([], []),
+        ] as [([JSONValue], JSONValue)])
+    func anthropicMessage(content: [JSONValue], message: JSONValue) throws {
+        let data: JSONValue = ["type": "message", "content": .array(content)]
+        #expect(try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", data: data)]).map { $0["message"] } == [message])
+    }
+
+    @Test("takes over calls from a raw list, and what it does not know of them as extra")
+    func promotion() throws {
+        let call: JSONValue = ["id": 5, "toolName": "f", "args": "[1]", "x": 1, "function": ["strict": true]]
+        let steps = try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", data: ["tool_calls": [call]])])
+        #expect(
+            steps[0]["tool_calls"] == [
+                [
+                    "tool_call_id": "f:1", "function_name": "f", "arguments": ["value": [1]],
+                    "extra": ["toolName": "f", "x": 1, "function": ["strict": true]],
+                ]
+            ])
+    }
+
+    @Test("names the session by the propagated root, and without one by the opener", arguments: [nil, 7])
+    func sessionID(root: Int?) throws {
+        var start = Sample.fields(.scopeStart, 1, in: 9, "agent")
+        start.propagationRootUUID = root.map(Sample.uuid)
+        let document = TrajectoryBuilder(origin: .dispatcher(opener: Sample.uuid(1)), agent: agent).document(
+            of: try Sample.events([start]))
+        #expect(document["session_id"] == .string(Sample.uuid(root ?? 1).description))
+        #expect(document["trajectory_id"] == .string(Sample.uuid(1).description))
+        #expect(
+            document["extra"]?["nemo_relay"]?["session_instance_id"] == .string(Sample.uuid(root ?? 9).description))
+    }
+
+    @Test("gives the span that stays the metrics of all that it replaces, also of one that another replaced first")
+    func chainOfDuplicates() throws {
+        let spans: [(metadata: JSONValue, usage: JSONValue)] = [
+            (["projection": true], ["prompt_tokens": 1]), (["hook_event_name": "h"], ["output_tokens": 2]),
+            (["provider_payload_exact": true], ["cached_tokens": 3]),
+        ]
+        var fields: [EventFields] = []
+        for (index, span) in spans.enumerated() {
+            fields.append(
+                Sample.fields(
+                    .scopeStart, index + 2, in: 1, "llm", at: Int64(index), data: ["prompt": "p"],
+                    metadata: span.metadata))
+            fields.append(
+                Sample.fields(
+                    .scopeEnd, index + 2, in: 1, "llm", at: Int64(index + 5),
+                    data: ["answer": "a", "usage": span.usage],
+                    metadata: span.metadata))
+        }
+        let steps = try steps(fields)
+        #expect(steps.map { $0["message"] } == ["p", "a"])
+        #expect(steps[1]["metrics"] == ["prompt_tokens": 1, "completion_tokens": 2, "cached_tokens": 3])
+    }
+
     @Test("suppresses the copy of a call that a hook saw less exactly than the gateway")
     func duplicateCalls() throws {
         let hook: JSONValue = ["hook_event_name": "h", "provider_payload_exact": false]
