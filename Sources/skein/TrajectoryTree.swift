@@ -15,7 +15,9 @@ struct TrajectoryTree {
     /// Names and texts come from producers: their control characters must not reach the terminal.
     private static func printable(_ line: String) -> String {
         var scalars = String.UnicodeScalarView()
-        for scalar in line.unicodeScalars { scalars.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar) }
+        for scalar in line.unicodeScalars {
+            scalars.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
+        }
         return String(scalars)
     }
 
