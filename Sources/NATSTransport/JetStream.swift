@@ -78,7 +78,8 @@ package struct JetStream: Sendable {
             let seq: UInt64?
         }
         struct Reply: Decodable { let purged: UInt64 }
-        // The server takes "below 1" for everything.
+        // Nothing is below 1, but servers before 2.15 take a sequence of 0 or 1 for no condition and remove everything
+        // (nats-io/nats-server#4696, #8241).
         if let sequence, sequence <= 1 { return 0 }
         let suffix = "STREAM.PURGE.\(name)"
         let reply = try await api(suffix, JSON.encode(Request(filter: subject, seq: sequence)))

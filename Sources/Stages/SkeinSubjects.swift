@@ -71,6 +71,8 @@ package enum SkeinHeaders {
 
     /// On PROCESSED: the last event of EVENTS that the message and all before it in its chain cover, `<sequence>.<index>`.
     package static let source = "Skein-Source"
+    /// On PROCESSED: creation time of the EVENTS that `Skein-Source` counts in, nanoseconds since 1970.
+    package static let sourceCreated = "Skein-Source-Created"
     /// On PROCESSED: the epoch of the writing task, so that a stale writer recognises its successor.
     package static let epoch = "Skein-Epoch"
 

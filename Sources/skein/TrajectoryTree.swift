@@ -9,7 +9,16 @@ struct TrajectoryTree {
     init(_ document: JSONValue, agent: String) {
         var lines: [String] = []
         TrajectoryTree.render(document, agent: agent, indent: "", into: &lines)
-        text = lines.joined(separator: "\n")
+        text = lines.map(TrajectoryTree.printable).joined(separator: "\n")
+    }
+
+    /// Names and texts come from producers: their control characters must not reach the terminal.
+    private static func printable(_ line: String) -> String {
+        var scalars = String.UnicodeScalarView()
+        for scalar in line.unicodeScalars {
+            scalars.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
+        }
+        return String(scalars)
     }
 
     private static func render(_ document: JSONValue, agent: String, indent: String, into lines: inout [String]) {

@@ -129,7 +129,7 @@ struct UpCommand: AsyncParsableCommand {
         Terminal.error("nats-server     \(server.url), data in \(data)")
         Terminal.error("publish to      skein.v1.events.<tenant>.<key>, or: skein publish run.jsonl --nats \(server.url)")
         Terminal.error("trajectories    skein tail trajectories --nats \(server.url)")
-        for endpoint in configuration.endpoints { Terminal.error("traces          \(endpoint.name): \(endpoint.url)") }
+        for endpoint in configuration.endpoints { Terminal.error("traces          \(endpoint.name): \(endpoint.address)") }
         if configuration.admin.isEnabled {
             Terminal.error("metrics         http://\(configuration.admin.host):\(configuration.admin.port)/metrics")
         }
@@ -180,7 +180,7 @@ struct UpCommand: AsyncParsableCommand {
         }
         await connection.close()
         for endpoint in configuration.endpoints {
-            Terminal.out("traces went to \(endpoint.url) (\(endpoint.projection.projection.rawValue), endpoint \(endpoint.name))")
+            Terminal.out("traces went to \(endpoint.address) (\(endpoint.projection.projection.rawValue), endpoint \(endpoint.name))")
         }
         if configuration.endpoints.isEmpty {
             Terminal.out("no traces were exported: name a backend with --otlp http://127.0.0.1:4318")

@@ -271,7 +271,9 @@ package struct ConfigurationReader {
             configuration.streams.processedKeep = .seconds(seconds)
         }
         if let hours = section.integer("trajectories_max_age_hours") {
-            configuration.streams.trajectoriesMaximumAge = .seconds(hours * 3600)
+            // A hundred years; the server counts nanoseconds in 64 bits.
+            if hours > 876_000 { section.complain("trajectories_max_age_hours", "must be at most 876000, is \(hours)") }
+            configuration.streams.trajectoriesMaximumAge = .seconds(min(hours, 876_000) * 3600)
         }
         if let millis = section.integer("checkpoint_interval_millis", minimum: 10) {
             configuration.checkpointInterval = .milliseconds(millis)

@@ -18,13 +18,15 @@ struct ProcessStage: Stage {
             } else {
                 ProcessMachine(partitioning: partitioning)
             }
-        return ProcessWorker(context, machine: machine, position: position)
+        let events = try await context.jetStream.streamInfo(stream)
+        return ProcessWorker(context, machine: machine, incarnation: String(events.created), position: position)
     }
 }
 
 actor ProcessWorker: StageWorker {
     private let context: StageContext
     private var machine: ProcessMachine
+    private let incarnation: String
     private var chains: [String: ProcessedChain] = [:]
     private var received: UInt64
     /// Chains that have begun, for `run` to deliver.
@@ -34,9 +36,10 @@ actor ProcessWorker: StageWorker {
     /// Bytes that wait in all chains of a task before it stops to read.
     private static let pendingLimit = 8 << 20
 
-    init(_ context: StageContext, machine: ProcessMachine, position: UInt64) {
+    init(_ context: StageContext, machine: ProcessMachine, incarnation: String, position: UInt64) {
         self.context = context
         self.machine = machine
+        self.incarnation = incarnation
         received = position
         room = ProcessedChain.Room(limit: ProcessWorker.pendingLimit)
     }
@@ -65,7 +68,7 @@ actor ProcessWorker: StageWorker {
     private func chain(for piece: ProcessMachine.Piece) async throws -> ProcessedChain {
         let subject = SkeinSubjects.processed(tenant: piece.tenant, partition: piece.partition, source: context.key.partition)
         if let chain = chains[subject] { return chain }
-        let chain = try await ProcessedChain(subject: subject, context: context, room: room)
+        let chain = try await ProcessedChain(subject: subject, incarnation: incarnation, context: context, room: room)
         chains[subject] = chain
         begun.continuation.yield(chain)
         return chain

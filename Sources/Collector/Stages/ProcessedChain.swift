@@ -41,6 +41,8 @@ final class ProcessedChain: Sendable {
     }
 
     private let subject: String
+    /// Creation time of EVENTS: positions of an earlier stream of the name say nothing about this one.
+    private let incarnation: String
     private let context: StageContext
     private let room: Room
     private let state: Mutex<State>
@@ -49,13 +51,14 @@ final class ProcessedChain: Sendable {
     private let maximumBatch: Int
 
     /// Reads how far the subject is. The leader answers, since a replica may lag behind.
-    init(subject: String, context: StageContext, room: Room) async throws {
+    init(subject: String, incarnation: String, context: StageContext, room: Room) async throws {
         self.subject = subject
+        self.incarnation = incarnation
         self.context = context
         self.room = room
         // Readers unpack a message as a whole: half a MiB is where larger batches stop to gain.
         maximumBatch = min(context.jetStream.connection.maxPayload - 4096, 512 << 10)
-        firstHead = try await ProcessedChain.head(of: subject, context)
+        firstHead = try await ProcessedChain.head(of: subject, incarnation, context)
         state = Mutex(State(covered: firstHead.covered))
     }
 
@@ -139,6 +142,7 @@ final class ProcessedChain: Sendable {
         let headers: NATSHeaders = [
             SkeinHeaders.expectedLastSubjectSequence: String(head.sequence),
             SkeinHeaders.source: batch.last.description,
+            SkeinHeaders.sourceCreated: incarnation,
             SkeinHeaders.epoch: String(context.epoch),
         ]
         do throws(NATSError) {
@@ -154,7 +158,7 @@ final class ProcessedChain: Sendable {
     /// The subject's head; nil while the broker cannot be asked.
     private func headUnlessAway() async throws -> Head? {
         do {
-            return try await ProcessedChain.head(of: subject, context)
+            return try await ProcessedChain.head(of: subject, incarnation, context)
         } catch let error as NATSError where error.isTemporary {
             return nil
         }
@@ -169,11 +173,12 @@ final class ProcessedChain: Sendable {
                 contentType: SkeinHeaders.protobuf, body: batch.frames))
     }
 
-    private static func head(of subject: String, _ context: StageContext) async throws -> Head {
+    private static func head(of subject: String, _ incarnation: String, _ context: StageContext) async throws -> Head {
         guard
             let last = try await context.jetStream.lastMessage(
                 stream: SkeinSubjects.processedStream, subject: subject, fromLeader: true)
         else { return Head() }
+        guard last.headers[SkeinHeaders.sourceCreated] == incarnation else { return Head(sequence: last.sequence) }
         return Head(
             sequence: last.sequence,
             covered: last.headers[SkeinHeaders.source].flatMap { SourcePosition($0) } ?? .start,
