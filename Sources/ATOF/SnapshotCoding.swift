@@ -113,7 +113,7 @@ package struct SnapshotReader: Sendable {
 
     package mutating func readReference() throws(SnapshotError) -> EventReference {
         let sequence = try readNumber()
-        guard let index = UInt32(exactly: try readNumber()) else {
+        guard let index = Int(exactly: try readNumber()) else {
             throw SnapshotError("an index of the snapshot is out of range")
         }
         return EventReference(sequence: sequence, index: index)

@@ -20,6 +20,13 @@ struct skein_json_parser {
 };
 
 extern "C" skein_json_status skein_json_parse(skein_json_parser *parser, const uint8_t *text, size_t length) {
+    // One huge document must not keep its buffers, about sixteen times its size, for the thread's life.
+    if (parser->capacity > (size_t(4) << 20) && length < parser->capacity / 16) {
+        std::free(parser->text);
+        parser->text = nullptr;
+        parser->capacity = 0;
+        parser->parser = simdjson::dom::parser();
+    }
     // simdjson reads up to SIMDJSON_PADDING bytes past the end.
     if (parser->capacity < length + simdjson::SIMDJSON_PADDING) {
         size_t capacity = (length + simdjson::SIMDJSON_PADDING) * 2;

@@ -38,6 +38,11 @@ package final class Collector: Sendable {
 
     private func run(_ connection: NATSConnection, onStart: @escaping @Sendable () -> Void) async throws {
         let jetStream = JetStream(connection)
+        let admin = configuration.admin
+        if admin.isEnabled, !TCPPort.isFree(admin.port, host: admin.host) {
+            // Said before any task is taken over from a collector that works.
+            throw CollectorError("http.listen: \(admin.host):\(admin.port) is in use; free the port or choose another one")
+        }
         let prepared = try await StreamProvisioner(jetStream, configuration.streams).prepare()
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
         let environment = StageEnvironment(
@@ -49,9 +54,9 @@ package final class Collector: Sendable {
             (0..<prepared.partitions).map { StageTask(stage: stage, partition: $0, environment: environment) }
         }
         tasks.withLock { $0 = all }
-        let admin = configuration.admin.isEnabled ? try await makeAdmin() : nil
+        let adminServer = admin.isEnabled ? try await makeAdmin() : nil
         try await withThrowingTaskGroup(of: Void.self) { group in
-            if let admin { group.addTask { try await admin.run() } }
+            if let adminServer { group.addTask { try await adminServer.run() } }
             group.addTask { try await self.watch(connection) }
             group.addTask {
                 try await StreamTrimmer(

@@ -68,8 +68,13 @@ package struct OfflineProjection {
         }
     }
 
+    /// How many events went into no trajectory because theirs was at its limit.
+    package var overLimit: UInt64 { assembler?.counts.overLimit ?? 0 }
+
     /// The lines of the result: one JSON text, or one line an event.
-    package mutating func finish() -> [[UInt8]] {
+    ///
+    /// - Throws: `CollectorError` when what was encoded cannot be read back.
+    package mutating func finish() throws -> [[UInt8]] {
         switch output {
         case .atof: return lines
         case .atif:
@@ -81,10 +86,12 @@ package struct OfflineProjection {
             return [Array(JSONValue.array(documents).compactText.utf8)]
         case .full, .openinference:
             if spans.isEmpty { return [Array("[]".utf8)] }
-            let request = OTLPJSON.exportTraceServiceRequest(
-                spans: spans, resource: ResourceEncoder.resource(endpoint.resource, version: SkeinVersion.current),
-                scope: ResourceEncoder.scope(endpoint.resource))
-            return [Array((request ?? [:]).compactText.utf8)]
+            guard
+                let request = OTLPJSON.exportTraceServiceRequest(
+                    spans: spans, resource: ResourceEncoder.resource(endpoint.resource, version: SkeinVersion.current),
+                    scope: ResourceEncoder.scope(endpoint.resource))
+            else { throw CollectorError("the encoded request cannot be read back: please report this with the file") }
+            return [Array(request.compactText.utf8)]
         }
     }
 }

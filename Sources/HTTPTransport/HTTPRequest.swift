@@ -62,13 +62,14 @@ package struct HTTPRequest: Sendable, CustomStringConvertible {
     var defect: String? {
         if method.isEmpty || !method.utf8.allSatisfy(\.isTokenByte) { return "the method is not a token" }
         if url.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) { return "the URL has spaces or control characters" }
-        for (name, value) in headers {
-            guard !name.isEmpty, name.utf8.allSatisfy(\.isTokenByte) else {
-                return "the header name '\(name)' is not a token"
-            }
-            if value.utf8.contains(where: { ($0 < 0x20 && $0 != 0x09) || $0 == 0x7F }) {
-                return "the value of header '\(name)' has control characters"
-            }
+        return headers.lazy.compactMap { HTTPRequest.defect(ofHeader: $0.name, $0.value) }.first
+    }
+
+    /// What is wrong with a header; nil when it can be sent.
+    package static func defect(ofHeader name: String, _ value: String) -> String? {
+        if name.isEmpty || !name.utf8.allSatisfy(\.isTokenByte) { return "the header name '\(name)' is not a token" }
+        if value.utf8.contains(where: { ($0 < 0x20 && $0 != 0x09) || $0 == 0x7F }) {
+            return "the value of header '\(name)' has control characters"
         }
         return nil
     }

@@ -39,6 +39,9 @@ package struct KeyValueBucket: Sendable {
         } catch let error where error.code == .notFound {
             found = try await jetStream.createStream(wanted)
         }
+        // How safe its storage is, an operator may have changed.
+        wanted.replicas = found.configuration.replicas
+        wanted.storage = found.configuration.storage
         let differences = wanted.differences(from: found.configuration)
         guard differences.isEmpty else {
             throw NATSError(

@@ -133,7 +133,7 @@ package final class NATSServerProcess: Sendable {
                     var status: Int32 = 0
                     while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
                     exit.signal()
-                    if ready == nil { throw failure(options, "did not become ready") }
+                    if ready == nil { throw failure(options, "did not become ready", .unreachable) }
                 } catch {
                     continuation.resume(returning: .failure(error))
                 }
@@ -191,7 +191,9 @@ package final class NATSServerProcess: Sendable {
     private static func configFile(_ options: Options) -> String { "\(options.dataDirectory)/nats-server.conf" }
     private static func logFile(_ options: Options) -> String { "\(options.dataDirectory)/nats-server.log" }
 
-    private static func failure(_ options: Options, _ what: String) -> NATSError {
-        NATSError(.configuration, "The server \(options.executable) \(what); see \(logFile(options)).")
+    private static func failure(
+        _ options: Options, _ what: String, _ code: NATSError.Code = .configuration
+    ) -> NATSError {
+        NATSError(code, "The server \(options.executable) \(what); see \(logFile(options)).")
     }
 }

@@ -140,7 +140,7 @@ package struct ProcessMachine: Sendable {
             outcome.deadLetters.append(
                 DeadLetter(
                     stage: "process", tenant: tenant, reason: reason, message: text, stream: SkeinSubjects.eventsStream,
-                    subject: message.subject, position: SourcePosition(sequence: message.sequence, index: index),
+                    subject: message.subject, position: EventReference(sequence: message.sequence, index: index),
                     contentType: message.contentType ?? SkeinHeaders.protobuf, body: body))
         }
 

@@ -1,3 +1,5 @@
+package import ATOF
+
 /// A message of a stream as a stage sees it. Its time is the server's: stages have no clock.
 package struct StageMessage: Sendable {
     package let subject: String
@@ -29,7 +31,7 @@ package struct DeadLetter: Sendable, Hashable {
     /// Where the bytes come from.
     package let stream: String
     package let subject: String
-    package let position: SourcePosition
+    package let position: EventReference
     package let contentType: String
     /// What was wrong, as a message of type `contentType`: of a batch's event a batch of that event alone, of a line the line. So it can
     /// be published again as it is.
@@ -37,7 +39,7 @@ package struct DeadLetter: Sendable, Hashable {
 
     package init(
         stage: String, tenant: String, reason: String, message: String, stream: String, subject: String,
-        position: SourcePosition,
+        position: EventReference,
         contentType: String, body: [UInt8]
     ) {
         self.stage = stage
@@ -52,5 +54,5 @@ package struct DeadLetter: Sendable, Hashable {
     }
 
     /// The same for the same letter, so that the broker drops a second copy inside its dedupe window.
-    package var id: String { "\(stage)/\(stream)/\(position)" }
+    package var id: String { "\(stage)/\(stream)/\(position)/\(reason)" }
 }

@@ -52,7 +52,10 @@ struct ProjectCommand: AsyncParsableCommand {
                 Terminal.error("\(file):\(number): \(error)")
             }
         }
-        for line in projection.finish() { Terminal.out(line) }
+        for line in try projection.finish() { Terminal.out(line) }
+        if projection.overLimit > 0 {
+            Terminal.error("warning: \(projection.overLimit) events are beyond the limit of their trajectory and were left out")
+        }
         if refused > 0 { throw CommandFailure("\(refused) of \(number) lines are not events and were left out") }
     }
 }

@@ -71,40 +71,54 @@ struct UpCommand: AsyncParsableCommand {
         await server.stop()
     }
 
+    /// Which of the parts has ended.
+    private enum Ending {
+        case collector
+        case server
+        case publisher(refused: Int)
+    }
+
     /// Runs the collector until it ends, or until its server does.
     private func run(
         _ collector: Collector, _ configuration: CollectorConfiguration, _ server: NATSServerProcess
     ) async throws {
         let signals = StopSignals { Task { await collector.stop() } }
         defer { signals.cancel() }
-        try await withThrowingTaskGroup(of: Bool.self) { group in
+        let refused = try await withThrowingTaskGroup(of: Ending.self) { group in
             let started = AsyncStream.makeStream(of: Void.self)
             group.addTask {
                 defer { started.continuation.finish() }
                 try await collector.run { started.continuation.yield() }
-                return true
+                return .collector
             }
             group.addTask {
                 await server.ended()
-                if Task.isCancelled { return false }
+                if Task.isCancelled { return .server }
                 throw CommandFailure("the embedded nats-server has ended by itself; its log is in \(data)")
             }
             group.addTask {
                 var starts = started.stream.makeAsyncIterator()
-                guard await starts.next() != nil else { return false }
+                guard await starts.next() != nil else { return .publisher(refused: 0) }
                 announce(configuration, server)
-                if !publish.isEmpty { try await publishFiles(server) }
+                let refused = publish.isEmpty ? 0 : try await publishFiles(server)
                 if exit {
                     try await waitForDelivery(collector)
                     try await show(server, configuration)
                     await collector.stop()
                 }
-                return false
+                return .publisher(refused: refused)
             }
-            while let collectorHasEnded = try await group.next() {
-                if collectorHasEnded { group.cancelAll() }
+            var refusedLines = 0
+            while let ending = try await group.next() {
+                switch ending {
+                case .collector: group.cancelAll()
+                case .publisher(let refused): refusedLines = refused
+                case .server: break
+                }
             }
+            return refusedLines
         }
+        if refused > 0 { throw CommandFailure("\(refused) lines are not events and were not published") }
     }
 
     private func startServer() async throws -> NATSServerProcess {
@@ -114,7 +128,7 @@ struct UpCommand: AsyncParsableCommand {
         } catch {
             throw UsageError("--data: \(data) cannot be created as a directory; name one that can be written")
         }
-        if port != 0, !NATSServerLocator.isFree(port: port) {
+        if port != 0, !TCPPort.isFree(UInt16(port)) {
             throw CommandFailure("port \(port) on 127.0.0.1 is in use; end what listens there, or choose another with --port (0 for a free one)")
         }
         var options = NATSServerProcess.Options(
@@ -136,7 +150,8 @@ struct UpCommand: AsyncParsableCommand {
         Terminal.error("Ctrl-C ends it.")
     }
 
-    private func publishFiles(_ server: NATSServerProcess) async throws {
+    /// - Returns: how many lines were no events.
+    private func publishFiles(_ server: NATSServerProcess) async throws -> Int {
         let connection = try await NATSConnection.connect(NATSOptions(urls: [server.url], name: "skein-publish"))
         let publisher = EventPublisher(JetStream(connection), tenant: tenant, batch: 64)
         do {
@@ -149,12 +164,13 @@ struct UpCommand: AsyncParsableCommand {
                 }
             }
             let summary = try await publisher.finish()
-            Terminal.error("published \(summary.events) events in \(summary.messages) messages")
+            Terminal.error("published \(summary.events) events in \(summary.messages) messages, refused \(summary.refused) lines")
+            await connection.close()
+            return summary.refused
         } catch {
             await connection.close()
             throw error
         }
-        await connection.close()
     }
 
     private func waitForDelivery(_ collector: Collector) async throws {
@@ -204,20 +220,5 @@ enum NATSServerLocator {
             return found
         }
         throw UsageError("there is no nats-server; run ./dev bootstrap, or give its path with --nats-server")
-    }
-
-    static func isFree(port: Int) -> Bool {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        var reuse: Int32 = 1
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout<Int32>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(UInt16(port).bigEndian)
-        address.sin_addr = in_addr(s_addr: UInt32(0x7F00_0001).bigEndian)
-        return withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) } == 0
-        }
     }
 }

@@ -245,7 +245,7 @@ struct ConnectionTests {
         options.configuration = "nonsense: {"
         let broken = options
         let error = await #expect(throws: NATSError.self) { try await NATSServerProcess.start(broken) }
-        #expect(error?.code == .configuration)
+        #expect(error?.code == .unreachable)
         #expect(error?.message.contains(directory) == true)
     }
 }

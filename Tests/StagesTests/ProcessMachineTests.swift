@@ -132,7 +132,7 @@ struct ProcessMachineTests {
         #expect(letter.subject == subject)
         #expect(letter.contentType == contentType ?? "application/x-protobuf")
         #expect(letter.body == payload)
-        #expect(letter.id == "process/SKEIN_EVENTS/77.0")
+        #expect(letter.id == "process/SKEIN_EVENTS/77.0/\(reason)")
     }
 
     @Test(
@@ -154,7 +154,7 @@ struct ProcessMachineTests {
         let letter = try #require(outcome.deadLetters.first)
         #expect(letter.reason == reason)
         #expect(letter.message.contains(message), "\(letter.message)")
-        #expect(letter.position == SourcePosition(sequence: 77, index: 1))
+        #expect(letter.position == EventReference(sequence: 77, index: 1))
         #expect(letter.contentType == "application/x-protobuf")
         // A message of its own, which can be published again.
         #expect(letter.body == TestEvents.batch([packed]))

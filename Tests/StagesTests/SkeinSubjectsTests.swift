@@ -44,7 +44,7 @@ struct SkeinSubjectsTests {
 
     @Test("include source positions that are read back", arguments: ["0.0", "18446744073709551615.7"])
     func position(text: String) throws {
-        let position = try #require(SourcePosition(text))
+        let position = try #require(EventReference(text))
         #expect(position.description == text)
     }
 
@@ -52,13 +52,13 @@ struct SkeinSubjectsTests {
         "include no other positions",
         arguments: ["", "1", "1.", ".1", "1.2.3", "-1.0", "1.-1", "18446744073709551616.0", "a.b", "1.0 "])
     func noPosition(text: String) {
-        #expect(SourcePosition(text) == nil)
+        #expect(EventReference(text) == nil)
     }
 
     @Test("order positions by sequence, then by index")
     func order() {
         let ascending = [
-            SourcePosition.start, .init(sequence: 1, index: 9), .init(sequence: 2, index: 0),
+            EventReference.start, .init(sequence: 1, index: 9), .init(sequence: 2, index: 0),
             .init(sequence: 10, index: 0),
         ]
         #expect(ascending.reversed().sorted() == ascending)

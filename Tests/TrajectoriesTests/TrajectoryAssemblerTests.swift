@@ -59,7 +59,7 @@ struct TrajectoryAssemblerTests {
         var configuration = Self.configuration
         configuration.maximumOpen = maximumOpen ?? configuration.maximumOpen
         func reference(_ index: Int) -> EventReference {
-            EventReference(sequence: UInt64(index / 4), index: UInt32(index % 4))
+            EventReference(sequence: UInt64(index / 4), index: index % 4)
         }
         func results(restartingAt restart: Int?) throws -> ([JSONValue], AssemblerCounts, [UInt8]) {
             var assembler = TrajectoryAssembler(configuration: configuration)

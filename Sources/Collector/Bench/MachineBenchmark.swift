@@ -55,7 +55,7 @@ struct MachineBenchmark {
         for (number, message) in messages.enumerated() {
             let batch = try EventBatch(unpacking: message)
             for index in 0..<batch.count {
-                try body(try batch.event(at: index), .init(sequence: UInt64(number + 1), index: UInt32(index)))
+                try body(try batch.event(at: index), .init(sequence: UInt64(number + 1), index: Int(index)))
             }
         }
     }

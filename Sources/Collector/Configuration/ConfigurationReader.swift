@@ -172,7 +172,12 @@ package struct ConfigurationReader {
     // MARK: Skein's own sections
 
     private mutating func readNATS(_ document: inout ConfigurationSection) {
-        if let url = environment["SKEIN_NATS_URL"], !url.isEmpty { configuration.nats.urls = [url] }
+        if let url = environment["SKEIN_NATS_URL"], !url.isEmpty {
+            configuration.nats.urls = [url]
+            if !url.hasPrefix("nats://"), !url.hasPrefix("tls://") {
+                document.complain("SKEIN_NATS_URL", "the environment variable must begin with nats:// or tls://")
+            }
+        }
         guard var section = document.section("nats") else { return }
         if let urls = section.strings("urls"), environment["SKEIN_NATS_URL"] == nil {
             if urls.isEmpty { section.complain("urls", "is empty; name at least one server, such as nats://127.0.0.1:4222") }

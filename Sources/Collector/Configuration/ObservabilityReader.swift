@@ -120,6 +120,9 @@ struct ObservabilityReader {
         if !result.name.isEmpty, !SkeinSubjects.isName(result.name) {
             endpoint.complain("name", "is \"\(result.name)\", must be made of a-z, 0-9, _ and -")
         }
+        if !result.name.isEmpty, endpoints.contains(where: { $0.name == result.name }) {
+            endpoint.complain("name", "\"\(result.name)\" names another endpoint already; names must be unique")
+        }
         readDelivery(&endpoint, &result)
         // The type's word names the endpoint when there is no name; `nameEndpoints` makes it unique.
         if result.name.isEmpty { result.name = type ?? "" }
@@ -210,8 +213,8 @@ struct ObservabilityReader {
     ) {
         if result.headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
             endpoint.complain(key, "the header is set twice; names do not depend on case")
-        } else if name.isEmpty || value.contains(where: \.isNewline) {
-            endpoint.complain(key, "is not a valid HTTP header")
+        } else if let defect = HTTPRequest.defect(ofHeader: name, value) {
+            endpoint.complain(key, "cannot be sent: \(defect)")
         } else {
             result.headers.append((name, value))
         }

@@ -1,3 +1,4 @@
+internal import ATOF
 internal import Foundation
 package import NATSTransport
 package import Stages

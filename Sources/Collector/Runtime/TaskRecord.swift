@@ -86,8 +86,10 @@ package actor TaskStore {
             record = found
             revision = try await bucket.update(key.description, TaskStore.encode(found), revision: entry.revision)
         } else {
+            // A deleted record must not bring back an epoch that chains know as an earlier owner's: the bucket's sequence only grows.
+            let bucketEnd = try await jetStream.streamInfo("KV_\(bucket.name)").lastSequence
             record = TaskRecord(
-                epoch: 1, owner: owner, nonce: nonce, position: 0, keepFrom: 1, streamCreated: stream.created)
+                epoch: bucketEnd + 1, owner: owner, nonce: nonce, position: 0, keepFrom: 1, streamCreated: stream.created)
             revision = try await bucket.create(key.description, TaskStore.encode(record))
         }
     }
@@ -130,15 +132,17 @@ package actor TaskStore {
         next.nonce = UUID().uuidString
         try await write(next)
         if let previous { try await purge("\(previous.epoch).\(previous.generation).>") }
-        if generation == 1 { try await purgeLeftovers(but: reference) }
+        if generation == 1 { try await purgeLeftovers(before: reference) }
     }
 
-    /// Removes chunks that an owner wrote who was killed before the record named them.
-    private func purgeLeftovers(but current: TaskRecord.Snapshot) async throws {
+    /// Removes chunks of earlier owners, who were killed before the record named them. What a later owner wrote is none of ours.
+    private func purgeLeftovers(before current: TaskRecord.Snapshot) async throws {
         let base = "$KV.\(bucket.name).\(key).snapshot."
         for subject in try await jetStream.subjects(of: "KV_\(bucket.name)", matching: base + ">").keys {
             let chunk = subject.dropFirst(base.count)
-            if !chunk.hasPrefix("\(current.epoch).\(current.generation).") { try await purge(String(chunk)) }
+            if let epoch = chunk.split(separator: ".").first.flatMap({ UInt64($0) }), epoch < current.epoch {
+                try await purge(String(chunk))
+            }
         }
     }
 

@@ -21,7 +21,7 @@ struct AssembleStage: Stage {
             let archive = EventArchive()
             repeat {
                 try await archive.fetchMissing(from: context.jetStream)
-                assemblers[tenant] = try TrajectoryAssembler(configuration: configuration, snapshot: bytes) { archive.packedEvent($0.sequence, $0.index) }
+                assemblers[tenant] = try TrajectoryAssembler(configuration: configuration, snapshot: bytes) { archive.packedEvent(at: $0) }
             } while !archive.missing.isEmpty
         }
         return AssembleWorker(

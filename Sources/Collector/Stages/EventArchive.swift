@@ -36,12 +36,12 @@ final class EventArchive {
     private(set) var missing: Set<UInt64> = []
 
     /// The packed event; nil notes that its message is missing.
-    func packedEvent(_ sequence: UInt64, _ index: UInt32) -> [UInt8]? {
-        guard let batch = batches[sequence] else {
-            missing.insert(sequence)
+    func packedEvent(at reference: EventReference) -> [UInt8]? {
+        guard let batch = batches[reference.sequence] else {
+            missing.insert(reference.sequence)
             return nil
         }
-        return index < batch.count ? batch.packedEvent(at: Int(index)).array : nil
+        return reference.index < batch.count ? batch.packedEvent(at: reference.index).array : nil
     }
 
     /// - Throws: `CollectorError` when a message is gone: without it the snapshot cannot be restored.

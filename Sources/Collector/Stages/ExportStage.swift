@@ -24,7 +24,7 @@ struct ExportStage: Stage {
             let archive = EventArchive()
             repeat {
                 try await archive.fetchMissing(from: context.jetStream)
-                projectors[tenant] = try SpanProjector(configuration: endpoint.projection, snapshot: bytes) { archive.packedEvent($0.sequence, $0.index) }
+                projectors[tenant] = try SpanProjector(configuration: endpoint.projection, snapshot: bytes) { archive.packedEvent(at: $0) }
             } while !archive.missing.isEmpty
         }
         return ExportWorker(context, endpoint: endpoint, client: client, projectors: projectors, position: position)
@@ -53,12 +53,12 @@ actor ExportWorker: StageWorker {
             configuration: ExportWorker.configuration(endpoint), position: position, client: client,
             handlers: .init(
                 deadLetter: { item, refusal in
-                    let number = tenants.nextLetter(of: item.position)
                     try await context.deadLetters.write(
                         DeadLetter(
                             stage: context.key.stage, tenant: tenants[item.position], reason: "refused_\(refusal.status)",
                             message: "the endpoint \(endpoint.name) answered \(refusal.status): \(refusal.reason)",
-                            stream: SkeinSubjects.processedStream, subject: "", position: SourcePosition(sequence: item.position, index: number),
+                            stream: SkeinSubjects.processedStream, subject: "",
+                            position: EventReference(sequence: item.position, index: item.ordinal),
                             contentType: SkeinHeaders.protobuf, body: item.bytes))
                 },
                 confirmed: { tenants.forget(through: $0) },
@@ -92,7 +92,8 @@ actor ExportWorker: StageWorker {
         var items: [ExportItem] = []
         for (event, reference) in events {
             for span in projector.receive(event, at: reference) {
-                items.append(ExportItem(bytes: SpanEncoder.encode(span), position: message.sequence))
+                items.append(
+                    ExportItem(bytes: SpanEncoder.encode(span), position: message.sequence, ordinal: items.count))
             }
         }
         projectors[tenant] = projector
@@ -134,30 +135,14 @@ actor ExportWorker: StageWorker {
 
     /// The tenant of every message that has spans under way.
     private final class Tenants: Sendable {
-        private struct State {
-            var tenants: [UInt64: String] = [:]
-            var letters: [UInt64: Int] = [:]
-        }
+        private let tenants = Mutex<[UInt64: String]>([:])
 
-        private let state = Mutex(State())
+        subscript(sequence: UInt64) -> String { tenants.withLock { $0[sequence] ?? "_" } }
 
-        subscript(sequence: UInt64) -> String { state.withLock { $0.tenants[sequence] ?? "_" } }
-
-        func remember(_ tenant: String, at sequence: UInt64) { state.withLock { $0.tenants[sequence] = tenant } }
-
-        /// Numbers the letters of a message, so that each has an id of its own.
-        func nextLetter(of sequence: UInt64) -> Int {
-            state.withLock { state in
-                defer { state.letters[sequence, default: 0] += 1 }
-                return state.letters[sequence, default: 0]
-            }
-        }
+        func remember(_ tenant: String, at sequence: UInt64) { tenants.withLock { $0[sequence] = tenant } }
 
         func forget(through sequence: UInt64) {
-            state.withLock { state in
-                state.tenants = state.tenants.filter { $0.key > sequence }
-                state.letters = state.letters.filter { $0.key > sequence }
-            }
+            tenants.withLock { tenants in tenants = tenants.filter { $0.key > sequence } }
         }
     }
 }

@@ -12,12 +12,12 @@ internal import Synchronization
 final class ProcessedChain: Sendable {
     private struct Batch: Sendable {
         var first: UInt64
-        var last: SourcePosition
+        var last: EventReference
         var frames: [UInt8]
-        var ends: [(position: SourcePosition, end: Int)]
+        var ends: [(position: EventReference, end: Int)]
 
         /// Without what is stored already; nil when nothing is left.
-        func dropping(through covered: SourcePosition) -> Batch? {
+        func dropping(through covered: EventReference) -> Batch? {
             guard let kept = ends.firstIndex(where: { $0.position > covered }) else { return nil }
             if kept == 0 { return self }
             let cut = ends[kept - 1].end
@@ -30,14 +30,14 @@ final class ProcessedChain: Sendable {
     /// What the last stored message of the subject says.
     private struct Head: Sendable {
         var sequence: UInt64 = 0
-        var covered = SourcePosition.start
+        var covered = EventReference.start
         var epoch: UInt64 = 0
     }
 
     private struct State: Sendable {
         var waiting: [Batch] = []
         var underWay: UInt64?
-        var covered: SourcePosition
+        var covered: EventReference
     }
 
     private let subject: String
@@ -72,7 +72,7 @@ final class ProcessedChain: Sendable {
             var added = 0
             var start = 0
             for (index, end) in piece.ends {
-                let position = SourcePosition(sequence: sequence, index: index)
+                let position = EventReference(sequence: sequence, index: index)
                 defer { start = end }
                 guard position > state.covered else { continue }
                 let frame = piece.frames.bytes[start..<end]
@@ -181,7 +181,7 @@ final class ProcessedChain: Sendable {
         guard last.headers[SkeinHeaders.sourceCreated] == incarnation else { return Head(sequence: last.sequence) }
         return Head(
             sequence: last.sequence,
-            covered: last.headers[SkeinHeaders.source].flatMap { SourcePosition($0) } ?? .start,
+            covered: last.headers[SkeinHeaders.source].flatMap { EventReference($0) } ?? .start,
             epoch: last.headers[SkeinHeaders.epoch].flatMap { UInt64($0) } ?? 0)
     }
 

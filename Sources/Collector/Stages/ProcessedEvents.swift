@@ -16,7 +16,7 @@ extension StageContext {
         events.reserveCapacity(batch.count)
         for index in 0..<batch.count {
             do throws(EventError) {
-                events.append((try batch.event(at: index), EventReference(sequence: message.sequence, index: UInt32(index))))
+                events.append((try batch.event(at: index), EventReference(sequence: message.sequence, index: index)))
             } catch {
                 var alone = EventBatchWriter()
                 batch.packedEvent(at: index).withBytes { alone.append(packed: $0) }
@@ -32,6 +32,6 @@ extension StageContext {
             DeadLetter(
                 stage: key.stage, tenant: tenant, reason: error.reason.rawValue, message: error.description,
                 stream: SkeinSubjects.processedStream, subject: message.subject,
-                position: SourcePosition(sequence: message.sequence, index: index), contentType: SkeinHeaders.protobuf, body: body))
+                position: EventReference(sequence: message.sequence, index: index), contentType: SkeinHeaders.protobuf, body: body))
     }
 }

@@ -19,7 +19,7 @@ struct TrajectoryPublisher: Sendable {
             SkeinHeaders.eventCount: String(trajectory.eventCount),
             SkeinHeaders.expectedLastSubjectSequence: "0",
         ]
-        let limit = context.jetStream.connection.maxPayload - 4096
+        let limit = max(1024, context.jetStream.connection.maxPayload - 4096)
         var payload = body
         if body.count > limit {
             let chunks = (body.count + limit - 1) / limit

@@ -27,6 +27,7 @@ package struct StreamProvisioner: Sendable {
 
     /// - Throws: `CollectorError` for a stream of another shape, which names the difference; `NATSError` of the server.
     package func prepare() async throws -> Result {
+        try await checkServer()
         let partitions = try await existingPartitions() ?? streams.partitions
         var created: [String] = []
         for wanted in StreamLayout(streams, partitions: partitions).all {
@@ -43,6 +44,16 @@ package struct StreamProvisioner: Sendable {
         let state = try await KeyValueBucket.open(jetStream, name: SkeinSubjects.stateBucket, replicas: streams.replicas)
         if !bucketExisted { created.append(SkeinSubjects.stateBucket) }
         return Result(created: created, partitions: partitions, state: state)
+    }
+
+    /// Older servers ignore the subject transform that gives EVENTS its partitions.
+    private func checkServer() async throws {
+        guard let version = try await jetStream.connection.serverVersion() else { return }
+        let numbers = version.split(separator: ".").prefix(2).compactMap { Int($0) }
+        if numbers.count == 2, (numbers[0], numbers[1]) < (2, 10) {
+            throw CollectorError(
+                "nats-server at \(jetStream.connection.redactedURLs) is \(version); Skein needs 2.10 or newer for partitions, upgrade it")
+        }
     }
 
     private func info(_ name: String) async throws -> StreamInfo? {

@@ -1,3 +1,4 @@
+internal import ATOF
 internal import Foundation
 internal import Logging
 internal import NATSTransport
@@ -23,10 +24,16 @@ struct StreamTrimmer: Sendable {
     func run() async throws {
         /// Where the lowest cursor of PROCESSED was, and when: what it had passed before `keep` may go.
         var passed: [(time: ContinuousClock.Instant, sequence: UInt64)] = []
+        var foreign: Set<String> = Set(stages)
         while true {
             try await Task.sleep(for: interval)
             do {
                 let keepFrom = try await keepFrom()
+                for stage in Set(keepFrom.keys.map(\.stage)).sorted() where foreign.insert(stage).inserted {
+                    environment.logger.warning(
+                        "a stage that is not configured here holds its streams back until its records are deleted",
+                        metadata: ["stage": "\(stage)", "keys": "task.\(stage).*", "bucket": "\(environment.state.name)"])
+                }
                 try await trim(
                     SkeinSubjects.eventsStream, below: try await firstNeeded(of: SkeinSubjects.eventsStream, keepFrom))
                 passed.append((.now, try await firstNeeded(of: SkeinSubjects.processedStream, keepFrom)))
@@ -34,9 +41,11 @@ struct StreamTrimmer: Sendable {
                     try await trimProcessed(below: passed[due].sequence, keepFrom)
                     passed.removeFirst(due)
                 }
-            } catch let error as NATSError {
+            } catch {
+                try Task.checkCancellation()
                 // The streams only stay larger for a while.
-                environment.logger.debug("trimming waits for the broker", metadata: ["error": "\(error)"])
+                environment.metrics.add("skein_trim_failures_total")
+                environment.logger.warning("streams could not be trimmed, the next try follows", metadata: ["error": "\(error)"])
             }
         }
     }
@@ -57,7 +66,7 @@ struct StreamTrimmer: Sendable {
             guard let source = subject.split(separator: ".").last.flatMap({ Int($0) }),
                 let needed = keepFrom[TaskKey(stage: "process", partition: source)],
                 let last = try await jetStream.lastMessage(stream: stream, subject: subject, fromLeader: true),
-                let covered = last.headers[SkeinHeaders.source].flatMap({ SourcePosition($0) })
+                let covered = last.headers[SkeinHeaders.source].flatMap({ EventReference($0) })
             else { continue }
             if covered.sequence >= needed, last.sequence < sequence { heads[subject] = last.sequence }
         }
