@@ -69,17 +69,21 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "StagesTests", dependencies: ["ATOF", "Stages"], swiftSettings: strict),
         .testTarget(
-            name: "LLMCodecsTests", dependencies: ["ATOF", "LLMCodecs"], resources: [.copy("Fixtures")], swiftSettings: strict),
+            name: "LLMCodecsTests", dependencies: ["ATOF", "LLMCodecs"], resources: [.copy("Fixtures")],
+            swiftSettings: strict),
         .testTarget(
             name: "TrajectoriesTests", dependencies: ["ATOF", "LLMCodecs", "Trajectories"], resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(
             name: "ProjectionsTests", dependencies: ["ATOF", "Projections", "OTLP"], resources: [.copy("Cases")],
             swiftSettings: strict),
-        .testTarget(name: "HTTPTransportTests", dependencies: ["HTTPTransport", "HTTPTestServer"], swiftSettings: strict),
+        .testTarget(
+            name: "HTTPTransportTests", dependencies: ["HTTPTransport", "HTTPTestServer"], swiftSettings: strict),
         .testTarget(
             name: "OTLPTests",
-            dependencies: ["ATOF", "Projections", "OTLP", "HTTPTransport", "HTTPTestServer", "CSkeinProto", "CProtobufC"],
+            dependencies: [
+                "ATOF", "Projections", "OTLP", "HTTPTransport", "HTTPTestServer", "CSkeinProto", "CProtobufC",
+            ],
             swiftSettings: strict),
         .testTarget(name: "NATSTransportTests", dependencies: ["NATSTransport"], swiftSettings: strict),
         .testTarget(

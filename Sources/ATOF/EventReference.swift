@@ -11,7 +11,9 @@ package struct EventReference: Sendable, Hashable, Comparable, CustomStringConve
     /// Reads the written form, `<sequence>.<index>`.
     package init?(_ text: String) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 2, let sequence = UInt64(parts[0]), let index = Int(parts[1]), index >= 0 else { return nil }
+        guard parts.count == 2, let sequence = UInt64(parts[0]), let index = Int(parts[1]), index >= 0 else {
+            return nil
+        }
         self.init(sequence: sequence, index: index)
     }
 

@@ -41,13 +41,15 @@ package final class Collector: Sendable {
         let admin = configuration.admin
         if admin.isEnabled, !TCPPort.isFree(admin.port, host: admin.host) {
             // Said before any task is taken over from a collector that works.
-            throw CollectorError("http.listen: \(admin.host):\(admin.port) is in use; free the port or choose another one")
+            throw CollectorError(
+                "http.listen: \(admin.host):\(admin.port) is in use; free the port or choose another one")
         }
         let prepared = try await StreamProvisioner(jetStream, configuration.streams).prepare()
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
         let environment = StageEnvironment(
             jetStream: jetStream, state: prepared.state, prefetch: PrefetchBudget(total: configuration.prefetchBytes),
-            owner: UUID().uuidString, checkpointInterval: configuration.checkpointInterval, stopTimeout: configuration.stopTimeout,
+            owner: UUID().uuidString, checkpointInterval: configuration.checkpointInterval,
+            stopTimeout: configuration.stopTimeout,
             metrics: metrics, logger: logger)
         let stages = makeStages(partitioning: Partitioning(count: prepared.partitions))
         let all = stages.flatMap { stage in
@@ -108,7 +110,9 @@ package final class Collector: Sendable {
             configuration.admin, metrics: { self.metrics.prometheusText() },
             readiness: {
                 var waiting: [String] = []
-                for task in self.tasks.withLock({ $0 }) where await task.phase != .running { waiting.append("\(task.name) is \(await task.phase)") }
+                for task in self.tasks.withLock({ $0 }) where await task.phase != .running {
+                    waiting.append("\(task.name) is \(await task.phase)")
+                }
                 return waiting.isEmpty ? nil : waiting.joined(separator: ", ")
             })
     }
@@ -119,7 +123,8 @@ package final class Collector: Sendable {
     private func watch(_ connection: NATSConnection) async throws {
         for await event in connection.events {
             if event == .closed, !isStopping.withLock({ $0 }) {
-                throw CollectorError("the connection to \(connection.redactedURLs) is closed for good; are its credentials still valid?")
+                throw CollectorError(
+                    "the connection to \(connection.redactedURLs) is closed for good; are its credentials still valid?")
             }
             metrics.add("skein_nats_events_total", 1, ["event": "\(event)".prefix { $0 != "(" }.description])
             logger.warning("connection changed", metadata: ["event": "\(event)", "nats": "\(connection.redactedURLs)"])

@@ -57,9 +57,12 @@ package final class EventPublisher {
         let limit = jetStream.connection.maxPayload - 1024
         guard packed.count <= limit else {
             summary.refused += 1
-            return "the event takes \(packed.count) bytes and the server accepts \(limit); raise max_payload of nats-server"
+            return
+                "the event takes \(packed.count) bytes and the server accepts \(limit); raise max_payload of nats-server"
         }
-        if let waiting = pending[key]?.writer, waiting.count >= batch || waiting.bytes.count + packed.count > maximumBytes {
+        if let waiting = pending[key]?.writer,
+            waiting.count >= batch || waiting.bytes.count + packed.count > maximumBytes
+        {
             try await send(key)
         }
         pending[key, default: Pending()].writer.append(packed: packed)
@@ -104,11 +107,13 @@ package final class EventPublisher {
         let message = Failures.Message(
             number: summary.messages, subject: SkeinSubjects.events(tenant: tenant, key: key),
             headers: [
-                SkeinHeaders.messageID: "\(tenant)/\(producer)/\(sequence)", SkeinHeaders.contentType: SkeinHeaders.protobuf,
+                SkeinHeaders.messageID: "\(tenant)/\(producer)/\(sequence)",
+                SkeinHeaders.contentType: SkeinHeaders.protobuf,
             ],
             payload: writer.bytes)
         let failures = failures
-        try await publisher.publish(subject: message.subject, headers: message.headers, payload: message.payload) { result in
+        try await publisher.publish(subject: message.subject, headers: message.headers, payload: message.payload) {
+            result in
             if case .failure(let error) = result { failures.add(message, error) }
         }
         if !failures.isEmpty {
@@ -126,7 +131,8 @@ package final class EventPublisher {
                 guard error.isTemporary, ContinuousClock.now < deadline else { throw error }
                 try await Task.sleep(for: .milliseconds(200))
                 do throws(NATSError) {
-                    _ = try await jetStream.publish(subject: message.subject, headers: message.headers, payload: message.payload)
+                    _ = try await jetStream.publish(
+                        subject: message.subject, headers: message.headers, payload: message.payload)
                     break
                 } catch let again {
                     error = again

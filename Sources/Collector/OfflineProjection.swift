@@ -14,7 +14,8 @@ package struct OfflineProjection {
     private let configuration: CollectorConfiguration
     private let sessionID: String?
     private var endpoint = CollectorConfiguration.Endpoint(
-        name: "offline", url: "", projection: ProjectionConfiguration(projection: .full), resource: ResourceConfiguration())
+        name: "offline", url: "", projection: ProjectionConfiguration(projection: .full),
+        resource: ResourceConfiguration())
     private var number: UInt64 = 0
     private var events: [Event] = []
     private var lines: [[UInt8]] = []
@@ -33,7 +34,9 @@ package struct OfflineProjection {
         switch output {
         case .full, .openinference:
             let kind = ProjectionConfiguration.Projection(rawValue: output.rawValue) ?? .full
-            if let configured = configuration.endpoints.first(where: { $0.projection.projection == kind }) { endpoint = configured }
+            if let configured = configuration.endpoints.first(where: { $0.projection.projection == kind }) {
+                endpoint = configured
+            }
             endpoint.projection.projection = kind
             if let markProjection {
                 guard let mark = ProjectionConfiguration.MarkProjection(rawValue: markProjection) else {
@@ -79,7 +82,8 @@ package struct OfflineProjection {
         case .atof: return lines
         case .atif:
             let output = configuration.trajectories ?? .init()
-            let document = TrajectoryBuilder(origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent).document(of: events)
+            let document = TrajectoryBuilder(origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent)
+                .document(of: events)
             return [Array(document.compactText.utf8)]
         case .trajectories:
             documents += assembler?.finish().map(\.document) ?? []

@@ -29,7 +29,11 @@ package struct TrajectoryReader: Sendable {
                 let message = try await jetStream.lastMessage(
                     stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
             else { continue }
-            found.append((message.sequence, try await trajectory(subject: subject, headers: message.headers, body: message.payload)))
+            found.append(
+                (
+                    message.sequence,
+                    try await trajectory(subject: subject, headers: message.headers, body: message.payload)
+                ))
         }
         return found.sorted { $0.sequence < $1.sequence }.map(\.trajectory)
     }
@@ -43,9 +47,14 @@ package struct TrajectoryReader: Sendable {
         if let chunks = headers[SkeinHeaders.chunks].flatMap({ Int($0) }), let id = EventUUID(String(tokens[4])) {
             whole = []
             for number in 1...max(1, chunks) {
-                let part = SkeinSubjects.trajectoryChunk(tenant: String(tokens[3]), id: id, revision: revision, number: number)
-                guard let message = try await jetStream.lastMessage(stream: SkeinSubjects.trajectoriesStream, subject: part) else {
-                    throw CollectorError("part \(number) of \(chunks) of the trajectory \(id) is gone: a newer revision has replaced it")
+                let part = SkeinSubjects.trajectoryChunk(
+                    tenant: String(tokens[3]), id: id, revision: revision, number: number)
+                guard
+                    let message = try await jetStream.lastMessage(
+                        stream: SkeinSubjects.trajectoriesStream, subject: part)
+                else {
+                    throw CollectorError(
+                        "part \(number) of \(chunks) of the trajectory \(id) is gone: a newer revision has replaced it")
                 }
                 whole += message.payload
             }
@@ -57,7 +66,8 @@ package struct TrajectoryReader: Sendable {
             throw CollectorError("the body of \(subject) is not JSON")
         }
         return PublishedTrajectory(
-            tenant: String(tokens[3]), id: String(tokens[4]), revision: revision, agent: headers[SkeinHeaders.agent] ?? "",
+            tenant: String(tokens[3]), id: String(tokens[4]), revision: revision,
+            agent: headers[SkeinHeaders.agent] ?? "",
             document: document)
     }
 }

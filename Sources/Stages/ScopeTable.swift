@@ -80,7 +80,9 @@ package struct ScopeTable: Sendable {
     }
 
     /// What an event's UUID resolved to, while it is remembered.
-    package func root(of uuid: EventUUID, tenant: String) -> EventUUID? { entries[Scope(tenant: tenant, uuid: uuid)]?.root }
+    package func root(of uuid: EventUUID, tenant: String) -> EventUUID? {
+        entries[Scope(tenant: tenant, uuid: uuid)]?.root
+    }
 
     package var openCount: Int { open.count }
 

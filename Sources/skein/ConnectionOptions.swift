@@ -9,7 +9,10 @@ struct ConnectionOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "Configuration file (TOML); its [nats] section says where the bus is.")
     var config: String?
 
-    @Option(help: "URL of the NATS server; wins over the configuration. Default: $SKEIN_NATS_URL, else nats://127.0.0.1:4222.")
+    @Option(
+        help:
+            "URL of the NATS server; wins over the configuration. Default: $SKEIN_NATS_URL, else nats://127.0.0.1:4222."
+    )
     var nats: String?
 
     func configuration() throws -> CollectorConfiguration {
@@ -50,7 +53,8 @@ enum Log {
         if let text = ProcessInfo.processInfo.environment["SKEIN_LOG_LEVEL"] {
             guard let chosen = Logger.Level(rawValue: text) else {
                 throw UsageError(
-                    "SKEIN_LOG_LEVEL is \"\(text)\", must be one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
+                    "SKEIN_LOG_LEVEL is \"\(text)\", must be one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
+                )
             }
             logger.logLevel = chosen
         } else {

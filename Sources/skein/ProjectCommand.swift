@@ -5,7 +5,8 @@ internal import Foundation
 
 struct ProjectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "project", abstract: "Show offline what events become: the code of the live stages, JSON on standard output.",
+        commandName: "project",
+        abstract: "Show offline what events become: the code of the live stages, JSON on standard output.",
         discussion: """
             Examples:
               skein project run.jsonl --as trajectories
@@ -20,7 +21,8 @@ struct ProjectCommand: AsyncParsableCommand {
     @Option(name: .customLong("as"), help: "atof, atif, trajectories, full or openinference.")
     var output: OfflineProjection.Output
 
-    @Option(name: .shortAndLong, help: "Configuration file; the endpoint of the chosen type and the atif section are used.")
+    @Option(
+        name: .shortAndLong, help: "Configuration file; the endpoint of the chosen type and the atif section are used.")
     var config: String?
 
     @Option(help: "Session id of the atif document.")
@@ -54,7 +56,8 @@ struct ProjectCommand: AsyncParsableCommand {
         }
         for line in try projection.finish() { Terminal.out(line) }
         if projection.overLimit > 0 {
-            Terminal.error("warning: \(projection.overLimit) events are beyond the limit of their trajectory and were left out")
+            Terminal.error(
+                "warning: \(projection.overLimit) events are beyond the limit of their trajectory and were left out")
         }
         if refused > 0 { throw CommandFailure("\(refused) of \(number) lines are not events and were left out") }
     }

@@ -1,7 +1,7 @@
 internal import ArgumentParser
+internal import Collector
 internal import Foundation
 internal import NATSTransport
-internal import Collector
 
 struct PublishCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,7 +27,9 @@ struct PublishCommand: AsyncParsableCommand {
     var format = OutputFormat.text
 
     func validate() throws {
-        guard batch >= 1, batch <= 10_000 else { throw ValidationError("--batch must be between 1 and 10000, is \(batch)") }
+        guard batch >= 1, batch <= 10_000 else {
+            throw ValidationError("--batch must be between 1 and 10000, is \(batch)")
+        }
         try check(tenant: tenant)
         if files.isEmpty { throw ValidationError("name at least one file of ATOF JSON Lines") }
     }
@@ -46,20 +48,27 @@ struct PublishCommand: AsyncParsableCommand {
         await connected.close()
         switch format {
         case .text:
-            Terminal.out("published \(summary.events) events in \(summary.messages) messages, refused \(summary.refused) lines")
+            Terminal.out(
+                "published \(summary.events) events in \(summary.messages) messages, refused \(summary.refused) lines")
         case .json:
             Terminal.out(
                 "{\"events\":\(summary.events),\"messages\":\(summary.messages),\"refused\":\(summary.refused)}")
         }
-        if summary.refused > 0 { throw CommandFailure("\(summary.refused) lines are not events and were not published") }
+        if summary.refused > 0 {
+            throw CommandFailure("\(summary.refused) lines are not events and were not published")
+        }
     }
 
-    private func publish(_ lines: [(String, LineReader)], _ publisher: EventPublisher) async throws -> EventPublisher.Summary {
+    private func publish(_ lines: [(String, LineReader)], _ publisher: EventPublisher) async throws
+        -> EventPublisher.Summary
+    {
         for (path, reader) in lines {
             var number = 0
             while let line = try reader.next() {
                 number += 1
-                if let complaint = try await publisher.add(line: line) { Terminal.error("\(path):\(number): \(complaint)") }
+                if let complaint = try await publisher.add(line: line) {
+                    Terminal.error("\(path):\(number): \(complaint)")
+                }
                 if number % 1000 == 0 { Terminal.progress("\(path): \(number) lines") }
             }
         }
@@ -102,7 +111,11 @@ final class LineReader {
             } else {
                 buffer.removeFirst(start)
                 start = 0
-                if let more = try handle.read(upToCount: 1 << 20), !more.isEmpty { buffer += more } else { isAtEnd = true }
+                if let more = try handle.read(upToCount: 1 << 20), !more.isEmpty {
+                    buffer += more
+                } else {
+                    isAtEnd = true
+                }
             }
         }
     }

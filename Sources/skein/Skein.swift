@@ -21,7 +21,8 @@ struct Skein: AsyncParsableCommand {
             """,
         version: SkeinVersion.current,
         subcommands: [
-            UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self, ValidateCommand.self,
+            UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self,
+            ValidateCommand.self,
             BenchCommand.self,
         ])
 

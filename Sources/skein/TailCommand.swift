@@ -104,7 +104,10 @@ struct TailCommand: AsyncParsableCommand {
             let trajectory = try await TrajectoryReader(jetStream).trajectory(
                 subject: message.subject, headers: message.headers, body: message.payload)
             if let agent, trajectory.agent != agent { return 0 }
-            Terminal.out(format == .json ? trajectory.document.compactText : TrajectoryTree(trajectory.document, agent: trajectory.agent).text)
+            Terminal.out(
+                format == .json
+                    ? trajectory.document.compactText
+                    : TrajectoryTree(trajectory.document, agent: trajectory.agent).text)
             return 1
         case .events, .processed:
             if message.headers[SkeinHeaders.contentType] == SkeinHeaders.jsonLines {

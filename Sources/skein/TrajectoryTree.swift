@@ -40,12 +40,16 @@ struct TrajectoryTree {
         }
     }
 
-    private static func render(_ step: JSONValue, indent: String, branch: String, trunk: String, into lines: inout [String]) {
+    private static func render(
+        _ step: JSONValue, indent: String, branch: String, trunk: String, into lines: inout [String]
+    ) {
         let number = step["step_id"]?.int64Value.map(String.init) ?? "?"
         let source = step["source"]?.stringValue ?? "?"
         let model = step["model_name"]?.stringValue.map { " (\($0))" } ?? ""
         let message = short(step["message"])
-        lines.append("\(indent)\(branch) \(number) \(source)\(model)\(message.isEmpty ? "" : ": \(message)")\(usage(step["metrics"], prefix: ""))")
+        lines.append(
+            "\(indent)\(branch) \(number) \(source)\(model)\(message.isEmpty ? "" : ": \(message)")\(usage(step["metrics"], prefix: ""))"
+        )
         let below = indent + trunk
         var results = step["observation"]?["results"]?.arrayValue ?? []
         for call in step["tool_calls"]?.arrayValue ?? [] {
@@ -72,7 +76,9 @@ struct TrajectoryTree {
     }
 
     private static func result(_ result: JSONValue) -> String {
-        let references = (result["subagent_trajectory_ref"]?.arrayValue ?? []).compactMap { $0["trajectory_id"]?.stringValue }
+        let references = (result["subagent_trajectory_ref"]?.arrayValue ?? []).compactMap {
+            $0["trajectory_id"]?.stringValue
+        }
         let content = short(result["content"] ?? result["extra"]?["tool_result"])
         return ([content] + references.map { "see subagent \($0)" }).filter { !$0.isEmpty }.joined(separator: ", ")
     }

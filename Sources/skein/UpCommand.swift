@@ -45,7 +45,9 @@ struct UpCommand: AsyncParsableCommand {
     var timeout = 120
 
     func validate() throws {
-        guard (0...65535).contains(port) else { throw ValidationError("--port must be between 0 and 65535, is \(port)") }
+        guard (0...65535).contains(port) else {
+            throw ValidationError("--port must be between 0 and 65535, is \(port)")
+        }
         if exit, publish.isEmpty { throw ValidationError("--exit needs --publish: there is nothing to wait for") }
         guard timeout > 0 else { throw ValidationError("--timeout must be at least 1, is \(timeout)") }
         try check(tenant: tenant)
@@ -129,7 +131,9 @@ struct UpCommand: AsyncParsableCommand {
             throw UsageError("--data: \(data) cannot be created as a directory; name one that can be written")
         }
         if port != 0, !TCPPort.isFree(UInt16(port)) {
-            throw CommandFailure("port \(port) on 127.0.0.1 is in use; end what listens there, or choose another with --port (0 for a free one)")
+            throw CommandFailure(
+                "port \(port) on 127.0.0.1 is in use; end what listens there, or choose another with --port (0 for a free one)"
+            )
         }
         var options = NATSServerProcess.Options(
             executable: executable, dataDirectory: URL(fileURLWithPath: data).path, port: port == 0 ? nil : port)
@@ -141,9 +145,12 @@ struct UpCommand: AsyncParsableCommand {
     private func announce(_ configuration: CollectorConfiguration, _ server: NATSServerProcess) {
         guard !exit else { return }
         Terminal.error("nats-server     \(server.url), data in \(data)")
-        Terminal.error("publish to      skein.v1.events.<tenant>.<key>, or: skein publish run.jsonl --nats \(server.url)")
+        Terminal.error(
+            "publish to      skein.v1.events.<tenant>.<key>, or: skein publish run.jsonl --nats \(server.url)")
         Terminal.error("trajectories    skein tail trajectories --nats \(server.url)")
-        for endpoint in configuration.endpoints { Terminal.error("traces          \(endpoint.name): \(endpoint.address)") }
+        for endpoint in configuration.endpoints {
+            Terminal.error("traces          \(endpoint.name): \(endpoint.address)")
+        }
         if configuration.admin.isEnabled {
             Terminal.error("metrics         http://\(configuration.admin.host):\(configuration.admin.port)/metrics")
         }
@@ -160,11 +167,14 @@ struct UpCommand: AsyncParsableCommand {
                 var number = 0
                 while let line = try reader.next() {
                     number += 1
-                    if let complaint = try await publisher.add(line: line) { Terminal.error("\(path):\(number): \(complaint)") }
+                    if let complaint = try await publisher.add(line: line) {
+                        Terminal.error("\(path):\(number): \(complaint)")
+                    }
                 }
             }
             let summary = try await publisher.finish()
-            Terminal.error("published \(summary.events) events in \(summary.messages) messages, refused \(summary.refused) lines")
+            Terminal.error(
+                "published \(summary.events) events in \(summary.messages) messages, refused \(summary.refused) lines")
             await connection.close()
             return summary.refused
         } catch {
@@ -178,7 +188,8 @@ struct UpCommand: AsyncParsableCommand {
         while !(try await collector.isCaughtUp()) {
             guard ContinuousClock.now < deadline else {
                 throw CommandFailure(
-                    "not everything was delivered within \(timeout) seconds; is every endpoint up? It stays in \(data), start again to go on")
+                    "not everything was delivered within \(timeout) seconds; is every endpoint up? It stays in \(data), start again to go on"
+                )
             }
             try await Task.sleep(for: .milliseconds(50))
         }
@@ -196,7 +207,9 @@ struct UpCommand: AsyncParsableCommand {
         }
         await connection.close()
         for endpoint in configuration.endpoints {
-            Terminal.out("traces went to \(endpoint.address) (\(endpoint.projection.projection.rawValue), endpoint \(endpoint.name))")
+            Terminal.out(
+                "traces went to \(endpoint.address) (\(endpoint.projection.projection.rawValue), endpoint \(endpoint.name))"
+            )
         }
         if configuration.endpoints.isEmpty {
             Terminal.out("no traces were exported: name a backend with --otlp http://127.0.0.1:4318")
@@ -211,12 +224,15 @@ enum NATSServerLocator {
         if let path = explicit ?? environment["SKEIN_NATS_SERVER"] {
             guard FileManager.default.isExecutableFile(atPath: path) else {
                 throw UsageError(
-                    "\(path) (\(explicit == nil ? "SKEIN_NATS_SERVER" : "--nats-server")) is not an executable; run ./dev bootstrap or give the path of nats-server")
+                    "\(path) (\(explicit == nil ? "SKEIN_NATS_SERVER" : "--nats-server")) is not an executable; run ./dev bootstrap or give the path of nats-server"
+                )
             }
             return path
         }
         let searched = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/nats-server" }
-        if let found = ([".tools/nats/bin/nats-server"] + searched).first(where: FileManager.default.isExecutableFile(atPath:)) {
+        if let found = ([".tools/nats/bin/nats-server"] + searched).first(
+            where: FileManager.default.isExecutableFile(atPath:))
+        {
             return found
         }
         throw UsageError("there is no nats-server; run ./dev bootstrap, or give its path with --nats-server")

@@ -33,7 +33,9 @@ struct ValidateCommand: AsyncParsableCommand {
                     ["level": $0.level.rawValue, "code": $0.code, "field": $0.field, "message": $0.message]
                 },
             ]
-            Terminal.out(String(decoding: try JSONSerialization.data(withJSONObject: report, options: .sortedKeys), as: UTF8.self))
+            Terminal.out(
+                String(
+                    decoding: try JSONSerialization.data(withJSONObject: report, options: .sortedKeys), as: UTF8.self))
         }
         if !isValid { throw ExitCode(2) }
     }

@@ -99,7 +99,9 @@ struct StreamTests {
         }
     }
 
-    @Test("keep the last message of a chain until its writer's checkpoint has passed it, so that nothing is written twice")
+    @Test(
+        "keep the last message of a chain until its writer's checkpoint has passed it, so that nothing is written twice"
+    )
     func trimmedHeads() async throws {
         try await Rig.with { rig in
             var configuration = try rig.configuration()

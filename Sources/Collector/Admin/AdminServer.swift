@@ -15,13 +15,17 @@ struct AdminServer: Sendable {
         address = "\(configuration.host):\(configuration.port)"
         do {
             if configuration.host.contains(":") {
-                server = HTTPServer(address: try .inet6(ip6: configuration.host, port: configuration.port), timeout: 10, logger: .disabled)
+                server = HTTPServer(
+                    address: try .inet6(ip6: configuration.host, port: configuration.port), timeout: 10,
+                    logger: .disabled)
             } else {
                 let host = configuration.host == "localhost" ? "127.0.0.1" : configuration.host
-                server = HTTPServer(address: try .inet(ip4: host, port: configuration.port), timeout: 10, logger: .disabled)
+                server = HTTPServer(
+                    address: try .inet(ip4: host, port: configuration.port), timeout: 10, logger: .disabled)
             }
         } catch {
-            throw CollectorError("http.listen: \(configuration.host) is not an IP address of this machine; use 127.0.0.1 or 0.0.0.0")
+            throw CollectorError(
+                "http.listen: \(configuration.host) is not an IP address of this machine; use 127.0.0.1 or 0.0.0.0")
         }
         await server.appendRoute("GET /healthz") { _ in AdminServer.text("ok\n") }
         await server.appendRoute("GET /readyz") { _ in
@@ -46,7 +50,8 @@ struct AdminServer: Sendable {
         do {
             try await server.run()
         } catch let error as SocketError {
-            throw CollectorError("http.listen: \(address) cannot be used (\(error)); free the port or choose another one")
+            throw CollectorError(
+                "http.listen: \(address) cannot be used (\(error)); free the port or choose another one")
         }
     }
 }

@@ -45,12 +45,14 @@ package struct ConfigurationReader {
         } catch let error as TOMLParseError {
             throw ConfigurationError(diagnostics: [
                 Diagnostic(
-                    .error, "configuration.malformed", field: "\(name):\(error.source.begin.line):\(error.source.begin.column)",
+                    .error, "configuration.malformed",
+                    field: "\(name):\(error.source.begin.line):\(error.source.begin.column)",
                     "is not valid TOML: \(error.description)")
             ])
         } catch {
             throw ConfigurationError(diagnostics: [
-                Diagnostic(.error, "configuration.malformed", field: name, "holds a value that is not a finite number or text")
+                Diagnostic(
+                    .error, "configuration.malformed", field: name, "holds a value that is not a finite number or text")
             ])
         }
         var reader = ConfigurationReader(environment: environment)
@@ -123,13 +125,16 @@ package struct ConfigurationReader {
     private mutating func readComponent(_ section: inout ConfigurationSection, policy: Policies, seen: inout Int) {
         let kind = section.string("kind")
         let enabled = section.bool("enabled") ?? true
-        guard let config = section.raw("config").map({ $0.objectValue ?? JSONObject() }) ?? JSONObject() as JSONObject? else { return }
+        guard let config = section.raw("config").map({ $0.objectValue ?? JSONObject() }) ?? JSONObject() as JSONObject?
+        else { return }
         switch kind {
-        case nil: section.report(.error, "missing_kind", "kind", "is missing; name the component, such as \"observability\"")
+        case nil:
+            section.report(.error, "missing_kind", "kind", "is missing; name the component, such as \"observability\"")
         case "observability"?:
             seen += 1
             if seen > 1 {
-                section.report(.error, "duplicate_component", "kind", "there is more than one observability component; keep one")
+                section.report(
+                    .error, "duplicate_component", "kind", "there is more than one observability component; keep one")
             }
             readObservability(config, path: section.field("config"), enabled: enabled, policy: policy, &section)
         case let other?:
@@ -153,13 +158,16 @@ package struct ConfigurationReader {
             let component = ConfigurationReader.readPolicies(&section, defaults: defaults)
             // A policy of the document that differs from its default overrides the component's.
             if policy.unknownField == defaults.unknownField { own.unknownField = component.unknownField }
-            if policy.unsupportedValue == defaults.unsupportedValue { own.unsupportedValue = component.unsupportedValue }
+            if policy.unsupportedValue == defaults.unsupportedValue {
+                own.unsupportedValue = component.unsupportedValue
+            }
             parent.takeOver(section.diagnostics)
         }
         var reader = ObservabilityReader(
             ConfigurationSection(
                 config, path: path,
-                codes: .init(prefix: "observability", unknownField: own.unknownField, unsupportedValue: own.unsupportedValue)),
+                codes: .init(
+                    prefix: "observability", unknownField: own.unknownField, unsupportedValue: own.unsupportedValue)),
             environment: environment)
         reader.read()
         parent.takeOver(reader.diagnostics)
@@ -180,7 +188,9 @@ package struct ConfigurationReader {
         }
         guard var section = document.section("nats") else { return }
         if let urls = section.strings("urls"), environment["SKEIN_NATS_URL"] == nil {
-            if urls.isEmpty { section.complain("urls", "is empty; name at least one server, such as nats://127.0.0.1:4222") }
+            if urls.isEmpty {
+                section.complain("urls", "is empty; name at least one server, such as nats://127.0.0.1:4222")
+            }
             for (index, url) in urls.enumerated() {
                 let schemes = ["nats://", "tls://"]
                 if !schemes.contains(where: { url.hasPrefix($0) }) {
@@ -216,7 +226,8 @@ package struct ConfigurationReader {
             if let password {
                 ways.append(("user", .userPassword(user: user, password: password)))
             } else if !section.has("password_env") {
-                section.complain("password_env", "is missing; name the environment variable that holds the password of \(user)")
+                section.complain(
+                    "password_env", "is missing; name the environment variable that holds the password of \(user)")
             }
         } else if section.has("password_env") {
             section.complain("user", "is missing, password_env is set")
@@ -268,7 +279,9 @@ package struct ConfigurationReader {
             if ![1, 3, 5].contains(replicas) { section.complain("replicas", "must be 1, 3 or 5, is \(replicas)") }
             configuration.streams.replicas = Int(replicas)
         }
-        if let bytes = section.integer("events_max_bytes", minimum: 1 << 20) { configuration.streams.eventsMaximumBytes = bytes }
+        if let bytes = section.integer("events_max_bytes", minimum: 1 << 20) {
+            configuration.streams.eventsMaximumBytes = bytes
+        }
         if let bytes = section.integer("processed_max_bytes", minimum: 1 << 20) {
             configuration.streams.processedMaximumBytes = bytes
         }

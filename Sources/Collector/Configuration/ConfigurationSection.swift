@@ -132,7 +132,8 @@ struct ConfigurationSection {
         guard let level = codes.unknownField.level else { return }
         for key in table.keys where !asked.contains(key) {
             let known = asked.sorted().joined(separator: ", ")
-            report(level, "unknown_field", key, known.isEmpty ? "is not known" : "is not known here; known are \(known)")
+            report(
+                level, "unknown_field", key, known.isEmpty ? "is not known" : "is not known here; known are \(known)")
         }
     }
 

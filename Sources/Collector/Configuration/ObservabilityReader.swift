@@ -28,11 +28,14 @@ struct ObservabilityReader {
         for legacy in ["openinference", "otel"] where section.has(legacy) {
             _ = section.raw(legacy)
             section.report(
-                .error, "legacy_openinference_section", legacy, "is the form before version 3; list the endpoint under opentelemetry.traces")
+                .error, "legacy_openinference_section", legacy,
+                "is the form before version 3; list the endpoint under opentelemetry.traces")
         }
         if section.has("atof") {
             _ = section.raw("atof")
-            section.report(.warning, "not_applicable", "atof", "is about sinks of a producer; a collector has none, so it has no effect")
+            section.report(
+                .warning, "not_applicable", "atof",
+                "is about sinks of a producer; a collector has none, so it has no effect")
         }
         if let atif = section.section("atif") { readTrajectories(atif) }
         if let opentelemetry = section.section("opentelemetry") { readOpenTelemetry(opentelemetry) }
@@ -56,7 +59,8 @@ struct ObservabilityReader {
                 _ = try FileNameTemplate(template)
                 output.fileNameTemplate = template
             } catch {
-                atif.complain("filename_template", "is no template for file names (\(error)); it must contain {session_id}")
+                atif.complain(
+                    "filename_template", "is no template for file names (\(error)); it must contain {session_id}")
             }
         }
         if let storage = atif.raw("storage")?.arrayValue, !storage.isEmpty {
@@ -96,7 +100,9 @@ struct ObservabilityReader {
 
     private mutating func readEndpoint(_ endpoint: inout ConfigurationSection) -> CollectorConfiguration.Endpoint? {
         let type = endpoint.string("type")
-        if !endpoint.has("type") { endpoint.report(.error, "unsupported_value", "type", "is missing; full, gen_ai or openinference") }
+        if !endpoint.has("type") {
+            endpoint.report(.error, "unsupported_value", "type", "is missing; full, gen_ai or openinference")
+        }
         let url = endpoint.string("endpoint") ?? ""
         let address = ObservabilityReader.tracesURL(url)
         if address == nil {
@@ -111,12 +117,14 @@ struct ObservabilityReader {
         case nil: break
         case _ where known != nil: break
         case "gen_ai"?:
-            endpoint.report(.warning, "not_implemented", "type", "gen_ai is not exported by this version; the endpoint is skipped")
+            endpoint.report(
+                .warning, "not_implemented", "type", "gen_ai is not exported by this version; the endpoint is skipped")
         case let other?: endpoint.complain("type", "is \"\(other)\", must be full, gen_ai or openinference")
         }
         readProjection(&endpoint, &projection)
         var result = CollectorConfiguration.Endpoint(
-            name: endpoint.string("name") ?? "", url: address ?? url, projection: projection, resource: readResource(&endpoint))
+            name: endpoint.string("name") ?? "", url: address ?? url, projection: projection,
+            resource: readResource(&endpoint))
         if !result.name.isEmpty, !SkeinSubjects.isName(result.name) {
             endpoint.complain("name", "is \"\(result.name)\", must be made of a-z, 0-9, _ and -")
         }
@@ -129,7 +137,9 @@ struct ObservabilityReader {
         return known != nil && address != nil ? result : nil
     }
 
-    private mutating func readProjection(_ endpoint: inout ConfigurationSection, _ projection: inout ProjectionConfiguration) {
+    private mutating func readProjection(
+        _ endpoint: inout ConfigurationSection, _ projection: inout ProjectionConfiguration
+    ) {
         if let text = endpoint.string("mark_projection") {
             if let mark = ProjectionConfiguration.MarkProjection(rawValue: text) {
                 projection.markProjection = mark
@@ -141,9 +151,12 @@ struct ObservabilityReader {
         if let prefixes = endpoint.strings("promote_metadata_prefixes") {
             for (index, prefix) in prefixes.enumerated() where !ObservabilityReader.isPromotionPrefix(prefix) {
                 endpoint.complain(
-                    "promote_metadata_prefixes[\(index)]", "must be segments of A-Z, a-z, 0-9, _ and - joined by single dots")
+                    "promote_metadata_prefixes[\(index)]",
+                    "must be segments of A-Z, a-z, 0-9, _ and - joined by single dots")
             }
-            if Set(prefixes).count < prefixes.count { endpoint.complain("promote_metadata_prefixes", "names a prefix twice") }
+            if Set(prefixes).count < prefixes.count {
+                endpoint.complain("promote_metadata_prefixes", "names a prefix twice")
+            }
             projection.promoteMetadataPrefixes = prefixes
         }
         for mapping in endpoint.sections("attribute_mappings") ?? [] {
@@ -177,7 +190,9 @@ struct ObservabilityReader {
             // 0 waits as long as Relay's default; a request without any limit would hold its batch for ever.
             result.timeout = .milliseconds(millis == 0 ? 3000 : millis)
         }
-        for (name, value) in endpoint.stringTable("headers") ?? [] { addHeader(&endpoint, "headers.\(name)", name, value, &result) }
+        for (name, value) in endpoint.stringTable("headers") ?? [] {
+            addHeader(&endpoint, "headers.\(name)", name, value, &result)
+        }
         for (name, variable) in endpoint.stringTable("header_env") ?? [] {
             guard let value = environment[variable], !value.trimmingCharacters(in: .whitespaces).isEmpty else {
                 endpoint.complain("header_env.\(name)", "names the environment variable \(variable), which is not set")
@@ -246,7 +261,11 @@ struct ObservabilityReader {
     private static func isPromotionPrefix(_ prefix: String) -> Bool {
         let body = prefix.hasSuffix(".") ? String(prefix.dropLast()) : prefix
         return body.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { segment in
-            !segment.isEmpty && segment.utf8.allSatisfy { $0 == 0x5F || $0 == 0x2D || ($0 < 0x80 && Character(UnicodeScalar($0)).isLetter) || (0x30...0x39).contains($0) }
+            !segment.isEmpty
+                && segment.utf8.allSatisfy {
+                    $0 == 0x5F || $0 == 0x2D || ($0 < 0x80 && Character(UnicodeScalar($0)).isLetter)
+                        || (0x30...0x39).contains($0)
+                }
         }
     }
 }

@@ -72,7 +72,8 @@ extension NATSError {
         case .timeout, .disconnected, .noResponders, .streamFull, .unreachable: true
         // A broker that is short of resources, or in the middle of an election, says so with its own 5xx.
         case .api(let code, _): code >= 500
-        case .configuration, .authorization, .tls, .notFound, .noMessage, .wrongLastSequence, .wrongLastRevision, .payloadTooLarge, .closed,
+        case .configuration, .authorization, .tls, .notFound, .noMessage, .wrongLastSequence, .wrongLastRevision,
+            .payloadTooLarge, .closed,
             .fenced, .cancelled, .protocolViolation:
             false
         }

@@ -15,7 +15,8 @@ package struct StageEnvironment: Sendable {
     package let logger: Logger
 
     package init(
-        jetStream: JetStream, state: KeyValueBucket, prefetch: PrefetchBudget, owner: String, checkpointInterval: Duration,
+        jetStream: JetStream, state: KeyValueBucket, prefetch: PrefetchBudget, owner: String,
+        checkpointInterval: Duration,
         stopTimeout: Duration, metrics: Metrics, logger: Logger
     ) {
         self.jetStream = jetStream

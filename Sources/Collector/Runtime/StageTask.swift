@@ -56,13 +56,15 @@ package actor StageTask {
                 try await runOnce()
             } catch let error as FencedError {
                 phase = .fenced
-                logger.warning("task was taken over by another collector and stands by here", metadata: ["error": "\(error)"])
+                logger.warning(
+                    "task was taken over by another collector and stands by here", metadata: ["error": "\(error)"])
                 await untilStopped()
                 break
             } catch let error as CollectorError {
                 throw error
             } catch let error as SnapshotError {
-                throw CollectorError("\(key): \(error); run the version that wrote it, or delete the key from the bucket to begin anew")
+                throw CollectorError(
+                    "\(key): \(error); run the version that wrote it, or delete the key from the bucket to begin anew")
             } catch {
                 if isStopping || Task.isCancelled { break }
                 phase = .starting
@@ -93,7 +95,9 @@ package actor StageTask {
         self.store = store
         self.worker = worker
         self.consumer = consumer
-        (received, checkpointed, pendingSnapshot, isReceiving, isCheckpointing) = (position, position, nil, false, false)
+        (received, checkpointed, pendingSnapshot, isReceiving, isCheckpointing) = (
+            position, position, nil, false, false
+        )
         phase = .running
         defer { (self.worker, self.store, self.consumer) = (nil, nil, nil) }
         do {

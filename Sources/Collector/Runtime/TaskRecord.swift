@@ -89,7 +89,8 @@ package actor TaskStore {
             // A deleted record must not bring back an epoch that chains know as an earlier owner's: the bucket's sequence only grows.
             let bucketEnd = try await jetStream.streamInfo("KV_\(bucket.name)").lastSequence
             record = TaskRecord(
-                epoch: bucketEnd + 1, owner: owner, nonce: nonce, position: 0, keepFrom: 1, streamCreated: stream.created)
+                epoch: bucketEnd + 1, owner: owner, nonce: nonce, position: 0, keepFrom: 1,
+                streamCreated: stream.created)
             revision = try await bucket.create(key.description, TaskStore.encode(record))
         }
     }
@@ -184,7 +185,9 @@ package actor TaskStore {
         do {
             return try JSONDecoder().decode(TaskRecord.self, from: Data(bytes))
         } catch {
-            throw CollectorError("the record \(key) cannot be read; it was written by another version or damaged: delete it to begin anew")
+            throw CollectorError(
+                "the record \(key) cannot be read; it was written by another version or damaged: delete it to begin anew"
+            )
         }
     }
 }

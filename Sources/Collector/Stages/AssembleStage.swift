@@ -21,18 +21,23 @@ struct AssembleStage: Stage {
             let archive = EventArchive()
             repeat {
                 try await archive.fetchMissing(from: context.jetStream)
-                assemblers[tenant] = try TrajectoryAssembler(configuration: configuration, snapshot: bytes) { archive.packedEvent(at: $0) }
+                assemblers[tenant] = try TrajectoryAssembler(configuration: configuration, snapshot: bytes) {
+                    archive.packedEvent(at: $0)
+                }
             } while !archive.missing.isEmpty
         }
         return AssembleWorker(
-            context, configuration: configuration, files: try output.files(), assemblers: assemblers, position: position)
+            context, configuration: configuration, files: try output.files(), assemblers: assemblers, position: position
+        )
     }
 }
 
 extension CollectorConfiguration.TrajectoryOutput {
     /// The `agent` of every document.
     var agent: AgentDescription {
-        AgentDescription(name: agentName, version: agentVersion, modelName: modelName, toolDefinitions: toolDefinitions, extra: extra)
+        AgentDescription(
+            name: agentName, version: agentVersion, modelName: modelName, toolDefinitions: toolDefinitions, extra: extra
+        )
     }
 
     func files() throws -> TrajectoryFiles? {
@@ -89,7 +94,8 @@ actor AssembleWorker: StageWorker {
             let amount = now[keyPath: field] - before[keyPath: field]
             metrics.add("skein_events_unassembled_total", Int(clamping: amount), ["reason": reason])
         }
-        metrics.set("skein_open_trajectories", Double(assemblers.values.reduce(0) { $0 + $1.openCount }), context.labels)
+        metrics.set(
+            "skein_open_trajectories", Double(assemblers.values.reduce(0) { $0 + $1.openCount }), context.labels)
     }
 
     private static let reasons: [(String, any KeyPath<AssemblerCounts, UInt64> & Sendable)] = [

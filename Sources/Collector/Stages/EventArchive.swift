@@ -47,7 +47,8 @@ final class EventArchive {
     /// - Throws: `CollectorError` when a message is gone: without it the snapshot cannot be restored.
     func fetchMissing(from jetStream: JetStream) async throws {
         for sequence in missing.sorted() {
-            guard let message = try await jetStream.message(stream: SkeinSubjects.processedStream, sequence: sequence) else {
+            guard let message = try await jetStream.message(stream: SkeinSubjects.processedStream, sequence: sequence)
+            else {
                 throw CollectorError(
                     "message \(sequence) of \(SkeinSubjects.processedStream), which a snapshot refers to, is gone; delete the task's key "
                         + "from the bucket \(SkeinSubjects.stateBucket) to read what is left from its beginning")

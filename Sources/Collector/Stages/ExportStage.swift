@@ -24,7 +24,9 @@ struct ExportStage: Stage {
             let archive = EventArchive()
             repeat {
                 try await archive.fetchMissing(from: context.jetStream)
-                projectors[tenant] = try SpanProjector(configuration: endpoint.projection, snapshot: bytes) { archive.packedEvent(at: $0) }
+                projectors[tenant] = try SpanProjector(configuration: endpoint.projection, snapshot: bytes) {
+                    archive.packedEvent(at: $0)
+                }
             } while !archive.missing.isEmpty
         }
         return ExportWorker(context, endpoint: endpoint, client: client, projectors: projectors, position: position)
@@ -41,7 +43,8 @@ actor ExportWorker: StageWorker {
     private let tenants: Tenants
 
     init(
-        _ context: StageContext, endpoint: CollectorConfiguration.Endpoint, client: HTTPClient, projectors: [String: SpanProjector],
+        _ context: StageContext, endpoint: CollectorConfiguration.Endpoint, client: HTTPClient,
+        projectors: [String: SpanProjector],
         position: UInt64
     ) {
         self.context = context
@@ -55,7 +58,8 @@ actor ExportWorker: StageWorker {
                 deadLetter: { item, refusal in
                     try await context.deadLetters.write(
                         DeadLetter(
-                            stage: context.key.stage, tenant: tenants[item.position], reason: "refused_\(refusal.status)",
+                            stage: context.key.stage, tenant: tenants[item.position],
+                            reason: "refused_\(refusal.status)",
                             message: "the endpoint \(endpoint.name) answered \(refusal.status): \(refusal.reason)",
                             stream: SkeinSubjects.processedStream, subject: "",
                             position: EventReference(sequence: item.position, index: item.ordinal),
@@ -63,7 +67,8 @@ actor ExportWorker: StageWorker {
                 },
                 confirmed: { tenants.forget(through: $0) },
                 diagnosed: { diagnostic in
-                    context.logger.warning("export", metadata: ["endpoint": "\(endpoint.name)", "diagnostic": "\(diagnostic)"])
+                    context.logger.warning(
+                        "export", metadata: ["endpoint": "\(endpoint.name)", "diagnostic": "\(diagnostic)"])
                 }))
     }
 

@@ -66,7 +66,8 @@ actor ProcessWorker: StageWorker {
     }
 
     private func chain(for piece: ProcessMachine.Piece) async throws -> ProcessedChain {
-        let subject = SkeinSubjects.processed(tenant: piece.tenant, partition: piece.partition, source: context.key.partition)
+        let subject = SkeinSubjects.processed(
+            tenant: piece.tenant, partition: piece.partition, source: context.key.partition)
         if let chain = chains[subject] { return chain }
         let chain = try await ProcessedChain(subject: subject, incarnation: incarnation, context: context, room: room)
         chains[subject] = chain

@@ -77,7 +77,8 @@ final class ProcessedChain: Sendable {
                 guard position > state.covered else { continue }
                 let frame = piece.frames.bytes[start..<end]
                 added += frame.count
-                if let last = state.waiting.indices.last, state.waiting[last].frames.count + frame.count <= maximumBatch {
+                if let last = state.waiting.indices.last, state.waiting[last].frames.count + frame.count <= maximumBatch
+                {
                     state.waiting[last].frames += frame
                     state.waiting[last].last = position
                     state.waiting[last].ends.append((position, state.waiting[last].frames.count))
@@ -122,7 +123,8 @@ final class ProcessedChain: Sendable {
             if error.code == .payloadTooLarge, batch.ends.count == 1 { return try await refuse(batch, error) }
             guard error.isTemporary || error.code == .wrongLastSequence else { throw error }
             if error.code == .streamFull {
-                context.logger.error("PROCESSED is full, nothing is lost and processing waits", metadata: ["error": "\(error)"])
+                context.logger.error(
+                    "PROCESSED is full, nothing is lost and processing waits", metadata: ["error": "\(error)"])
                 context.metrics.add("skein_processed_full_total")
             }
             if error.isTemporary {

@@ -5,10 +5,14 @@ extension StageContext {
     /// The events of a message of PROCESSED, with the tenant of its subject.
     ///
     /// Collectors write only what can be read. What somebody else put there becomes a dead letter, and the rest goes on.
-    func events(of message: StageMessage) async throws -> (tenant: String, events: [(event: Event, reference: EventReference)]) {
+    func events(of message: StageMessage) async throws -> (
+        tenant: String, events: [(event: Event, reference: EventReference)]
+    ) {
         let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? "_"
         guard let batch = try? EventBatch(unpacking: message.payload) else {
-            try await kill(message, tenant, at: 0, body: message.payload, EventError(.undecodable, "not a packed skein.v1.EventBatch"))
+            try await kill(
+                message, tenant, at: 0, body: message.payload,
+                EventError(.undecodable, "not a packed skein.v1.EventBatch"))
             return (tenant, [])
         }
         var events: [(Event, EventReference)] = []
@@ -27,11 +31,14 @@ extension StageContext {
         return (tenant, events)
     }
 
-    private func kill(_ message: StageMessage, _ tenant: String, at index: Int, body: [UInt8], _ error: EventError) async throws {
+    private func kill(_ message: StageMessage, _ tenant: String, at index: Int, body: [UInt8], _ error: EventError)
+        async throws
+    {
         try await deadLetters.write(
             DeadLetter(
                 stage: key.stage, tenant: tenant, reason: error.reason.rawValue, message: error.description,
                 stream: SkeinSubjects.processedStream, subject: message.subject,
-                position: EventReference(sequence: message.sequence, index: index), contentType: SkeinHeaders.protobuf, body: body))
+                position: EventReference(sequence: message.sequence, index: index), contentType: SkeinHeaders.protobuf,
+                body: body))
     }
 }

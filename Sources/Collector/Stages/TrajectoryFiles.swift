@@ -14,7 +14,8 @@ struct TrajectoryFiles: Sendable {
         do {
             name = try template.render(sessionID: trajectory.id.description, metadata: trajectory.openerMetadata)
         } catch {
-            context.logger.warning("trajectory has no file name, so no file is written", metadata: ["error": "\(error)"])
+            context.logger.warning(
+                "trajectory has no file name, so no file is written", metadata: ["error": "\(error)"])
             context.metrics.add("skein_trajectory_files_failed_total", 1, ["reason": "name"])
             return
         }

@@ -26,7 +26,8 @@ struct TrajectoryPublisher: Sendable {
             for number in 1...chunks {
                 let part = Array(body[(number - 1) * limit..<min(number * limit, body.count)])
                 try await context.jetStream.publishUntilStored(
-                    subject: SkeinSubjects.trajectoryChunk(tenant: tenant, id: trajectory.id, revision: revision, number: number),
+                    subject: SkeinSubjects.trajectoryChunk(
+                        tenant: tenant, id: trajectory.id, revision: revision, number: number),
                     headers: [SkeinHeaders.chunk: "\(number)/\(chunks)"], payload: part)
             }
             // The manifest comes last, so that whoever sees it finds all parts.

@@ -1,5 +1,5 @@
-package import NATSTransport
 internal import Foundation
+package import NATSTransport
 internal import Stages
 
 /// The streams and the bucket that Skein needs, and their shapes.
@@ -28,7 +28,8 @@ package struct StreamLayout: Sendable {
         processed.replicas = streams.replicas
         self.processed = processed
 
-        var trajectories = StreamConfiguration(name: SkeinSubjects.trajectoriesStream, subjects: ["skein.v1.trajectories.>"])
+        var trajectories = StreamConfiguration(
+            name: SkeinSubjects.trajectoriesStream, subjects: ["skein.v1.trajectories.>"])
         trajectories.maxMessagesPerSubject = 1
         trajectories.maxAge = streams.trajectoriesMaximumAge
         trajectories.replicas = streams.replicas
@@ -52,7 +53,8 @@ package struct StreamLayout: Sendable {
 
     /// The number of partitions that a transform computes; nil for a transform that is not ours.
     static func partitions(of transform: StreamConfiguration.SubjectTransform) -> Int? {
-        guard let start = transform.destination.range(of: "partition("), let comma = transform.destination[start.upperBound...].firstIndex(of: ","),
+        guard let start = transform.destination.range(of: "partition("),
+            let comma = transform.destination[start.upperBound...].firstIndex(of: ","),
             let count = Int(transform.destination[start.upperBound..<comma]), count > 0,
             transform == StreamLayout.transform(partitions: count)
         else { return nil }

@@ -41,7 +41,8 @@ package struct StreamProvisioner: Sendable {
             try check(wanted, found.configuration)
         }
         let bucketExisted = try await info("KV_\(SkeinSubjects.stateBucket)") != nil
-        let state = try await KeyValueBucket.open(jetStream, name: SkeinSubjects.stateBucket, replicas: streams.replicas)
+        let state = try await KeyValueBucket.open(
+            jetStream, name: SkeinSubjects.stateBucket, replicas: streams.replicas)
         if !bucketExisted { created.append(SkeinSubjects.stateBucket) }
         return Result(created: created, partitions: partitions, state: state)
     }
@@ -52,7 +53,8 @@ package struct StreamProvisioner: Sendable {
         let numbers = version.split(separator: ".").prefix(2).compactMap { Int($0) }
         if numbers.count == 2, (numbers[0], numbers[1]) < (2, 10) {
             throw CollectorError(
-                "nats-server at \(jetStream.connection.redactedURLs) is \(version); Skein needs 2.10 or newer for partitions, upgrade it")
+                "nats-server at \(jetStream.connection.redactedURLs) is \(version); Skein needs 2.10 or newer for partitions, upgrade it"
+            )
         }
     }
 
@@ -66,7 +68,9 @@ package struct StreamProvisioner: Sendable {
 
     private func existingPartitions() async throws -> Int? {
         guard let existing = try await info(SkeinSubjects.eventsStream) else { return nil }
-        guard let transform = existing.configuration.subjectTransform, let count = StreamLayout.partitions(of: transform) else {
+        guard let transform = existing.configuration.subjectTransform,
+            let count = StreamLayout.partitions(of: transform)
+        else {
             throw CollectorError(
                 "the stream \(SkeinSubjects.eventsStream) has no subject transform of Skein's; delete it or use another account, "
                     + "and let skein create it on nats-server 2.10 or newer")
@@ -86,7 +90,8 @@ package struct StreamProvisioner: Sendable {
         guard differences.isEmpty else {
             throw CollectorError(
                 "the stream \(wanted.name) is not as skein needs it: \(differences.joined(separator: "; ")); "
-                    + "change it with your NATS tools, or delete it and let skein create it (nats-server 2.10 or newer)")
+                    + "change it with your NATS tools, or delete it and let skein create it (nats-server 2.10 or newer)"
+            )
         }
     }
 }

@@ -32,7 +32,9 @@ struct StreamTrimmer: Sendable {
                 for stage in Set(keepFrom.keys.map(\.stage)).sorted() where foreign.insert(stage).inserted {
                     environment.logger.warning(
                         "a stage that is not configured here holds its streams back until its records are deleted",
-                        metadata: ["stage": "\(stage)", "keys": "task.\(stage).*", "bucket": "\(environment.state.name)"])
+                        metadata: [
+                            "stage": "\(stage)", "keys": "task.\(stage).*", "bucket": "\(environment.state.name)",
+                        ])
                 }
                 try await trim(
                     SkeinSubjects.eventsStream, below: try await firstNeeded(of: SkeinSubjects.eventsStream, keepFrom))
@@ -45,7 +47,8 @@ struct StreamTrimmer: Sendable {
                 try Task.checkCancellation()
                 // The streams only stay larger for a while.
                 environment.metrics.add("skein_trim_failures_total")
-                environment.logger.warning("streams could not be trimmed, the next try follows", metadata: ["error": "\(error)"])
+                environment.logger.warning(
+                    "streams could not be trimmed, the next try follows", metadata: ["error": "\(error)"])
             }
         }
     }
@@ -82,7 +85,8 @@ struct StreamTrimmer: Sendable {
             for partition in 0..<partitions { keepFrom[TaskKey(stage: stage, partition: partition)] = 1 }
         }
         let bucket = "$KV.\(environment.state.name)."
-        let subjects = try await environment.jetStream.subjects(of: "KV_\(environment.state.name)", matching: bucket + "task.*.*")
+        let subjects = try await environment.jetStream.subjects(
+            of: "KV_\(environment.state.name)", matching: bucket + "task.*.*")
         for subject in subjects.keys {
             let parts = subject.split(separator: ".")
             guard let stage = parts.dropLast().last, let partition = parts.last.flatMap({ Int($0) }) else { continue }
@@ -100,7 +104,8 @@ struct StreamTrimmer: Sendable {
         for (key, sequence) in keepFrom where (key.stage == "process") == (stream == SkeinSubjects.eventsStream) {
             let filter =
                 key.stage == "process"
-                ? SkeinSubjects.eventsFilter(partition: key.partition) : SkeinSubjects.processedFilter(partition: key.partition)
+                ? SkeinSubjects.eventsFilter(partition: key.partition)
+                : SkeinSubjects.processedFilter(partition: key.partition)
             // The position of an idle task stays behind; what it needs is the next message of its own.
             if let next = try await jetStream.message(stream: stream, sequence: sequence, matching: filter) {
                 first = min(first, next.sequence)
