@@ -65,6 +65,32 @@ struct StreamTests {
         }
     }
 
+    @Test("that were made anew are read from their beginning: positions of the earlier EVENTS count for nothing")
+    func eventsMadeAnew() async throws {
+        try await Rig.with { rig in
+            let configuration = try rig.configuration()
+            let (before, after) = ((1...10).map(Self.run), (11...14).map(Self.run))
+            try await rig.collecting(configuration) { collector in
+                try await rig.publish(try before.flatMap { try $0.messages(of: 3) })
+                try await rig.catchUp(collector)
+            }
+            try await rig.jetStream.deleteStream(SkeinSubjects.eventsStream)
+            let prepared = try await StreamProvisioner(rig.jetStream, configuration.streams).prepare()
+            for partition in 0..<2 {
+                try await prepared.state.delete(TaskKey(stage: "process", partition: partition).description)
+            }
+            try await rig.collecting(configuration) { collector in
+                try await rig.publish(try after.flatMap { try $0.messages(of: 3) })
+                try await rig.catchUp(collector)
+            }
+            let events = try await rig.processedEvents()
+            #expect(events.count == (before + after).reduce(0) { $0 + $1.eventCount })
+            #expect(events.values.allSatisfy { $0 == 1 })
+        }
+    }
+
+    private static func run(_ number: Int) -> Run { Run(number: number, tenant: "acme", calls: 3) }
+
     // MARK: Trimming
 
     @Test("are trimmed behind the cursors, and keep what open trajectories and spans need")
