@@ -56,7 +56,7 @@ package final class Collector: Sendable {
             (0..<prepared.partitions).map { StageTask(stage: stage, partition: $0, environment: environment) }
         }
         tasks.withLock { $0 = all }
-        let adminServer = admin.isEnabled ? try await makeAdmin() : nil
+        let adminServer = admin.isEnabled ? try await makeAdmin(connection) : nil
         try await withThrowingTaskGroup(of: Void.self) { group in
             if let adminServer { group.addTask { try await adminServer.run() } }
             group.addTask { try await self.watch(connection) }
@@ -105,10 +105,11 @@ package final class Collector: Sendable {
         return stages
     }
 
-    private func makeAdmin() async throws -> AdminServer {
+    private func makeAdmin(_ connection: NATSConnection) async throws -> AdminServer {
         try await AdminServer(
             configuration.admin, metrics: { self.metrics.prometheusText() },
             readiness: {
+                if !connection.isConnected { return "NATS at \(connection.redactedURLs) is not connected" }
                 var waiting: [String] = []
                 for task in self.tasks.withLock({ $0 }) where await task.phase != .running {
                     waiting.append("\(task.name) is \(await task.phase)")

@@ -22,7 +22,10 @@ struct OptionsHandle: ~Copyable {
     func apply(_ options: NATSOptions, closure: UnsafeMutableRawPointer) throws(NATSError) {
         try setServers(options)
         try setIdentity(options)
-        if let tls = options.tls { try setTLS(tls) }
+        // cnats takes tls:// for a wish; here it is a demand: credentials never go over a connection that turned out to be plain.
+        if options.tls != nil || options.urls.contains(where: { $0.hasPrefix("tls://") }) {
+            try setTLS(options.tls ?? NATSOptions.TLS())
+        }
 
         let callbacks: [natsStatus] = [
             natsOptions_SetDisconnectedCB(

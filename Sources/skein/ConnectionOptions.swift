@@ -33,6 +33,19 @@ struct ConnectionOptions: ParsableArguments {
     }
 }
 
+extension JetStream {
+    /// - Throws: `CommandFailure` that says what to start when the stream does not exist.
+    func lastSequence(ofExisting stream: String) async throws -> UInt64 {
+        do throws(NATSError) {
+            return try await streamInfo(stream).lastSequence
+        } catch {
+            guard error.code == .notFound else { throw error }
+            throw CommandFailure(
+                "the stream \(stream) does not exist yet; start skein collect or skein up, they create what they need")
+        }
+    }
+}
+
 enum ConfigurationFile {
     /// The configuration of a file, or the default one without a file; warnings go to standard error.
     static func read(_ path: String?) throws -> CollectorConfiguration {

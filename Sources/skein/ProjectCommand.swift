@@ -33,6 +33,9 @@ struct ProjectCommand: AsyncParsableCommand {
 
     func validate() throws {
         if sessionId != nil, output != .atif { throw ValidationError("--session-id goes with --as atif only") }
+        if let markProjection, !["inherit", "event", "tool"].contains(markProjection) {
+            throw ValidationError("--mark-projection is \"\(markProjection)\", must be inherit, event or tool")
+        }
         if markProjection != nil, output != .full, output != .openinference {
             throw ValidationError("--mark-projection goes with --as full or openinference only")
         }
@@ -44,14 +47,12 @@ struct ProjectCommand: AsyncParsableCommand {
         var projection = try OfflineProjection(
             output, configuration: configuration, sessionID: sessionId, markProjection: markProjection)
         var refused = 0
-        var number = 0
         while let line = try reader.next() {
-            number += 1
             do throws(EventError) {
                 try projection.add(line: line)
             } catch {
                 refused += 1
-                Terminal.error("\(file):\(number): \(error)")
+                Terminal.error("\(file):\(reader.number): \(error)")
             }
         }
         for line in try projection.finish() { Terminal.out(line) }
@@ -59,7 +60,7 @@ struct ProjectCommand: AsyncParsableCommand {
             Terminal.error(
                 "warning: \(projection.overLimit) events are beyond the limit of their trajectory and were left out")
         }
-        if refused > 0 { throw CommandFailure("\(refused) of \(number) lines are not events and were left out") }
+        if refused > 0 { throw CommandFailure("\(refused) of \(reader.number) lines are not events and were left out") }
     }
 }
 

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Collector
 internal import Foundation
 internal import NATSTransport
+internal import Stages
 
 struct PublishCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -37,10 +38,11 @@ struct PublishCommand: AsyncParsableCommand {
     func run() async throws {
         let lines = try files.map { ($0, try LineReader(path: $0)) }
         let connected = try await connection.connect()
-        let publisher = EventPublisher(JetStream(connected), tenant: tenant, batch: batch)
+        let jetStream = JetStream(connected)
         let summary: EventPublisher.Summary
         do {
-            summary = try await publish(lines, publisher)
+            _ = try await jetStream.lastSequence(ofExisting: SkeinSubjects.eventsStream)
+            summary = try await publish(lines, EventPublisher(jetStream, tenant: tenant, batch: batch))
         } catch {
             await connected.close()
             throw error
@@ -63,13 +65,11 @@ struct PublishCommand: AsyncParsableCommand {
         -> EventPublisher.Summary
     {
         for (path, reader) in lines {
-            var number = 0
             while let line = try reader.next() {
-                number += 1
                 if let complaint = try await publisher.add(line: line) {
-                    Terminal.error("\(path):\(number): \(complaint)")
+                    Terminal.error("\(path):\(reader.number): \(complaint)")
                 }
-                if number % 1000 == 0 { Terminal.progress("\(path): \(number) lines") }
+                if reader.number % 1000 == 0 { Terminal.progress("\(path): \(reader.number) lines") }
             }
         }
         Terminal.endProgress()
@@ -83,6 +83,8 @@ final class LineReader {
     private var buffer: [UInt8] = []
     private var start = 0
     private var isAtEnd = false
+    /// Of the line that `next` returned last, counted from 1 with blank lines.
+    private(set) var number = 0
 
     init(path: String) throws {
         if path == "-" {
@@ -104,9 +106,11 @@ final class LineReader {
         while true {
             if let end = buffer[start...].firstIndex(of: UInt8(ascii: "\n")) {
                 defer { start = end + 1 }
+                number += 1
                 if let line = LineReader.content(buffer[start..<end]) { return line }
             } else if isAtEnd {
                 defer { start = buffer.count }
+                number += 1
                 return LineReader.content(buffer[start...])
             } else {
                 buffer.removeFirst(start)

@@ -67,12 +67,12 @@ struct TailCommand: AsyncParsableCommand {
 
     private func follow(_ jetStream: JetStream) async throws {
         let (stream, filter) = streamAndFilter
-        let start = all ? 1 : try await lastSequence(of: stream, jetStream) + 1
+        let last = try await jetStream.lastSequence(ofExisting: stream)
         let consumer = try PullConsumer(
             jetStream,
             PullConsumerConfiguration(
                 stream: stream, namePrefix: "skein-tail-\(UUID().uuidString)", filterSubjects: [filter],
-                startSequence: start),
+                startSequence: all ? 1 : last + 1),
             budget: PrefetchBudget(total: 8 << 20), shouldContinue: { true })
         var left = count ?? .max
         do {
@@ -86,15 +86,6 @@ struct TailCommand: AsyncParsableCommand {
             throw error
         }
         await consumer.stop()
-    }
-
-    private func lastSequence(of stream: String, _ jetStream: JetStream) async throws -> UInt64 {
-        do throws(NATSError) {
-            return try await jetStream.streamInfo(stream).lastSequence
-        } catch {
-            guard error.code == .notFound else { throw error }
-            throw CommandFailure("the stream \(stream) does not exist yet; start a collector, it creates what it needs")
-        }
     }
 
     /// - Returns: how many were printed.

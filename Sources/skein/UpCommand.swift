@@ -164,11 +164,9 @@ struct UpCommand: AsyncParsableCommand {
         do {
             for path in publish {
                 let reader = try LineReader(path: path)
-                var number = 0
                 while let line = try reader.next() {
-                    number += 1
                     if let complaint = try await publisher.add(line: line) {
-                        Terminal.error("\(path):\(number): \(complaint)")
+                        Terminal.error("\(path):\(reader.number): \(complaint)")
                     }
                 }
             }

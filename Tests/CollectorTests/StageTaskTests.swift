@@ -57,6 +57,57 @@ struct StageTaskTests {
         }
     }
 
+    @Test("does not take the task back from another owner when its worker fails")
+    func failingAfterTakeover() async throws {
+        try await Self.running { rig, task, stage, records in
+            try await Self.publish(1, rig)
+            try await eventually("a checkpoint") { try await records().position == 1 }
+            let bucket = try await KeyValueBucket.open(rig.jetStream, name: SkeinSubjects.stateBucket)
+            _ = try await TaskStore(
+                takingOver: TaskKey(stage: stage.name, partition: 0), in: bucket, of: rig.jetStream, owner: "other",
+                again: false, stream: stage.stream)
+            stage.state.withLock { $0.failsNext = true }
+            try await Self.publish(1, rig)
+            try await eventually("the task stands by") { await task.phase == .fenced }
+            #expect(try await records().owner == "other")
+        }
+    }
+
+    @Test("is taken over while its owner goes on")
+    func takeoverOfBusyOwner() async throws {
+        try await Rig.with { rig in
+            _ = try await StreamProvisioner(rig.jetStream, CollectorConfiguration().streams).prepare()
+            let bucket = try await KeyValueBucket.open(rig.jetStream, name: SkeinSubjects.stateBucket)
+            let key = TaskKey(stage: "busy", partition: 0)
+            @Sendable func takeOver() async throws -> TaskStore {
+                while true {
+                    do {
+                        return try await TaskStore(
+                            takingOver: key, in: bucket, of: rig.jetStream, owner: "test", again: false,
+                            stream: SkeinSubjects.eventsStream)
+                    } catch let error as NATSError where error.code == .wrongLastRevision {}
+                }
+            }
+            @Sendable func goOn(_ owner: TaskStore) async throws {
+                do {
+                    while true {
+                        let position = try await rig.jetStream.publish(subject: "skein.v1.events.t.k", payload: [1])
+                            .sequence
+                        try await owner.checkpoint(position: position, keepFrom: position + 1, snapshot: [])
+                    }
+                } catch is FencedError {}
+            }
+            var owner = try await takeOver()
+            for _ in 0..<20 {
+                let current = owner
+                async let fenced: Void = goOn(current)
+                let next = try await takeOver()
+                try await fenced
+                owner = next
+            }
+        }
+    }
+
     // MARK: A task with a scripted stage
 
     private static func publish(_ count: Int, _ rig: Rig) async throws {

@@ -3,6 +3,11 @@ internal import Foundation
 internal import Logging
 internal import Trajectories
 
+/// A file that could not be written; the task tries again.
+struct TrajectoryFileError: Error, CustomStringConvertible {
+    let description: String
+}
+
 /// Writes trajectories as files, each whole or not at all.
 struct TrajectoryFiles: Sendable {
     let directory: String
@@ -20,8 +25,16 @@ struct TrajectoryFiles: Sendable {
             return
         }
         let url = URL(fileURLWithPath: directory).appendingPathComponent(name)
-        try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try Data(body).write(to: url, options: .atomic)
+        do {
+            try FileManager.default.createDirectory(
+                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(body).write(to: url, options: .atomic)
+        } catch {
+            throw TrajectoryFileError(
+                description:
+                    "components.config.atif.output_directory: \(url.path) cannot be written; make it writable, or name another"
+            )
+        }
         context.metrics.add("skein_trajectory_files_written_total")
     }
 }
