@@ -57,6 +57,57 @@ struct StageTaskTests {
         }
     }
 
+    @Test("does not take the task back from another owner when its worker fails")
+    func failingAfterTakeover() async throws {
+        try await Self.running { rig, task, stage, records in
+            try await Self.publish(1, rig)
+            try await eventually("a checkpoint") { try await records().position == 1 }
+            let bucket = try await KeyValueBucket.open(rig.jetStream, name: SkeinSubjects.stateBucket)
+            _ = try await TaskStore(
+                takingOver: TaskKey(stage: stage.name, partition: 0), in: bucket, of: rig.jetStream, owner: "other",
+                again: false, stream: stage.stream)
+            stage.state.withLock { $0.failsNext = true }
+            try await Self.publish(1, rig)
+            try await eventually("the task stands by") { await task.phase == .fenced }
+            #expect(try await records().owner == "other")
+        }
+    }
+
+    @Test("is taken over while its owner goes on")
+    func takeoverOfBusyOwner() async throws {
+        try await Rig.with { rig in
+            _ = try await StreamProvisioner(rig.jetStream, CollectorConfiguration().streams).prepare()
+            let bucket = try await KeyValueBucket.open(rig.jetStream, name: SkeinSubjects.stateBucket)
+            var owner = try await Self.takeOver(bucket, rig)
+            for _ in 0..<20 {
+                let busy = owner
+                async let fenced: Void = Self.goOn(busy, rig)
+                owner = try await Self.takeOver(bucket, rig)
+                try await fenced
+            }
+        }
+    }
+
+    private static func takeOver(_ bucket: KeyValueBucket, _ rig: Rig) async throws -> TaskStore {
+        while true {
+            do {
+                return try await TaskStore(
+                    takingOver: TaskKey(stage: "busy", partition: 0), in: bucket, of: rig.jetStream, owner: "test",
+                    again: false, stream: SkeinSubjects.eventsStream)
+            } catch let error as NATSError where error.code == .wrongLastRevision {}
+        }
+    }
+
+    /// Publishes and writes a checkpoint for it, until somebody else has the task.
+    private static func goOn(_ owner: TaskStore, _ rig: Rig) async throws {
+        do {
+            while true {
+                let position = try await rig.jetStream.publish(subject: "skein.v1.events.t.k", payload: [1]).sequence
+                try await owner.checkpoint(position: position, keepFrom: position + 1, snapshot: [])
+            }
+        } catch is FencedError {}
+    }
+
     // MARK: A task with a scripted stage
 
     private static func publish(_ count: Int, _ rig: Rig) async throws {

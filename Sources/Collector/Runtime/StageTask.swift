@@ -21,6 +21,7 @@ package actor StageTask {
     private let environment: StageEnvironment
     private var logger: Logger
 
+    private var hasOwned = false
     private var worker: (any StageWorker)?
     private var store: TaskStore?
     private var isReceiving = false
@@ -79,8 +80,8 @@ package actor StageTask {
         phase = .starting
         let jetStream = environment.jetStream
         let store = try await TaskStore(
-            takingOver: key, in: environment.state, of: jetStream, owner: environment.owner,
-            stream: try await jetStream.streamInfo(stage.stream))
+            takingOver: key, in: environment.state, of: jetStream, owner: environment.owner, again: hasOwned, stream: stage.stream)
+        hasOwned = true
         let position = await store.position
         let context = StageContext(
             key: key, epoch: await store.epoch, jetStream: jetStream, metrics: environment.metrics, logger: logger,

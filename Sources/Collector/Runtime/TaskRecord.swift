@@ -57,9 +57,11 @@ package actor TaskStore {
 
     /// Rewrites the record with the next epoch.
     ///
-    /// - Throws: `CollectorError` when the record belongs to another incarnation of the stream, or is ahead of it.
+    /// - Parameter again: whether the owner has had the task before: then it does not take it back from somebody else.
+    /// - Throws: `CollectorError` when the record belongs to another incarnation of the stream, or is ahead of it; `FencedError` when the
+    ///   task must not be taken back.
     package init(
-        takingOver key: TaskKey, in bucket: KeyValueBucket, of jetStream: JetStream, owner: String, stream: StreamInfo
+        takingOver key: TaskKey, in bucket: KeyValueBucket, of jetStream: JetStream, owner: String, again: Bool, stream name: String
     ) async throws {
         self.bucket = bucket
         self.jetStream = jetStream
@@ -67,9 +69,12 @@ package actor TaskStore {
         // Half of what a message may hold leaves room for subject and headers.
         chunkSize = max(1024, jetStream.connection.maxPayload / 2)
         let nonce = UUID().uuidString
-        if let entry = try await bucket.get(key.description, fromLeader: true) {
+        let entry = try await bucket.get(key.description, fromLeader: true)
+        // Asked after the record: until it is rewritten its owner goes on, and would be ahead of an earlier answer.
+        let stream = try await jetStream.streamInfo(name)
+        if let entry {
             var found = try TaskStore.decode(entry.value, key)
-            let name = stream.configuration.name
+            if again, found.owner != owner { throw FencedError(key: key) }
             guard found.streamCreated == stream.created else {
                 throw CollectorError(
                     "\(key) was at sequence \(found.position) of an earlier stream \(name); delete the key \(key) from the bucket "

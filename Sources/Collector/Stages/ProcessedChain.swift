@@ -115,7 +115,8 @@ final class ProcessedChain: Sendable {
     }
 
     private func publish(_ whole: Batch, _ head: inout Head) async throws {
-        var rest: Batch? = whole
+        // What was found at the head may cover more than the batch that was refused: another owner cuts its batches elsewhere.
+        var rest = whole.dropping(through: head.covered)
         var pause = Duration.milliseconds(20)
         while let batch = rest {
             guard let error = await send(batch, &head) else { return }
