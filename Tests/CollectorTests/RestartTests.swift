@@ -98,12 +98,7 @@ struct RestartTests {
             try await rig.collecting(configuration) { collector in
                 try await rig.publish(messages[..<1])
                 try await rig.catchUp(collector)
-                let first = try #require(try await rig.contents(of: SkeinSubjects.processedStream).last)
-                // What the other has stored covers all that comes next.
-                var headers = first.headers
-                headers[SkeinHeaders.expectedLastSubjectSequence] = String(first.sequence)
-                headers[SkeinHeaders.source] = EventReference(sequence: UInt64(messages.count), index: 2).description
-                _ = try await rig.jetStream.publish(subject: first.subject, headers: headers, payload: first.payload)
+                try await Self.writeAsAnother(rig, covering: EventReference(sequence: UInt64(messages.count), index: 2))
                 for message in messages[1...] {
                     try await rig.publish([message])
                     try await rig.catchUp(collector)
@@ -111,5 +106,35 @@ struct RestartTests {
             }
             #expect(try await rig.messages(in: SkeinSubjects.processedStream) == 2)
         }
+    }
+
+    @Test("stands by when it finds what a later owner has stored")
+    func laterOwner() async throws {
+        try await Rig.with { rig in
+            let log = LogLines()
+            let messages = try Self.runs[0].messages(of: 3)
+            try await rig.collecting(try rig.configuration(), log: log) { collector in
+                try await rig.publish(messages[..<1])
+                try await rig.catchUp(collector)
+                try await Self.writeAsAnother(rig, epoch: .max)
+                try await rig.publish(messages[1...])
+                try await eventually("the task stands by") {
+                    log.all.contains { $0.contains("taken over by another collector") }
+                }
+            }
+            #expect(try await rig.messages(in: SkeinSubjects.processedStream) == 2)
+        }
+    }
+
+    /// Puts a message behind the last one of PROCESSED, as another owner of its task would.
+    private static func writeAsAnother(_ rig: Rig, covering source: EventReference? = nil, epoch: UInt64? = nil)
+        async throws
+    {
+        let last = try #require(try await rig.contents(of: SkeinSubjects.processedStream).last)
+        var headers = last.headers
+        headers[SkeinHeaders.expectedLastSubjectSequence] = String(last.sequence)
+        if let source { headers[SkeinHeaders.source] = source.description }
+        if let epoch { headers[SkeinHeaders.epoch] = String(epoch) }
+        _ = try await rig.jetStream.publish(subject: last.subject, headers: headers, payload: last.payload)
     }
 }

@@ -78,34 +78,34 @@ struct StageTaskTests {
         try await Rig.with { rig in
             _ = try await StreamProvisioner(rig.jetStream, CollectorConfiguration().streams).prepare()
             let bucket = try await KeyValueBucket.open(rig.jetStream, name: SkeinSubjects.stateBucket)
-            let key = TaskKey(stage: "busy", partition: 0)
-            @Sendable func takeOver() async throws -> TaskStore {
-                while true {
-                    do {
-                        return try await TaskStore(
-                            takingOver: key, in: bucket, of: rig.jetStream, owner: "test", again: false,
-                            stream: SkeinSubjects.eventsStream)
-                    } catch let error as NATSError where error.code == .wrongLastRevision {}
-                }
-            }
-            @Sendable func goOn(_ owner: TaskStore) async throws {
-                do {
-                    while true {
-                        let position = try await rig.jetStream.publish(subject: "skein.v1.events.t.k", payload: [1])
-                            .sequence
-                        try await owner.checkpoint(position: position, keepFrom: position + 1, snapshot: [])
-                    }
-                } catch is FencedError {}
-            }
-            var owner = try await takeOver()
+            var owner = try await Self.takeOver(bucket, rig)
             for _ in 0..<20 {
-                let current = owner
-                async let fenced: Void = goOn(current)
-                let next = try await takeOver()
+                let busy = owner
+                async let fenced: Void = Self.goOn(busy, rig)
+                owner = try await Self.takeOver(bucket, rig)
                 try await fenced
-                owner = next
             }
         }
+    }
+
+    private static func takeOver(_ bucket: KeyValueBucket, _ rig: Rig) async throws -> TaskStore {
+        while true {
+            do {
+                return try await TaskStore(
+                    takingOver: TaskKey(stage: "busy", partition: 0), in: bucket, of: rig.jetStream, owner: "test",
+                    again: false, stream: SkeinSubjects.eventsStream)
+            } catch let error as NATSError where error.code == .wrongLastRevision {}
+        }
+    }
+
+    /// Publishes and writes a checkpoint for it, until somebody else has the task.
+    private static func goOn(_ owner: TaskStore, _ rig: Rig) async throws {
+        do {
+            while true {
+                let position = try await rig.jetStream.publish(subject: "skein.v1.events.t.k", payload: [1]).sequence
+                try await owner.checkpoint(position: position, keepFrom: position + 1, snapshot: [])
+            }
+        } catch is FencedError {}
     }
 
     // MARK: A task with a scripted stage

@@ -86,7 +86,13 @@ actor ProcessWorker: StageWorker {
     func run() async throws {
         // One delivery loop for each chain; the first that fails ends them all.
         try await withThrowingDiscardingTaskGroup { deliveries in
-            for await chain in begun.stream { deliveries.addTask { try await chain.deliver() } }
+            for await chain in begun.stream {
+                deliveries.addTask { [continuation = begun.continuation] in
+                    // A failure cancels the other deliveries, but not this loop, which would wait for further chains.
+                    defer { continuation.finish() }
+                    try await chain.deliver()
+                }
+            }
         }
         try Task.checkCancellation()
     }
