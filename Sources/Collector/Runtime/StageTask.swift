@@ -132,7 +132,8 @@ package actor StageTask {
                     StageMessage(
                         subject: message.subject, sequence: message.sequence,
                         timeNanoseconds: UInt64(clamping: message.timestampNanos),
-                        contentType: message.headers[SkeinHeaders.contentType], payload: message.payload))
+                        contentType: message.headers[SkeinHeaders.contentType],
+                        stage: message.headers[SkeinHeaders.stage], payload: message.payload))
                 received = message.sequence
                 if isStopping { return }
             }
@@ -181,7 +182,8 @@ package actor StageTask {
         }
         guard let (position, snapshot) = pendingSnapshot, await worker.confirmed() >= position else { return }
         try await store.checkpoint(
-            position: position, keepFrom: min(snapshot.oldestReference ?? .max, position + 1), snapshot: snapshot.bytes)
+            position: position, keepFrom: min(snapshot.oldestReference ?? .max, position + 1),
+            snapshot: await worker.sealed(snapshot, at: position))
         pendingSnapshot = nil
         checkpointed = position
         environment.metrics.add("skein_task_checkpoints_total", 1, ["stage": key.stage])
