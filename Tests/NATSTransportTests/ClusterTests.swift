@@ -64,7 +64,8 @@ struct ClusterTests {
                         jetStream,
                         PullConsumerConfiguration(
                             stream: "S", namePrefix: "c\($0)", filterSubjects: ["s.>"], startSequence: 1),
-                        budget: budget) { true }
+                        budget: budget
+                    ) { true }
                 }
                 for consumer in consumers {
                     var last: UInt64 = 0
@@ -74,7 +75,9 @@ struct ClusterTests {
                 for consumer in consumers {
                     let _ = consumer.lastSequence
                 }
-                let one = try await clock.measure { _ = try await jetStream.pending(stream: "S", filter: "s.>", from: 50) }
+                let one = try await clock.measure {
+                    _ = try await jetStream.pending(stream: "S", filter: "s.>", from: 50)
+                }
                 print("MEASURE pending", one)
                 for node in cluster.nodes {
                     let expected = try await jetStream.streamInfo("S").lastSequence + 1
