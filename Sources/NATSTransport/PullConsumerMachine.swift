@@ -139,7 +139,8 @@ struct PullConsumerMachine {
             return generation == 1 || doubts > Self.doubtsAllowed ? end(error) : restart(now)
         case .api(let code, _) where code >= 500:
             return restart(now)
-        case .configuration, .unreachable, .authorization, .tls, .noMessage, .wrongLastSequence, .wrongLastRevision,
+        case .configuration, .unreachable, .authorization, .tls, .nameTaken, .noMessage, .wrongLastSequence,
+            .wrongLastRevision,
             .payloadTooLarge, .closed, .fenced, .api:
             return end(error)
         }
