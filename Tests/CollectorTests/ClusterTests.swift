@@ -1,5 +1,6 @@
 import Collector
 import Foundation
+import HTTPTestServer
 import NATSTestCluster
 import NATSTransport
 import Stages

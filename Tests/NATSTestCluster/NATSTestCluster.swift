@@ -71,7 +71,7 @@ package struct StreamPlacement: Sendable {
 }
 
 extension JetStream {
-    /// Where a stream is; nil while it has no leader.
+    /// Where a stream is; nil while it does not exist or has no leader.
     package func placement(of stream: String) async throws -> StreamPlacement? {
         struct Reply: Decodable {
             struct Cluster: Decodable {
@@ -96,7 +96,7 @@ extension JetStream {
             }
             return StreamPlacement(leader: leader, followers: Dictionary(followers) { $1 })
         } catch {
-            guard error.isTemporary else { throw error }
+            guard error.isTemporary || error.code == .notFound else { throw error }
             return nil
         }
     }
