@@ -16,6 +16,8 @@ struct Skein: AsyncParsableCommand {
             Send a recorded run to it:         skein publish run.jsonl
             Watch trajectories come out:       skein tail trajectories
             See what would be exported:        skein project run.jsonl --as openinference
+            Where did my events go:            skein ledger
+            What was given up:                 skein dead list
 
             Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
             """,
@@ -23,7 +25,7 @@ struct Skein: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self,
             ValidateCommand.self,
-            BenchCommand.self,
+            DeadCommand.self, LedgerCommand.self, BenchCommand.self,
         ])
 
     static func main() async {
