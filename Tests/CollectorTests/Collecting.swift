@@ -14,6 +14,7 @@ extension Rig {
         configuration.streams.partitions = 2
         configuration.checkpointInterval = .milliseconds(20)
         configuration.stopTimeout = .seconds(2)
+        configuration.runs.linger = .zero
         configuration.admin.isEnabled = false
         for (name, sink) in sinks {
             try configuration.addTraceEndpoint(url: sink.url, option: name)
