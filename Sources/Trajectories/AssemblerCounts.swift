@@ -36,6 +36,8 @@ package struct AssemblerCounts: Sendable, Hashable {
     /// Closed trajectories that were forgotten before their time because there were too many.
     package internal(set) var forgottenEarly: UInt64 = 0
 
+    package init() {}
+
     static let fields: [any WritableKeyPath<AssemblerCounts, UInt64> & Sendable] = [
         \.accepted, \.duplicate, \.unowned, \.endedParent, \.late, \.overLimit, \.orphanLimit, \.revising, \.orphaned,
         \.completed, \.abandonedIdle, \.abandonedAge, \.abandonedOpen, \.partial, \.merged, \.forgottenEarly,

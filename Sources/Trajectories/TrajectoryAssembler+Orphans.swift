@@ -86,7 +86,6 @@ extension TrajectoryAssembler {
         for item in orphan.items {
             if isFull(slot), !(item.kind == .scopeEnd && routes[scope]?.seen.contains(.start) == true) {
                 trajectories[slot]?.counts.overLimit += 1
-                noteFull(slot)
                 counts.overLimit += 1
                 settle(root, unassembled: 1)
             } else {
@@ -100,10 +99,11 @@ extension TrajectoryAssembler {
     ///
     /// - Returns: where the trajectory is now.
     mutating func adoptRun(of slot: UInt64) -> UInt64 {
+        guard let root = trajectories[slot].map({ ScopeKey(tenant: $0.tenant, uuid: $0.root) }) else { return slot }
         var slot = slot
-        while let trajectory = trajectories[slot] {
-            let root = ScopeKey(tenant: trajectory.tenant, uuid: trajectory.root)
-            guard runs[root] == 1, let top = orphans.lastTop(of: root, after: trajectory.openedReference) else { break }
+        while runs[root] == 1, let first = trajectories[slot]?.openedReference,
+            let top = orphans.lastTop(of: root, after: first)
+        {
             slot = adopt(top, into: slot, isOrphan: true)
         }
         return slot
@@ -113,23 +113,26 @@ extension TrajectoryAssembler {
     ///
     /// - Returns: where the two are now; nil when they stay apart, because one was put out before or they are too large together.
     private mutating func merge(_ child: UInt64, into parent: UInt64) -> UInt64? {
-        guard let lower = trajectories[child], let upper = trajectories[parent], lower.phase == .open,
-            lower.entries.count + upper.entries.count <= configuration.maximumEvents
+        guard let upperCount = trajectories[parent]?.entries.count, trajectories[child]?.phase == .open,
+            let lowerCount = trajectories[child]?.entries.count,
+            lowerCount + upperCount <= configuration.maximumEvents,
+            var lower = trajectories.removeValue(forKey: child), var upper = trajectories.removeValue(forKey: parent)
         else { return nil }
-        trajectories[child] = nil
-        trajectories[parent] = nil
         // The smaller one moves, so that a chain of agents that comes backwards costs no more than its length.
-        let keep = upper.phase == .open && lower.entries.count > upper.entries.count ? child : parent
-        let drop = keep == child ? parent : child
-        var merged = upper
-        var entries = keep == child ? lower.entries : upper.entries
-        let offset = Int32(entries.count)
-        for var entry in keep == child ? upper.entries : lower.entries {
+        let keepsChild = upper.phase == .open && lowerCount > upperCount
+        let (keep, drop) = keepsChild ? (child, parent) : (parent, child)
+        if keepsChild { swap(&lower.entries, &upper.entries) }
+        var entries: [TrackedTrajectory.Entry] = []
+        swap(&entries, &upper.entries)
+        let offset = Int32(clamping: entries.count)
+        for var entry in lower.entries {
             entry.first += offset
-            routes[ScopeKey(tenant: upper.tenant, uuid: entry.uuid)]?.slot = keep
-            routes[ScopeKey(tenant: upper.tenant, uuid: entry.uuid)]?.first = entry.first
+            let scope = ScopeKey(tenant: upper.tenant, uuid: entry.uuid)
+            routes[scope]?.slot = keep
+            routes[scope]?.first = entry.first
             entries.append(entry)
         }
+        var merged = upper
         merged.entries = entries
         merged.openedAt = min(upper.openedAt, lower.openedAt)
         merged.openedReference = min(upper.openedReference, lower.openedReference)
@@ -142,8 +145,8 @@ extension TrajectoryAssembler {
         merged.scheduled = nil
         trajectories[keep] = merged
         if upper.phase != .open {
-            openEvents -= lower.entries.count
-            closedEvents += lower.entries.count
+            openEvents -= lowerCount
+            closedEvents += lowerCount
         }
         if lower.hadProgress { retired.append((lower.tenant, lower.id)) }
         counts.merged += 1
@@ -152,7 +155,7 @@ extension TrajectoryAssembler {
         changed.remove(drop)
         leaveRun(lower, child)
         if let uuid = lower.parent { orphans.forget(ScopeKey(tenant: lower.tenant, uuid: uuid), child) }
-        if keep == child {
+        if keepsChild {
             if let uuid = upper.parent {
                 let awaited = ScopeKey(tenant: upper.tenant, uuid: uuid)
                 orphans.forget(awaited, parent)
@@ -161,6 +164,7 @@ extension TrajectoryAssembler {
             let root = ScopeKey(tenant: upper.tenant, uuid: upper.root)
             if fullRuns[root] == parent { fullRuns[root] = keep }
         }
+        if isFull(keep) { noteFull(keep) }
         schedule(keep)
         return keep
     }

@@ -360,7 +360,6 @@ package struct TrajectoryAssembler: Sendable {
 
     private mutating func leaveOut(_ arrival: Arrival, at slot: UInt64) {
         trajectories[slot]?.counts.overLimit += 1
-        noteFull(slot)
         refuse(arrival, \.overLimit)
         guard configuration.order == .reference else { return }
         switch arrival.event.kind {
@@ -393,9 +392,10 @@ package struct TrajectoryAssembler: Sendable {
         _ key: ScopeKey, _ kind: Event.Kind, _ reference: EventReference, packed: [UInt8]?, isOrphan: Bool,
         to slot: UInt64
     ) {
-        guard let trajectory = trajectories[slot] else { return }
-        if trajectory.phase == .closed { reopen(slot) }
-        let index = Int32(trajectory.entries.count)
+        // Not taken as a whole: a second owner of its entries would make the append copy them all.
+        guard let id = trajectories[slot]?.id, let count = trajectories[slot]?.entries.count else { return }
+        if trajectories[slot]?.phase == .closed { reopen(slot) }
+        let index = Int32(clamping: count)
         var route = routes[key] ?? Route(slot: slot, first: index)
         route.seen.insert(Route.Seen(kind))
         switch kind {
@@ -407,6 +407,7 @@ package struct TrajectoryAssembler: Sendable {
         note(
             TrackedTrajectory.Entry(
                 uuid: key.uuid, kind: kind, reference: reference, isOrphan: isOrphan, first: route.first, packed: packed
-            ), in: slot, isOpener: key.uuid == trajectory.id)
+            ), in: slot, isOpener: key.uuid == id)
+        if count + 1 == configuration.maximumEvents { noteFull(slot) }
     }
 }
