@@ -15,6 +15,8 @@ extension Rig {
         configuration.checkpointInterval = .milliseconds(20)
         configuration.stopTimeout = .seconds(2)
         configuration.runs.linger = .zero
+        // Progress records would be further messages of SKEIN_TRAJECTORIES.
+        configuration.runs.progressInterval = .seconds(3600)
         configuration.admin.isEnabled = false
         for (name, sink) in sinks {
             try configuration.addTraceEndpoint(url: sink.url, option: name)

@@ -86,6 +86,7 @@ struct TrajectoryTests {
             configuration.runs.idle = .milliseconds(300)
             try await rig.collecting(configuration) { collector in
                 try await rig.publish([try Self.message(Self.run.lines.dropLast())])
+                try await rig.catchUp(collector)
                 try await Self.ticking(rig, "the trajectory is abandoned") {
                     try await Self.published(rig)?.headers[SkeinHeaders.state] == "abandoned"
                 }
@@ -105,6 +106,7 @@ struct TrajectoryTests {
             let tail = ["tail", "trajectories", "--open", "--nats", rig.server.url]
             try await rig.collecting(configuration) { collector in
                 try await rig.publish([try Self.message(Self.run.lines.dropLast())])
+                try await rig.catchUp(collector)
                 try await Self.ticking(rig, "it is told of") {
                     try await reader.open(tenant: "acme").first?.events == Self.run.eventCount - 1
                 }

@@ -162,7 +162,7 @@ struct TolerantAssemblyTests {
                 Self.start(number, in: number - 1, "agent"), Self.mark(100 + number, in: number),
                 Self.end(number, in: number - 1, "agent"))
         }
-        assembly.wait(until: 9)
+        assembly.wait(until: 2.9)
         try assembly.restart()
         try assembly.send(Self.start(1, in: 90, "agent"), Self.end(1, in: 90, "agent"))
         assembly.wait(until: 12)
@@ -276,7 +276,7 @@ struct TolerantAssemblyTests {
         var assembly = Assembly(configuration)
         assembly.wait(until: 1)
         try assembly.send(
-            Self.start(1, in: 90, "agent"), Self.mark(5, in: 77, root: 50), Self.start(2, in: 1, "tool"))
+            Self.start(1, in: 90, "agent"), Self.mark(5, in: 7777, root: 50), Self.start(2, in: 1, "tool"))
         for number in 10..<107 { try assembly.send(Self.mark(number, in: 2)) }
         // The hundredth is in; from here on nothing is, whatever it hangs below.
         try assembly.send(Self.mark(200, in: 1))
