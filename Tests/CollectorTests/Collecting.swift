@@ -14,6 +14,8 @@ extension Rig {
         configuration.streams.partitions = 2
         configuration.checkpointInterval = .milliseconds(20)
         configuration.stopTimeout = .seconds(2)
+        configuration.tickInterval = .milliseconds(50)
+        configuration.failurePause = .milliseconds(200)
         configuration.runs.linger = .zero
         // Progress records would be further messages of SKEIN_TRAJECTORIES.
         configuration.runs.progressInterval = .seconds(3600)

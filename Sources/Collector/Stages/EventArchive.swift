@@ -61,8 +61,8 @@ final class EventArchive {
 // MARK: Many at once
 
 extension EventArchive {
-    /// Messages asked for at a time.
-    private static let concurrency = 64
+    /// Messages that are held at a time: each may be as large as the server allows.
+    private static let slice = 64
 
     /// The packed events at the references. What is gone, or is no event any more, is not among them.
     static func packedEvents(
@@ -70,41 +70,36 @@ extension EventArchive {
     ) async throws -> [EventReference: [UInt8]] {
         var wanted: [UInt64: [Int]] = [:]
         for reference in references { wanted[reference.sequence, default: []].append(reference.index) }
+        let sequences = wanted.keys.sorted()
         var found: [EventReference: [UInt8]] = [:]
         found.reserveCapacity(references.count)
-        try await withThrowingTaskGroup(of: [(EventReference, [UInt8])].self) { group in
-            var waiting = wanted.sorted { $0.key < $1.key }[...]
-            func startNext() {
-                guard let (sequence, indices) = waiting.popFirst() else { return }
-                group.addTask { try await events(indices, of: sequence, jetStream) }
-            }
-            for _ in 0..<concurrency { startNext() }
-            while let events = try await group.next() {
-                for (reference, packed) in events { found[reference] = packed }
-                startNext()
+        for start in stride(from: 0, to: sequences.count, by: slice) {
+            let messages = try await jetStream.messages(
+                stream: SkeinSubjects.processedStream, sequences: sequences[start..<min(start + slice, sequences.count)])
+            for (sequence, message) in messages {
+                guard let payload = try await wholePayload(of: message, from: jetStream),
+                    let batch = try? EventBatch(unpacking: payload)
+                else { continue }
+                // Only the events that are wanted: the message may hold many of other runs.
+                for index in wanted[sequence] ?? [] where index < batch.count {
+                    found[EventReference(sequence: sequence, index: index)] = batch.packedEvent(at: index).array
+                }
             }
         }
         return found
     }
 
-    /// Of a message only the events that are wanted: it may hold many of other runs.
-    private static func events(
-        _ indices: [Int], of sequence: UInt64, _ jetStream: JetStream
-    ) async throws -> [(EventReference, [UInt8])] {
-        guard let payload = try await payload(at: sequence, from: jetStream),
-            let batch = try? EventBatch(unpacking: payload)
-        else { return [] }
-        return indices.filter { $0 < batch.count }.map {
-            (EventReference(sequence: sequence, index: $0), batch.packedEvent(at: $0).array)
-        }
-    }
-
     /// The whole payload of the message that begins at a sequence, also when it came in chunks; nil when a part of it is gone.
     static func payload(at sequence: UInt64, from jetStream: JetStream) async throws -> [UInt8]? {
-        let stream = SkeinSubjects.processedStream
-        guard let first = try await jetStream.message(stream: stream, sequence: sequence) else { return nil }
+        guard let first = try await jetStream.message(stream: SkeinSubjects.processedStream, sequence: sequence) else {
+            return nil
+        }
+        return try await wholePayload(of: first, from: jetStream)
+    }
+
+    private static func wholePayload(of first: StoredMessage, from jetStream: JetStream) async throws -> [UInt8]? {
         guard let chunk = first.headers[SkeinHeaders.chunk] else { return first.payload }
-        guard let (number, count) = place(chunk), number == 1 else { return nil }
+        guard let (number, count) = ChunkAssembler.parse(chunk), number == 1 else { return nil }
         var payload = first.payload
         var last = first
         var have = 1
@@ -112,9 +107,10 @@ extension EventArchive {
         while have < count {
             guard
                 let next = try await jetStream.message(
-                    stream: stream, sequence: last.sequence + 1, matching: first.subject),
-                let (number, _) = next.headers[SkeinHeaders.chunk].flatMap({ place($0) }), number <= have + 1,
-                next.headers["Skein-Chunk-Id"] == first.headers["Skein-Chunk-Id"]
+                    stream: SkeinSubjects.processedStream, sequence: last.sequence + 1, matching: first.subject),
+                next.headers[SkeinHeaders.chunkID] == first.headers[SkeinHeaders.chunkID],
+                let (number, _) = next.headers[SkeinHeaders.chunk].flatMap({ ChunkAssembler.parse($0) }),
+                number <= have + 1
             else { return nil }
             if number == have + 1 {
                 payload += next.payload
@@ -123,13 +119,5 @@ extension EventArchive {
             last = next
         }
         return payload
-    }
-
-    /// Reads `<n>/<count>`.
-    private static func place(_ text: String) -> (number: Int, count: Int)? {
-        let parts = text.split(separator: "/")
-        guard parts.count == 2, let number = Int(parts[0]), let count = Int(parts[1]), number >= 1, number <= count
-        else { return nil }
-        return (number, count)
     }
 }
