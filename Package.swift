@@ -89,7 +89,8 @@ let package = Package(
         .testTarget(
             name: "CollectorTests",
             dependencies: [
-                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "NATSTransport", "OTLP", "Stages",
+                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "HTTPTransport", "NATSTransport",
+                "OTLP", "Projections", "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.copy("Configurations")], swiftSettings: strict),

@@ -48,7 +48,9 @@ struct AbandonedSpanTests {
         #expect(spans.first?["skein.abandoned.reason"] == (sample.spans == 1 ? .string(sample.reason) : nil))
     }
 
-    @Test("end with the run's last event, as an error that says so", arguments: ProjectionConfiguration.Projection.allCases)
+    @Test(
+        "end with the run's last event, as an error that says so",
+        arguments: ProjectionConfiguration.Projection.allCases)
     func content(_ projection: ProjectionConfiguration.Projection) throws {
         var run = Run(Self.configuration(projection))
         try receive(&run, Events.fields(.scopeStart, parent, at: 0, metadata: #"{"a":1}"#), at: 0)

@@ -81,7 +81,9 @@ struct RestoreTests {
         }
     }
 
-    @Test("puts out the same when it is stopped after every message, or holds no payload", arguments: 20...40 as ClosedRange<UInt64>)
+    @Test(
+        "puts out the same when it is stopped after every message, or holds no payload",
+        arguments: 20...40 as ClosedRange<UInt64>)
     func always(seed: UInt64) throws {
         var configuration = Self.configuration(seed: seed)
         var whole = Run(configuration)
@@ -96,7 +98,8 @@ struct RestoreTests {
             #expect(unloaded.projector.heldBytes == 0)
         }
         let expected = whole.spans.map(SpanEncoder.encode)
-        #expect(restarted.spans.map(SpanEncoder.encode) == expected && unloaded.spans.map(SpanEncoder.encode) == expected)
+        #expect(
+            restarted.spans.map(SpanEncoder.encode) == expected && unloaded.spans.map(SpanEncoder.encode) == expected)
         #expect(unloaded.projector.counters.unloaded > 0)
         #expect(whole.projector.heldBytes == 0)
     }

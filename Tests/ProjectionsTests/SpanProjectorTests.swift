@@ -141,9 +141,10 @@ struct SpanProjectorTests {
 
     @Test("a parent that makes room for its child is still its parent")
     func evictedParent() throws {
-        var run = Run(.init(projection: .full, maximumOpenSpans: 1))
+        var run = Run(.init(projection: .full, maximumOpenSpans: 2))
         try run.receive(Events.fields(.scopeStart, parent))
-        try run.receive(packed: Events.packed(Events.fields(.scopeStart, Events.uuid(8)), root: Events.uuid(8)))
+        for number in [8, 9] as [UInt64] { try run.receive(Events.fields(.scopeStart, Events.uuid(number))) }
+        #expect(run.spans.map(\.context.spanID) == [parent.low])
         let span = try run.scope(2, parent: parent)
         #expect(span.context.traceID == parent && span.context.parentSpanID == parent.low)
     }

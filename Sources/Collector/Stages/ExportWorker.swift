@@ -241,7 +241,8 @@ actor ExportWorker: StageWorker {
         add("skein_spans_unreadable_events_total", \.unreadableReferences)
         for reason in AbandonReason.allCases {
             context.metrics.add(
-                "skein_spans_abandoned_total", Int(now.abandoned[reason, default: 0] - before.abandoned[reason, default: 0]),
+                "skein_spans_abandoned_total",
+                Int(now.abandoned[reason, default: 0] - before.abandoned[reason, default: 0]),
                 ["stage": stage, "reason": reason.rawValue])
         }
         countedProjections = now
