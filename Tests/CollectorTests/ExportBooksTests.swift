@@ -23,8 +23,12 @@ struct ExportBooksTests {
         var position: UInt64
         var snapshot: (position: UInt64, projector: [UInt8])?
 
-        static let configuration = ProjectionConfiguration(
-            projection: .full, maximumOpenSpans: 12, idle: 40, maximumAge: 90)
+        static var configuration: ProjectionConfiguration {
+            var configuration = ProjectionConfiguration(
+                projection: .full, maximumOpenSpans: 12, idle: 40, maximumAge: 90)
+            configuration.earlyEndLinger = 30
+            return configuration
+        }
 
         init(_ checkpoint: Checkpoint) throws {
             var delivery = ExportMachine.Configuration()
@@ -130,7 +134,7 @@ struct ExportBooksTests {
     }
 
     @Test(
-        "is exact whenever the task dies and begins again at its checkpoint", arguments: 1...40 as ClosedRange<UInt64>)
+        "is exact whenever the task dies and begins again at its checkpoint", arguments: 1...12 as ClosedRange<UInt64>)
     func crashes(seed: UInt64) throws {
         let log = try Self.log(seed: seed)
         var whole = try Task(Checkpoint())
@@ -139,7 +143,10 @@ struct ExportBooksTests {
             while whole.pending != nil { whole.answer() }
         }
         let expected = Self.total(whole)
-        #expect(expected.pending == 0 && expected[.rejected] > 0 && expected[.delivered] > 0)
+        #expect(expected.pending == 0)
+        #expect(expected[.rejected] > 0)
+        #expect(expected[.delivered] > 0)
+        #expect(expected[.notProjected] > 0)
         #expect(expected[.received] == UInt64(log.count { $0 != nil }))
 
         var random = SeededRandom(state: seed &+ 1000)
@@ -147,14 +154,15 @@ struct ExportBooksTests {
         var task = try Task(checkpoint)
         while task.position < log.count || task.pending != nil {
             switch Int.random(in: 0..<30, using: &random) {
-            case 0: task = try Task(checkpoint)
+            case 0:
+                #expect(Self.total(task).pending >= 0)
+                task = try Task(checkpoint)
             case 1..<12 where task.position < log.count && !task.machine.isFull:
                 try task.receive(log[Int(task.position)], log: log)
             case 12..<14: task.takeSnapshot()
             case 14..<16: task.store(&checkpoint)
             default: task.answer()
             }
-            #expect(Self.total(task).pending >= 0)
         }
         task.takeSnapshot()
         task.store(&checkpoint)
