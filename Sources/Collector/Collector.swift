@@ -112,7 +112,8 @@ package final class Collector: Sendable {
         }
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.
-            stages.append(ExportStage(endpoint: endpoint, client: HTTPClient(maxThreads: partitioning.count)))
+            let client = HTTPClient(maxThreads: partitioning.count)
+            stages.append(ExportStage(endpoint: endpoint, runs: configuration.runs, client: client))
         }
         return stages
     }

@@ -107,6 +107,8 @@ package enum SkeinHeaders {
     package static let protobuf = "application/x-protobuf"
     package static let jsonLines = "application/x-ndjson"
     package static let json = "application/json"
+    /// One encoded OTLP span, of a dead letter that an endpoint refused.
+    package static let span = "application/x-skein-span"
 
     /// The media type of a `Content-Type`, without parameters: in lower case, for types are compared without case (RFC 9110, 8.3.1).
     package static func mediaType(_ contentType: String) -> String {
