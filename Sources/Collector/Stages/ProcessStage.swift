@@ -13,6 +13,13 @@ struct ProcessStage: Stage {
 
     func filter(partition: Int) -> String { SkeinSubjects.eventsFilter(partition: partition) }
 
+    func tick(partition: Int) -> String {
+        guard let key = partitioning.tickKey(partition: partition) else {
+            preconditionFailure("of 64 keys for each partition, one comes to it")
+        }
+        return SkeinSubjects.tick(eventsKey: key)
+    }
+
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         let machine =
             if let snapshot {
