@@ -62,6 +62,14 @@ package struct KeyValueBucket: Sendable {
         }
     }
 
+    /// A bucket that is there, whatever its settings.
+    ///
+    /// - Throws: `.notFound`.
+    package static func existing(_ jetStream: JetStream, name: String) async throws(NATSError) -> KeyValueBucket {
+        _ = try await jetStream.streamInfo("KV_\(name)")
+        return KeyValueBucket(name: name, jetStream: jetStream)
+    }
+
     private init(name: String, jetStream: JetStream) {
         self.name = name
         self.jetStream = jetStream
