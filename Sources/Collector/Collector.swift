@@ -107,10 +107,13 @@ package final class Collector: Sendable {
 
     private func makeStages(partitioning: Partitioning) -> [any Stage] {
         var stages: [any Stage] = [ProcessStage(partitioning: partitioning)]
-        if let output = configuration.trajectories { stages.append(AssembleStage(output: output)) }
+        if let output = configuration.trajectories {
+            stages.append(AssembleStage(output: output, runs: configuration.runs))
+        }
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.
-            stages.append(ExportStage(endpoint: endpoint, client: HTTPClient(maxThreads: partitioning.count)))
+            let client = HTTPClient(maxThreads: partitioning.count)
+            stages.append(ExportStage(endpoint: endpoint, runs: configuration.runs, client: client))
         }
         return stages
     }

@@ -51,6 +51,14 @@ package struct KeyValueBucket: Sendable {
         return KeyValueBucket(name: name, jetStream: jetStream)
     }
 
+    /// A bucket that is there, whatever its settings.
+    ///
+    /// - Throws: `.notFound`.
+    package static func existing(_ jetStream: JetStream, name: String) async throws(NATSError) -> KeyValueBucket {
+        _ = try await jetStream.streamInfo("KV_\(name)")
+        return KeyValueBucket(name: name, jetStream: jetStream)
+    }
+
     /// What somebody else creates at the same time counts.
     private static func create(
         _ jetStream: JetStream, _ wanted: StreamConfiguration
@@ -60,14 +68,6 @@ package struct KeyValueBucket: Sendable {
         } catch let error where error.code == .nameTaken {
             return try await jetStream.streamInfo(wanted.name)
         }
-    }
-
-    /// A bucket that is there, whatever its settings.
-    ///
-    /// - Throws: `.notFound`.
-    package static func existing(_ jetStream: JetStream, name: String) async throws(NATSError) -> KeyValueBucket {
-        _ = try await jetStream.streamInfo("KV_\(name)")
-        return KeyValueBucket(name: name, jetStream: jetStream)
     }
 
     private init(name: String, jetStream: JetStream) {

@@ -27,6 +27,8 @@ struct KillTests {
             [collector]
             partitions = 4
             checkpoint_interval_millis = 50
+            linger_millis = 0
+            progress_interval_millis = 3600000
             [http]
             enabled = false
             [[components]]
