@@ -46,6 +46,11 @@ package enum SkeinSubjects {
         "\(trajectory(tenant: tenant, id: id)).body.\(revision).\(number)"
     }
 
+    /// Where the progress of a trajectory is told while it is open.
+    package static func trajectoryOpen(tenant: String, id: EventUUID) -> String {
+        "\(trajectory(tenant: tenant, id: id)).open"
+    }
+
     package static func dead(stage: String, tenant: String) -> String { "skein.v1.dead.\(stage).\(tenant)" }
 
     /// The tenant of a stored EVENTS subject, `skein.v1.events.<partition>.<tenant>.<key>`.
@@ -102,6 +107,8 @@ package enum SkeinHeaders {
     package static let protobuf = "application/x-protobuf"
     package static let jsonLines = "application/x-ndjson"
     package static let json = "application/json"
+    /// One encoded OTLP span, of a dead letter that an endpoint refused.
+    package static let span = "application/x-skein-span"
 
     /// The media type of a `Content-Type`, without parameters: in lower case, for types are compared without case (RFC 9110, 8.3.1).
     package static func mediaType(_ contentType: String) -> String {
@@ -121,6 +128,8 @@ package enum SkeinHeaders {
     /// On trajectories: counted from 1; a higher one replaces a lower one.
     package static let revision = "Skein-Revision"
     package static let agent = "Skein-Agent"
+    /// `complete`, `abandoned`, or of a progress record `open`.
+    package static let state = "Skein-State"
     package static let eventCount = "Skein-Events"
     /// On a manifest: the number of chunks that hold the body.
     package static let chunks = "Skein-Chunks"
