@@ -44,7 +44,7 @@ package final class Collector: Sendable {
             throw CollectorError(
                 "http.listen: \(admin.host):\(admin.port) is in use; free the port or choose another one")
         }
-        let prepared = try await StreamProvisioner(jetStream, configuration.streams).prepare()
+        let prepared = try await StreamProvisioner(jetStream, configuration.streams, logger: logger).prepare()
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
         let stages = makeStages(partitioning: Partitioning(count: prepared.partitions))
         let member = UUID().uuidString.lowercased()
@@ -112,7 +112,8 @@ package final class Collector: Sendable {
         }
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.
-            stages.append(ExportStage(endpoint: endpoint, client: HTTPClient(maxThreads: partitioning.count)))
+            let client = HTTPClient(maxThreads: partitioning.count)
+            stages.append(ExportStage(endpoint: endpoint, runs: configuration.runs, client: client))
         }
         return stages
     }

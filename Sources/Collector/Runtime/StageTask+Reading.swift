@@ -12,12 +12,7 @@ extension StageTask {
                 defer { isReceiving = false }
                 // It says which messages it holds: this one must not be among them.
                 _ = await snapshotting?.value
-                try await worker.receive(
-                    StageMessage(
-                        subject: message.subject, sequence: message.sequence,
-                        timeNanoseconds: UInt64(clamping: message.timestampNanos),
-                        contentType: message.headers[SkeinHeaders.contentType],
-                        stage: message.headers[SkeinHeaders.stage], payload: message.payload))
+                try await receive(message, worker)
                 received = message.sequence
                 receivedTime = message.timestampNanos
                 messagesSinceSnapshot += 1
@@ -27,18 +22,42 @@ extension StageTask {
         }
     }
 
+    /// Hands a message to the worker once it is whole.
+    private func receive(_ message: JetStreamMessage, _ worker: any StageWorker) async throws {
+        let headers = message.headers
+        let outcome = chunks.receive(
+            StageMessage(
+                subject: message.subject, sequence: message.sequence,
+                timeNanoseconds: UInt64(clamping: message.timestampNanos),
+                contentType: headers[SkeinHeaders.contentType], stage: headers[SkeinHeaders.stage],
+                isReplay: headers[SkeinHeaders.replayOf] != nil, payload: message.payload),
+            chunk: headers[SkeinHeaders.chunk], id: headers[SkeinHeaders.chunkID])
+        let letters = DeadLetterWriter(environment.jetStream, environment.metrics)
+        for letter in outcome.deadLetters { try await letters.write(letter) }
+        environment.metrics.add("skein_chunks_repeated_total", outcome.repeatedChunks, ["stage": key.stage])
+        environment.metrics.add("skein_chunks_voided_total", outcome.voided, ["stage": key.stage])
+        guard let whole = outcome.message else { return }
+        try await worker.receive(whole)
+        handed = message.sequence
+    }
+
     /// - Returns: nil when reading ends because the task is being stopped.
     private func next(_ consumer: PullConsumer) async throws -> [JetStreamMessage]? {
         do throws(NATSError) {
             return try await consumer.next(max: 64)
         } catch {
             if isStopping { return nil }
-            throw error.code == .fenced ? FencedError(key: key) : error
+            switch error.code {
+            case .fenced: throw FencedError(key: key)
+            case .streamChanged, .notFound:
+                // Going on would skip or repeat events unseen.
+                throw CollectorError(
+                    "\(key): \(error.message) Run skein tasks reset --stage \(key.stage) to read what is there from its beginning"
+                )
+            default: throw error
+            }
         }
     }
-
-    /// Asked before a lost consumer is made anew: whether the task is still ours.
-    func mayGoOn(_ store: TaskStore) async -> Bool { await store.isOwner() }
 
     // MARK: Time
 
@@ -58,7 +77,7 @@ extension StageTask {
 
     /// Tells an idle partition that time has passed when something waits for it. All tasks of the partition see it.
     private func tickIfDue() async throws {
-        guard let worker, !isReceiving, let deadline = await worker.deadline(), deadline <= Wall.nanoseconds(),
+        guard let worker, !isReceiving, let deadline = await deadline(worker), deadline <= Wall.nanoseconds(),
             lastTick.duration(to: .now) >= environment.tickInterval
         else { return }
         lastTick = .now
@@ -79,7 +98,7 @@ extension StageTask {
     private func showFigures() async {
         guard let worker else { return }
         let labels: KeyValuePairs = ["stage": key.stage, "partition": String(key.partition)]
-        backlog.confirmed(through: await worker.confirmed())
+        backlog.confirmed(through: await confirmed(worker))
         let metrics = environment.metrics
         metrics.set("skein_task_lag_messages", Double(backlog.messages), labels)
         metrics.set("skein_task_lag_seconds", backlog.seconds(now: Wall.nanoseconds()), labels)
