@@ -37,7 +37,7 @@ package struct KeyValueBucket: Sendable {
         do throws(NATSError) {
             found = try await jetStream.streamInfo(wanted.name)
         } catch let error where error.code == .notFound {
-            found = try await jetStream.createStream(wanted)
+            found = try await create(jetStream, wanted)
         }
         // How safe its storage is, an operator may have changed.
         wanted.replicas = found.configuration.replicas
@@ -51,10 +51,32 @@ package struct KeyValueBucket: Sendable {
         return KeyValueBucket(name: name, jetStream: jetStream)
     }
 
+    /// A bucket that is there, whatever its settings.
+    ///
+    /// - Throws: `.notFound`.
+    package static func existing(_ jetStream: JetStream, name: String) async throws(NATSError) -> KeyValueBucket {
+        _ = try await jetStream.streamInfo("KV_\(name)")
+        return KeyValueBucket(name: name, jetStream: jetStream)
+    }
+
+    /// What somebody else creates at the same time counts.
+    private static func create(
+        _ jetStream: JetStream, _ wanted: StreamConfiguration
+    ) async throws(NATSError) -> StreamInfo {
+        do throws(NATSError) {
+            return try await jetStream.createStream(wanted)
+        } catch let error where error.code == .nameTaken {
+            return try await jetStream.streamInfo(wanted.name)
+        }
+    }
+
     private init(name: String, jetStream: JetStream) {
         self.name = name
         self.jetStream = jetStream
     }
+
+    /// The same bucket over another view of the broker, with other timeouts.
+    package func over(_ jetStream: JetStream) -> KeyValueBucket { KeyValueBucket(name: name, jetStream: jetStream) }
 
     /// - Parameter fromLeader: whether only the leader may answer. Otherwise any replica does, which may lag.
     package func get(_ key: String, fromLeader: Bool = false) async throws(NATSError) -> Entry? {
@@ -106,12 +128,14 @@ package struct KeyValueBucket: Sendable {
 
     /// All entries whose keys begin with the tokens of `prefix`; all of the bucket if it is empty. Takes a request for
     /// each.
-    package func entries(prefix: String = "") async throws(NATSError) -> [Entry] {
+    package func entries(prefix: String = "", fromLeader: Bool = false) async throws(NATSError) -> [Entry] {
         let base = "$KV.\(name)."
         let filter = prefix.isEmpty ? base + ">" : base + prefix + ".>"
         var entries: [Entry] = []
         for subject in try await jetStream.subjects(of: stream, matching: filter).keys.sorted() {
-            if let entry = try await get(String(subject.dropFirst(base.count))) { entries.append(entry) }
+            if let entry = try await get(String(subject.dropFirst(base.count)), fromLeader: fromLeader) {
+                entries.append(entry)
+            }
         }
         return entries
     }

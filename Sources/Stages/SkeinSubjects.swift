@@ -54,6 +54,12 @@ package enum SkeinSubjects {
     /// The tenant of a PROCESSED subject, `skein.v1.processed.<tenant>.<partition>.<source>`.
     package static func tenant(ofProcessed subject: String) -> String? { token(3, of: subject) }
 
+    /// Whether a PROCESSED subject has one writer, who sends an event again from its beginning when it was interrupted: it ends in the
+    /// number of a source. Ticks and replayed letters come from anybody.
+    package static func isChain(_ subject: String) -> Bool {
+        subject.hasPrefix("skein.v1.processed.") && token(5, of: subject).flatMap { UInt($0) } != nil
+    }
+
     private static func token(_ index: Int, of subject: String) -> String? {
         let tokens = subject.split(separator: ".", omittingEmptySubsequences: false)
         return index < tokens.count ? String(tokens[index]) : nil
@@ -106,7 +112,10 @@ package enum SkeinHeaders {
     package static let eventCount = "Skein-Events"
     /// On a manifest: the number of chunks that hold the body.
     package static let chunks = "Skein-Chunks"
+    /// On a part of something that is larger than a message: `<n>/<count>`, counted from 1.
     package static let chunk = "Skein-Chunk"
+    /// On a part of an event: the same on all of its parts, and no other's on the subject.
+    package static let chunkID = "Skein-Chunk-Id"
 
     /// On a replayed dead letter of a stage behind PROCESSED: the only stage that takes it.
     package static let stage = "Skein-Stage"

@@ -1,7 +1,7 @@
 package import ATOF
 
 /// A message of a stream as a stage sees it: whole, also when it was sent in chunks. Its time is the server's: stages have no clock.
-package struct StageMessage: Sendable {
+package struct StageMessage: Sendable, Hashable {
     package let subject: String
     /// Where the message ends in the stream: of its last chunk when it came in several.
     package let sequence: UInt64
@@ -13,11 +13,13 @@ package struct StageMessage: Sendable {
     package let contentType: String?
     /// The only stage that may take the message, of a replayed dead letter; nil for all.
     package let stage: String?
+    /// Whether it is a replayed dead letter, as the header `Skein-Replay-Of` says.
+    package let isReplay: Bool
     package let payload: [UInt8]
 
     package init(
         subject: String, sequence: UInt64, firstSequence: UInt64? = nil, timeNanoseconds: UInt64, contentType: String?,
-        stage: String? = nil, payload: [UInt8]
+        stage: String? = nil, isReplay: Bool = false, payload: [UInt8]
     ) {
         self.subject = subject
         self.sequence = sequence
@@ -25,6 +27,7 @@ package struct StageMessage: Sendable {
         self.timeNanoseconds = timeNanoseconds
         self.contentType = contentType
         self.stage = stage
+        self.isReplay = isReplay
         self.payload = payload
     }
 

@@ -22,8 +22,7 @@ struct Skein: AsyncParsableCommand {
         version: SkeinVersion.current,
         subcommands: [
             UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self,
-            ValidateCommand.self,
-            BenchCommand.self,
+            LagCommand.self, TasksCommand.self, ValidateCommand.self, BenchCommand.self,
         ])
 
     static func main() async {

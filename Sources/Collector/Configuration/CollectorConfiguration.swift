@@ -10,6 +10,14 @@ package struct CollectorConfiguration: Sendable {
     package var streams = Streams()
     /// Time between two checkpoints of a task.
     package var checkpointInterval = Duration.seconds(1)
+    /// So many messages make a checkpoint due earlier.
+    package var checkpointMessages = 10_000
+    /// How long a member that says nothing counts as there: after that long the others take its tasks.
+    package var memberTimeToLive = Duration.seconds(5)
+    /// Time between two ticks of an idle partition in which something waits for time to pass.
+    package var tickInterval = Duration.seconds(1)
+    /// Time between two tries of a task that an operator has to mend.
+    package var failurePause = Duration.seconds(15)
     /// Time between two looks at what EVENTS and PROCESSED no longer need.
     package var trimInterval = Duration.seconds(10)
     /// How long a graceful stop waits for deliveries.

@@ -297,6 +297,13 @@ package struct ConfigurationReader {
             configuration.checkpointInterval = .milliseconds(millis)
         }
         if let bytes = section.integer("prefetch_bytes", minimum: 1 << 20) { configuration.prefetchBytes = Int(bytes) }
+        if let count = section.integer("checkpoint_messages") {
+            configuration.checkpointMessages = Int(clamping: count)
+        }
+        if let millis = section.integer("member_ttl_millis", minimum: 1000) {
+            if millis > 600_000 { section.complain("member_ttl_millis", "must be at most 600000, is \(millis)") }
+            configuration.memberTimeToLive = .milliseconds(min(millis, 600_000))
+        }
         readRuns(&section)
         document.finish(section)
     }

@@ -67,6 +67,9 @@ package struct StageSnapshot: Sendable {
 package struct StageContext: Sendable {
     package let key: TaskKey
     package let epoch: UInt64
+    /// Whether the owner before may still be writing, so that it has to be shut out.
+    package let fences: Bool
+    package let lease: Lease
     package let jetStream: JetStream
     package let metrics: Metrics
     package let logger: Logger
@@ -81,8 +84,14 @@ package protocol Stage: Sendable {
     var name: String { get }
     var stream: String { get }
     func filter(partition: Int) -> String
+    /// The subject of a message that says to the partition that time has passed.
+    func tick(partition: Int) -> String
     /// - Parameters:
     ///   - snapshot: of an earlier worker of the task.
     ///   - position: everything up to it was delivered.
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker
+}
+
+extension Stage {
+    package func tick(partition: Int) -> String { SkeinSubjects.tick(partition: partition) }
 }
