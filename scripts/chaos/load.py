@@ -270,7 +270,7 @@ class Load:
             current = rng.choice(active)
             await self._publish_next(rng, current)
             if not current.outgoing:
-                current.run.ended = True
+                current.run.ended_at = time.time()
                 active.remove(current)
 
     def _begin(self, rng: random.Random, own: list[Producer]) -> _Active:
@@ -338,6 +338,10 @@ async def publish_bulk(
             await pace.wait(len(events))
             name = f"bulk-{uuids.UUID(bytes=run.root)}-{number}"
             await Producer(run.tenant, name, str(uuids.UUID(bytes=run.root))).publish(bus, events, run.root)
+            run.events.update(event.key for event in events)
+            if any(event.uuid == run.root and event.phase == PHASE_END for event in events):
+                run.ended_at = time.time()
+            published.add_run(run)
             published.messages += 1
             published.events += len(events)
 
@@ -346,13 +350,13 @@ async def publish_bulk(
             group.create_task(work())
 
 
-def whole_run(rng: random.Random, events: int, payload_words: int = 20) -> tuple[Run, list[Event]]:
-    """A run of `events` events (even) that fits into a message: an agent and its tool calls."""
+def whole_run(rng: random.Random, events: int, words: int = 20, open_scopes: bool = False) -> tuple[Run, list[Event]]:
+    """A run of `events` events that fits into a message: an agent and its tool calls; or only their starts."""
     start, end = scope(rng, None, "batch-agent", "agent", {"task": "all"}, {"done": True})
-    run = Run(TENANTS[0], start.uuid, ended=True)
+    run = Run(TENANTS[0], start.uuid)
+    if open_scopes:
+        return run, [start, *(tool_call(rng, run.root, "call_1")[0] for _ in range(events - 1))]
     inner: list[Event] = []
     for number in range(events // 2 - 1):
-        inner += scope(rng, run.root, "search", "tool", {"n": number}, {"found": text(rng, payload_words)})
-    all_events = [start, *inner, end]
-    run.events = {event.key for event in all_events}
-    return run, all_events
+        inner += scope(rng, run.root, "search", "tool", {"n": number}, {"found": text(rng, words)})
+    return run, [start, *inner, end]

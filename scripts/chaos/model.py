@@ -39,7 +39,14 @@ class Run:
     events: set[EventKey] = field(default_factory=set)
     #: Scopes that came before their parents: their spans may begin traces of their own.
     disordered: set[bytes] = field(default_factory=set)
-    ended: bool = False
+    #: When its last message was acknowledged; None while it is open.
+    ended_at: float | None = None
+    #: Whether it is too large for its document to hold every event.
+    beyond_bounds: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_at is not None
 
     def scopes(self) -> set[bytes]:
         """UUIDs of scopes with a start and an end: each becomes a span."""

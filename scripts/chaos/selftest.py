@@ -20,7 +20,7 @@ def _sound() -> tuple[Published, Observations]:
     published, seen = Published(), Observations()
     for number in range(4):
         start, outgoing = plan_run(rng, disorder=number == 0)
-        run = Run("default", start.uuid, ended=True)
+        run = Run("default", start.uuid, ended_at=1.0)
         for message in outgoing:
             run.events.update(event.key for event in message.events)
             if message.disordered:
