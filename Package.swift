@@ -64,6 +64,9 @@ let package = Package(
 
         // Tests.
         .target(name: "HTTPTestServer", dependencies: ["CZlib"], path: "Tests/HTTPTestServer", swiftSettings: strict),
+        .target(
+            name: "NATSTestCluster", dependencies: ["NATSTransport"], path: "Tests/NATSTestCluster",
+            swiftSettings: strict),
         .testTarget(
             name: "ATOFTests", dependencies: ["ATOF"], resources: [.copy("Recorded"), .copy("Malformed")],
             swiftSettings: strict),
@@ -85,11 +88,13 @@ let package = Package(
                 "ATOF", "Projections", "OTLP", "HTTPTransport", "HTTPTestServer", "CSkeinProto", "CProtobufC",
             ],
             swiftSettings: strict),
-        .testTarget(name: "NATSTransportTests", dependencies: ["NATSTransport"], swiftSettings: strict),
+        .testTarget(
+            name: "NATSTransportTests", dependencies: ["NATSTransport", "NATSTestCluster"], swiftSettings: strict),
         .testTarget(
             name: "CollectorTests",
             dependencies: [
-                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "NATSTransport", "OTLP", "Stages",
+                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "NATSTestCluster",
+                "NATSTransport", "OTLP", "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.copy("Configurations")], swiftSettings: strict),

@@ -5,11 +5,11 @@ internal import NATSTransport
 internal import Stages
 internal import Synchronization
 
-/// A collector: connects, prepares the streams, and runs a task for every stage and partition until it is stopped.
+/// A collector: connects, prepares the streams, joins the members, and runs its share of the tasks until it is stopped.
 package final class Collector: Sendable {
     private let configuration: CollectorConfiguration
     private let logger: Logger
-    private let tasks = Mutex<[StageTask]>([])
+    private let supervisor = Mutex<TaskSupervisor?>(nil)
     private let isStopping = Mutex(false)
     package let metrics = Metrics()
 
@@ -18,7 +18,7 @@ package final class Collector: Sendable {
         self.logger = logger
     }
 
-    /// Runs until `stop` or cancellation. `onStart` is called once the tasks are made.
+    /// Runs until `stop` or cancellation. `onStart` is called once this member may own tasks.
     ///
     /// - Throws: `NATSError` and `CollectorError`: one sentence on what is wrong in the world.
     package func run(onStart: @escaping @Sendable () -> Void = {}) async throws {
@@ -46,17 +46,15 @@ package final class Collector: Sendable {
         }
         let prepared = try await StreamProvisioner(jetStream, configuration.streams).prepare()
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
-        let environment = StageEnvironment(
-            jetStream: jetStream, state: prepared.state, prefetch: PrefetchBudget(total: configuration.prefetchBytes),
-            owner: UUID().uuidString, checkpointInterval: configuration.checkpointInterval,
-            stopTimeout: configuration.stopTimeout,
-            metrics: metrics, logger: logger)
         let stages = makeStages(partitioning: Partitioning(count: prepared.partitions))
-        let all = stages.flatMap { stage in
-            (0..<prepared.partitions).map { StageTask(stage: stage, partition: $0, environment: environment) }
-        }
-        tasks.withLock { $0 = all }
-        let adminServer = admin.isEnabled ? try await makeAdmin(connection) : nil
+        let member = UUID().uuidString.lowercased()
+        let membership = try await Membership.join(
+            jetStream, id: member, stages: stages.map(\.name), timeToLive: configuration.memberTimeToLive,
+            replicas: configuration.streams.replicas, logger: logger)
+        let environment = makeEnvironment(jetStream, prepared, member, membership.timeToLive)
+        let supervisor = TaskSupervisor(membership, environment, stages: stages, onStart: onStart)
+        self.supervisor.withLock { $0 = supervisor }
+        let adminServer = admin.isEnabled ? try await makeAdmin(connection, environment.lease) : nil
         try await withThrowingTaskGroup(of: Void.self) { group in
             if let adminServer { group.addTask { try await adminServer.run() } }
             group.addTask { try await self.watch(connection) }
@@ -64,17 +62,14 @@ package final class Collector: Sendable {
                 try await StreamTrimmer(
                     environment, stages: stages.map(\.name), keep: self.configuration.streams.processedKeep,
                     interval: self.configuration.trimInterval, partitions: prepared.partitions
-                ).run()
+                ).run { await supervisor.isFirst() }
             }
+            group.addTask { try await LedgerService(jetStream, supervisor, member: member).run() }
             group.addTask {
-                // The tasks are what the collector runs for: when all have ended, or one cannot go on, so has the collector.
-                try await withThrowingTaskGroup(of: Void.self) { running in
-                    for task in all { running.addTask { try await task.run() } }
-                    while try await running.next() != nil {}
-                }
+                // The tasks are what the collector runs for: when they are handed over, it has ended.
+                try await supervisor.run()
                 throw CancellationError()
             }
-            onStart()
             if isStopping.withLock({ $0 }) { await stop() }
             do {
                 while try await group.next() != nil {}
@@ -85,14 +80,29 @@ package final class Collector: Sendable {
         try Task.checkCancellation()
     }
 
-    /// Stops reading, delivers what is under way and writes the last checkpoints; `run` returns then.
+    private func makeEnvironment(
+        _ jetStream: JetStream, _ prepared: StreamProvisioner.Result, _ member: String, _ timeToLive: Duration
+    ) -> StageEnvironment {
+        var logger = logger
+        logger[metadataKey: "member"] = "\(member.prefix(8))"
+        var environment = StageEnvironment(
+            jetStream: jetStream, state: prepared.state, prefetch: PrefetchBudget(total: configuration.prefetchBytes),
+            owner: member,
+            lease: Lease(MembershipMachine(id: member, timeToLive: timeToLive, partitions: prepared.partitions)),
+            metrics: metrics, logger: logger)
+        environment.checkpointInterval = configuration.checkpointInterval
+        environment.checkpointMessages = configuration.checkpointMessages
+        environment.tickInterval = configuration.tickInterval
+        environment.stopTimeout = configuration.stopTimeout
+        environment.failurePause = configuration.failurePause
+        environment.soon = configuration.runs.linger * 2 + .seconds(2)
+        return environment
+    }
+
+    /// Stops reading, delivers what is under way, writes the last checkpoints and hands the tasks over; `run` returns then.
     package func stop() async {
         isStopping.withLock { $0 = true }
-        let all = tasks.withLock { $0 }
-        // All at once: each may wait for a broker that is away.
-        await withDiscardingTaskGroup { stops in
-            for task in all { stops.addTask { await task.stop() } }
-        }
+        await supervisor.withLock { $0 }?.leave()
     }
 
     private func makeStages(partitioning: Partitioning) -> [any Stage] {
@@ -105,16 +115,22 @@ package final class Collector: Sendable {
         return stages
     }
 
-    private func makeAdmin(_ connection: NATSConnection) async throws -> AdminServer {
+    private func makeAdmin(_ connection: NATSConnection, _ lease: Lease) async throws -> AdminServer {
         try await AdminServer(
             configuration.admin, metrics: { self.metrics.prometheusText() },
             readiness: {
                 if !connection.isConnected { return "NATS at \(connection.redactedURLs) is not connected" }
-                var waiting: [String] = []
-                for task in self.tasks.withLock({ $0 }) where await task.phase != .running {
-                    waiting.append("\(task.name) is \(await task.phase)")
+                guard lease.standing == .active else { return "this member is \(lease.standing)" }
+                guard let supervisor = self.supervisor.withLock({ $0 }) else { return "starting" }
+                var waiting = await supervisor.missing().map { "\($0) waits for its owner to release it" }
+                for task in await supervisor.tasks() {
+                    switch await task.phase {
+                    case .running: break
+                    case .failed(let reason): waiting.append("\(task.name) has failed: \(reason)")
+                    case .starting, .ended: waiting.append("\(task.name) is starting")
+                    }
                 }
-                return waiting.isEmpty ? nil : waiting.joined(separator: ", ")
+                return waiting.isEmpty ? nil : waiting.sorted().joined(separator: "\n")
             })
     }
 
@@ -132,12 +148,19 @@ package final class Collector: Sendable {
         }
     }
 
-    /// Whether everything published until now has gone the whole way: processed, assembled, delivered.
+    /// Whether everything published until now has gone the whole way: processed, assembled, delivered. Of the tasks of this member.
     package func isCaughtUp() async throws -> Bool {
-        let all = tasks.withLock { $0 }
-        if all.isEmpty { return false }
+        guard let supervisor = supervisor.withLock({ $0 }) else { return false }
+        let tasks = await supervisor.tasks()
+        if tasks.isEmpty { return false }
+        if !(await supervisor.missing().isEmpty) { return false }
         // What `process` writes is what the others read, so it is asked first.
-        for task in all { if !(try await task.isCaughtUp()) { return false } }
+        for task in tasks.filter({ $0.key.stage == "process" }) + tasks.filter({ $0.key.stage != "process" }) {
+            if !(try await task.isCaughtUp()) { return false }
+        }
         return true
     }
+
+    /// The tasks that run here.
+    package func tasks() async -> [TaskKey] { await supervisor.withLock { $0 }?.tasks().map(\.key) ?? [] }
 }

@@ -41,7 +41,7 @@ package final class EventPublisher {
         maximumBytes = min(jetStream.connection.maxPayload - 1024, 512 << 10)
     }
 
-    package static func isTenant(_ text: String) -> Bool { SkeinSubjects.isName(text) }
+    package static func isTenant(_ text: String) -> Bool { SkeinSubjects.isTenant(text) }
 
     /// - Returns: why the line is no event; nil when it was taken.
     package func add(line: [UInt8]) async throws -> String? {

@@ -31,6 +31,16 @@ extension JetStream {
         try await get(stream, GetRequest(seq: sequence, nextBySubj: subject), fromLeader: false)
     }
 
+    /// The messages with these sequences; what the stream does not hold is absent. Many requests are on their way at once.
+    ///
+    /// All of it is in memory when this returns: ask for parts of what may be large. Any replica answers; what it does
+    /// not have is asked of the leader.
+    package func messages(
+        stream: String, sequences: some Sequence<UInt64> & Sendable
+    ) async throws(NATSError) -> [UInt64: StoredMessage] {
+        try await BulkRead(self, stream: stream, sequences: sequences).run()
+    }
+
     private struct GetRequest: Encodable {
         var lastBySubj: String?
         var seq: UInt64?
@@ -44,16 +54,7 @@ extension JetStream {
         let body = try JSON.encode(request)
         if !fromLeader, let message = try await directGet(stream, body) { return message }
         let suffix = "STREAM.MSG.GET.\(stream)"
-        do throws(NATSError) {
-            let reply = try JSON.decode(
-                StoredMessage.LeaderReply.self, from: try await api(suffix, body), about: suffix)
-            guard let message = StoredMessage(leader: reply) else {
-                throw NATSError(.protocolViolation, "The server's answer about \(suffix) cannot be understood.")
-            }
-            return message
-        } catch let error where error.code == .noMessage {
-            return nil
-        }
+        return try StoredMessage.leaderAnswer(try await rawReply(suffix, body), about: suffix)
     }
 
     private func directGet(_ stream: String, _ body: [UInt8]) async throws(NATSError) -> StoredMessage? {

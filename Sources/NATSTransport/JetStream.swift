@@ -15,19 +15,25 @@ package struct JetStream: Sendable {
     ///
     /// - Throws: what `NATSConnection.request` throws, and the server's own error, mapped to a code.
     package func api(_ suffix: String, _ body: [UInt8] = []) async throws(NATSError) -> [UInt8] {
-        let reply: NATSMessage
+        try Self.checked(try await rawReply(suffix, body), suffix)
+    }
+
+    /// The reply as it comes, which may be an error of the server.
+    func rawReply(_ suffix: String, _ body: [UInt8]) async throws(NATSError) -> [UInt8] {
         do throws(NATSError) {
-            reply = try await connection.request(subject: "$JS.API.\(suffix)", payload: body, timeout: timeout)
+            return try await connection.request(subject: "$JS.API.\(suffix)", payload: body, timeout: timeout).payload
         } catch let error where error.code == .noResponders {
-            throw NATSError(
-                .noResponders,
-                "JetStream at \(connection.redactedURLs) does not answer \(suffix); start nats-server with -js.")
+            throw .silent(suffix, connection)
         }
+    }
+
+    /// The reply, unless it is an error.
+    static func checked(_ reply: [UInt8], _ suffix: String) throws(NATSError) -> [UInt8] {
         struct Failure: Decodable { let error: APIError? }
-        if let error = try JSON.decode(Failure.self, from: reply.payload, about: suffix).error {
+        if let error = try JSON.decode(Failure.self, from: reply, about: suffix).error {
             throw .api(error, about: suffix)
         }
-        return reply.payload
+        return reply
     }
 
     // MARK: Streams
@@ -103,5 +109,13 @@ package struct JetStream: Sendable {
 
     private func streamRequest(_ suffix: String, _ body: [UInt8]) async throws(NATSError) -> StreamInfo {
         try JSON.decode(StreamInfo.self, from: try await api(suffix, body), about: suffix)
+    }
+}
+
+extension NATSError {
+    static func silent(_ suffix: String, _ connection: NATSConnection) -> NATSError {
+        NATSError(
+            .noResponders,
+            "JetStream at \(connection.redactedURLs) does not answer \(suffix); start nats-server with -js.")
     }
 }

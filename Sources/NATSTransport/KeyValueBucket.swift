@@ -56,6 +56,9 @@ package struct KeyValueBucket: Sendable {
         self.jetStream = jetStream
     }
 
+    /// The same bucket over another view of the broker, with other timeouts.
+    package func over(_ jetStream: JetStream) -> KeyValueBucket { KeyValueBucket(name: name, jetStream: jetStream) }
+
     /// - Parameter fromLeader: whether only the leader may answer. Otherwise any replica does, which may lag.
     package func get(_ key: String, fromLeader: Bool = false) async throws(NATSError) -> Entry? {
         let message = try await jetStream.lastMessage(stream: stream, subject: subject(key), fromLeader: fromLeader)
@@ -106,12 +109,14 @@ package struct KeyValueBucket: Sendable {
 
     /// All entries whose keys begin with the tokens of `prefix`; all of the bucket if it is empty. Takes a request for
     /// each.
-    package func entries(prefix: String = "") async throws(NATSError) -> [Entry] {
+    package func entries(prefix: String = "", fromLeader: Bool = false) async throws(NATSError) -> [Entry] {
         let base = "$KV.\(name)."
         let filter = prefix.isEmpty ? base + ">" : base + prefix + ".>"
         var entries: [Entry] = []
         for subject in try await jetStream.subjects(of: stream, matching: filter).keys.sorted() {
-            if let entry = try await get(String(subject.dropFirst(base.count))) { entries.append(entry) }
+            if let entry = try await get(String(subject.dropFirst(base.count)), fromLeader: fromLeader) {
+                entries.append(entry)
+            }
         }
         return entries
     }

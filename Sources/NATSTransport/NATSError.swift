@@ -13,6 +13,8 @@ package struct NATSError: Error, Equatable, CustomStringConvertible {
         case tls
         /// No answer came in time. Whether the server acted is unknown.
         case timeout
+        /// The server, or the cluster behind it, cannot do it now: it has no leader yet, too few peers, or is starting.
+        case unavailable
         /// Nobody listens on the subject. The request had no effect.
         case noResponders
         /// The stream, consumer or bucket does not exist.
@@ -27,6 +29,8 @@ package struct NATSError: Error, Equatable, CustomStringConvertible {
         case streamFull
         /// The message is larger than the server or the stream accepts.
         case payloadTooLarge
+        /// The stream is not the one that was read: it was deleted and made again, or its storage has lost messages.
+        case streamChanged
         /// There is no connection now. If the message was already handed over, whether it arrived is unknown.
         case disconnected
         /// The connection or consumer was closed.
@@ -50,6 +54,18 @@ package struct NATSError: Error, Equatable, CustomStringConvertible {
     }
 
     package var description: String { message }
+
+    /// Whether the same request may succeed later: the broker is away, busy, full, or between two leaders.
+    package var isTemporary: Bool {
+        switch code {
+        case .timeout, .disconnected, .noResponders, .streamFull, .unreachable, .unavailable: true
+        // A broker that is short of resources, or in the middle of an election, says so with its own 5xx.
+        case .api(let code, _): code >= 500
+        case .configuration, .authorization, .tls, .notFound, .noMessage, .wrongLastSequence, .wrongLastRevision,
+            .payloadTooLarge, .streamChanged, .closed, .fenced, .cancelled, .protocolViolation:
+            false
+        }
+    }
 }
 
 extension NATSError {
@@ -64,6 +80,13 @@ extension NATSError {
         case 10054:
             return NATSError(
                 .payloadTooLarge, "\(about) refused the message: \(text); raise max_msg_size or send less.")
+        // Too few peers answer (10004, 10005), no leader (10008, 10009), offline (10118, 10119, 10194, 10195), a message
+        // with the same id is under way (10158), last sequences not known yet (10163), too many requests (10167).
+        case 10004, 10005, 10008, 10009, 10118, 10119, 10158, 10163, 10167, 10194, 10195:
+            return NATSError(.unavailable, "\(about): \(text); try again.")
+        // The server says 500 to these, but they stay as they are.
+        case 10052, 10074:
+            return NATSError(.configuration, "\(about): \(text).")
         case 10014, 10059:
             return NATSError(.notFound, "\(about): \(text).")
         case 10037, 10043:

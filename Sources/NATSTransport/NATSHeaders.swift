@@ -32,6 +32,13 @@ package struct NATSHeaders: Sendable, Equatable, ExpressibleByDictionaryLiteral 
         pairs.append(Pair(name: name, value: value))
     }
 
+    /// Without the headers of these names.
+    func removing(_ names: [String]) -> NATSHeaders {
+        var kept = NATSHeaders()
+        kept.pairs = pairs.filter { pair in !names.contains { Self.same($0, pair.name) } }
+        return kept
+    }
+
     /// Bytes that the block takes on the wire; 0 without headers.
     var encodedSize: Int {
         pairs.isEmpty ? 0 : pairs.reduce(12) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 }

@@ -7,6 +7,15 @@ internal import Synchronization
 package final class PullConsumer: Sendable {
     private typealias Batch = Result<[JetStreamMessage], NATSError>
 
+    /// What the owner says before a lost consumer is made anew.
+    package enum Decision: Sendable, Equatable {
+        case goOn
+        /// Somebody else owns what is read; reading ends with `.fenced`.
+        case fenced
+        /// Reading ends with this error.
+        case fail(NATSError)
+    }
+
     private struct State {
         var machine: PullConsumerMachine
         var buffer: [JetStreamMessage] = []
@@ -14,6 +23,10 @@ package final class PullConsumer: Sendable {
         var lent = 0
         var waiter: (max: Int, continuation: CheckedContinuation<Batch, Never>)?
         var failure: NATSError?
+        /// When the stream was created that is read; known from the first generation on.
+        var streamCreated: Int64?
+        /// When the last message that was received was stored; nil before the first one.
+        var lastTime: Int64?
 
         /// What the reader gets now, if anything.
         mutating func take(_ max: Int) -> Batch? {
@@ -34,19 +47,19 @@ package final class PullConsumer: Sendable {
     private let jetStream: JetStream
     private let configuration: PullConsumerConfiguration
     private let budget: PrefetchBudget
-    private let shouldContinue: @Sendable () async -> Bool
+    private let check: @Sendable (_ lastSequence: UInt64) async -> Decision
     private let origin = ContinuousClock.now
     private let token = TokenBox()
     private let state: Mutex<State>
 
     /// Starts to read.
     ///
-    /// - Parameter shouldContinue: asked before a lost consumer is made anew: whether the owner still owns what it
-    ///   reads.
+    /// - Parameter check: asked before a lost consumer is made anew, with the stream sequence of the last message that
+    ///   was received: whether the owner still owns what it reads.
     /// - Throws: `.configuration` for names that cannot be part of a subject.
     package init(
         _ jetStream: JetStream, _ configuration: PullConsumerConfiguration, budget: PrefetchBudget,
-        shouldContinue: @escaping @Sendable () async -> Bool
+        check: @escaping @Sendable (_ lastSequence: UInt64) async -> Decision
     ) throws(NATSError) {
         for name in [configuration.stream, configuration.namePrefix] where name.contains(".") {
             throw NATSError(.configuration, "The stream or consumer name \"\(name)\" has a dot; choose another.")
@@ -57,15 +70,31 @@ package final class PullConsumer: Sendable {
         self.jetStream = jetStream
         self.configuration = configuration
         self.budget = budget
-        self.shouldContinue = shouldContinue
-        state = Mutex(State(machine: PullConsumerMachine(configuration)))
+        self.check = check
+        state = Mutex(
+            State(
+                machine: PullConsumerMachine(configuration), streamCreated: configuration.streamCreated,
+                lastTime: configuration.previousTime))
         token.value = jetStream.connection.router.attach(self)
         apply { machine, _ in machine.started() }
     }
 
+    /// - Parameter shouldContinue: whether the owner still owns what it reads.
+    package convenience init(
+        _ jetStream: JetStream, _ configuration: PullConsumerConfiguration, budget: PrefetchBudget,
+        shouldContinue: @escaping @Sendable () async -> Bool
+    ) throws(NATSError) {
+        try self.init(jetStream, configuration, budget: budget) { _ in await shouldContinue() ? .goOn : .fenced }
+    }
+
+    /// The stream sequence of the last message that was received, which `next` may not have returned yet; before the
+    /// first one, that of the message before the start.
+    package var lastSequence: UInt64 { state.withLock { $0.machine.lastStreamSequence } }
+
     /// The next messages in order: at least one, at most `max`. Finishes the batch before.
     ///
-    /// - Throws: `.fenced`, `.closed`, `.cancelled`, `.notFound` when the stream is gone, or the server's reason.
+    /// - Throws: `.fenced`, `.closed`, `.cancelled`, `.notFound` when the stream is gone, `.streamChanged` when it was
+    ///   made again or has lost messages that were read, what the owner's check said, or the server's reason.
     package func next(max: Int) async throws(NATSError) -> [JetStreamMessage] {
         let finished = state.withLock { state in
             defer { state.lent = 0 }
@@ -119,7 +148,10 @@ package final class PullConsumer: Sendable {
             let (isNext, actions) = state.machine.messageReceived(
                 generation: generation, streamSequence: ack.streamSequence, consumerSequence: ack.consumerSequence,
                 size: delivered.size, now: now)
-            if isNext { state.buffer.append(delivered) }
+            if isNext {
+                state.buffer.append(delivered)
+                state.lastTime = delivered.timestampNanos
+            }
             return actions
         }
     }
@@ -173,8 +205,8 @@ package final class PullConsumer: Sendable {
         switch action {
         case .askOwner:
             Task {
-                let mayContinue = await shouldContinue()
-                apply { machine, _ in machine.ownerAnswered(mayContinue: mayContinue) }
+                let decision = await check(lastSequence)
+                apply { machine, _ in machine.ownerAnswered(decision) }
             }
         case .create(let generation, let startSequence):
             router.deliver("\(configuration.stream).\(name(generation))", to: self, generation: generation)
@@ -220,62 +252,45 @@ package final class PullConsumer: Sendable {
         do throws(NATSError) {
             try await jetStream.createOrderedConsumer(
                 configuration, name: name(generation), startSequence: startSequence)
+            // Only now: a stream that is replaced after this takes the consumer with it.
+            try await verifyStream()
             apply { machine, now in machine.created(generation: generation, now: now) }
         } catch {
             apply { machine, now in machine.creationFailed(generation: generation, error, now: now) }
         }
     }
 
+    /// Sees to it that the stream is the one that was read so far, and still holds what was read.
+    private func verifyStream() async throws(NATSError) {
+        let (created, last, time) = state.withLock { ($0.streamCreated, $0.machine.lastStreamSequence, $0.lastTime) }
+        let info = try await jetStream.streamInfo(configuration.stream)
+        if let created, info.created != created {
+            throw NATSError(
+                .streamChanged,
+                "The stream \(configuration.stream) was deleted and created again after its message \(last) was read.")
+        }
+        state.withLock { $0.streamCreated = info.created }
+        if info.lastSequence < last {
+            throw NATSError(
+                .streamChanged,
+                "The stream \(configuration.stream) ends at \(info.lastSequence), but its message \(last) was read: its "
+                    + "storage has lost messages.")
+        }
+        // Since then it may have grown beyond what it lost; the message itself tells, as long as it is kept.
+        guard let time, last >= info.firstSequence,
+            let found = try await jetStream.message(stream: configuration.stream, sequence: last)
+        else { return }
+        if found.time != time {
+            throw NATSError(
+                .streamChanged,
+                "The stream \(configuration.stream) holds another message \(last) than was read: its storage has lost "
+                    + "messages, and others took their place.")
+        }
+    }
+
     /// Failing to delete is no loss: the server removes the consumer after its inactive threshold.
     private func delete(_ generation: Int) async {
         guard generation > 0 else { return }
-        _ = try? await jetStream.api("CONSUMER.DELETE.\(configuration.stream).\(name(generation))")
+        try? await jetStream.deleteConsumer(stream: configuration.stream, consumer: name(generation))
     }
-}
-
-extension JetStream {
-    /// Makes a consumer that delivers from a stream sequence on, without acks, held in memory by one server.
-    fileprivate func createOrderedConsumer(
-        _ configuration: PullConsumerConfiguration, name: String, startSequence: UInt64
-    ) async throws(NATSError) {
-        let filters = configuration.filterSubjects
-        let request = ConsumerRequest(
-            streamName: configuration.stream,
-            config: .init(
-                name: name, optStartSeq: startSequence,
-                inactiveThreshold: configuration.inactiveThreshold.nanoseconds,
-                filterSubject: filters.count == 1 ? filters[0] : nil,
-                filterSubjects: filters.count > 1 ? filters : nil))
-        let base = "CONSUMER.CREATE.\(configuration.stream).\(name)"
-        let suffix = filters.count == 1 ? "\(base).\(filters[0])" : base
-        let reply = try await api(suffix, JSON.encode(request))
-        let echo = try JSON.decode(ConsumerReply.self, from: reply, about: suffix)
-        if filters.count > 1, echo.config.filterSubjects?.count != filters.count {
-            throw NATSError(
-                .configuration,
-                "The server ignores the filter subjects of \(configuration.stream); use nats-server 2.10 or newer.")
-        }
-    }
-}
-
-private struct ConsumerRequest: Encodable {
-    struct Configuration: Encodable {
-        let name: String
-        let deliverPolicy = "by_start_sequence"
-        let optStartSeq: UInt64
-        let ackPolicy = "none"
-        let replayPolicy = "instant"
-        let memStorage = true
-        let numReplicas = 1
-        let inactiveThreshold: Int64
-        let filterSubject: String?
-        let filterSubjects: [String]?
-    }
-    let streamName: String
-    let config: Configuration
-}
-
-private struct ConsumerReply: Decodable {
-    struct Configuration: Decodable { let filterSubjects: [String]? }
-    let config: Configuration
 }

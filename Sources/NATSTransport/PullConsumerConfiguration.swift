@@ -21,6 +21,13 @@ package struct PullConsumerConfiguration: Sendable {
     /// The server removes a consumer that nobody pulled from for so long.
     package var inactiveThreshold = Duration.seconds(60)
 
+    /// When the stream was created, if the owner knows it: reading ends when it is another one. Otherwise the first one
+    /// that is found counts.
+    package var streamCreated: Int64?
+    /// When the message before `startSequence` was stored, if the owner knows it: reading ends when the stream holds
+    /// another one there.
+    package var previousTime: Int64?
+
     package init(stream: String, namePrefix: String, filterSubjects: [String], startSequence: UInt64) {
         self.stream = stream
         self.namePrefix = namePrefix

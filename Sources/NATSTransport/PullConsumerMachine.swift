@@ -4,7 +4,7 @@
 /// A *generation* is one consumer on the server. Whatever makes it doubtful that the next message is the next one (a
 /// gap, silence, a deletion, a reconnect, another leader) ends the generation: the owner is asked whether it may go on,
 /// and the next generation starts behind the last message received. So the owner gets each message once and in order,
-/// and a fenced owner stops.
+/// and a fenced owner stops. A stream that is no longer the one that was read ends it, with an error that says so.
 ///
 /// Bytes: `reserved` are asked for by pulls, `held` were received and not released; both are taken from the shared
 /// budget.
@@ -54,12 +54,13 @@ struct PullConsumerMachine {
 
     private static let overlap = 2
     private static let shortestPause = Duration.milliseconds(250)
+    private static let doubtsAllowed = 3
     private static let longestPause = Duration.seconds(5)
 
     private let configuration: PullConsumerConfiguration
     private var state = State.new
     private(set) var generation = 0
-    private var lastStreamSequence: UInt64
+    private(set) var lastStreamSequence: UInt64
     private var lastConsumerSequence: UInt64 = 0
     private var pulls: [Int: Pull] = [:]
     private var nextPull = 0
@@ -70,6 +71,8 @@ struct PullConsumerMachine {
     private var lastSign = Duration.zero
     /// Restarts without a sign of life between them.
     private var failures = 0
+    /// How often in turn the server said that the stream is gone or another one.
+    private var doubts = 0
     private(set) var reserved = 0
     private(set) var held = 0
 
@@ -86,10 +89,17 @@ struct PullConsumerMachine {
         return create()
     }
 
-    mutating func ownerAnswered(mayContinue: Bool) -> [Action] {
+    mutating func ownerAnswered(_ decision: PullConsumer.Decision) -> [Action] {
         guard state == .asking else { return [] }
-        if mayContinue { return create() }
-        return end(NATSError(.fenced, "Reading \(configuration.stream) ended: its task belongs to another owner now."))
+        switch decision {
+        case .goOn:
+            return create()
+        case .fenced:
+            return end(
+                NATSError(.fenced, "Reading \(configuration.stream) ended: its task belongs to another owner now."))
+        case .fail(let error):
+            return end(error)
+        }
     }
 
     /// The owner has finished with messages of so many bytes.
@@ -109,19 +119,23 @@ struct PullConsumerMachine {
         guard state == .creating, created == generation else { return [.delete(generation: created)] }
         state = .pulling
         lastSign = now
+        doubts = 0
         return refill(now)
     }
 
     mutating func creationFailed(generation failed: Int, _ error: NATSError, now: Duration) -> [Action] {
         guard state == .creating, failed == generation else { return [] }
         switch error.code {
-        case .timeout, .noResponders, .disconnected, .streamFull, .cancelled, .protocolViolation:
+        case .timeout, .noResponders, .disconnected, .streamFull, .unavailable, .cancelled, .protocolViolation:
             return restart(now)
-        // 503 of the API: no leader yet, or JetStream is starting.
-        case .api(code: 503, _):
+        // A cluster whose members have just started may not know yet what it holds: it must say so several times, unless
+        // nothing was read before.
+        case .notFound, .streamChanged:
+            doubts += 1
+            return generation == 1 || doubts > Self.doubtsAllowed ? end(error) : restart(now)
+        case .api(let code, _) where code >= 500:
             return restart(now)
-        case .configuration, .unreachable, .authorization, .tls, .notFound, .noMessage, .wrongLastSequence,
-            .wrongLastRevision,
+        case .configuration, .unreachable, .authorization, .tls, .noMessage, .wrongLastSequence, .wrongLastRevision,
             .payloadTooLarge, .closed, .fenced, .api:
             return end(error)
         }

@@ -11,6 +11,11 @@ package struct StoredMessage: Sendable {
 }
 
 extension StoredMessage {
+    private static let placeHeaders = [
+        "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Stream", "Nats-Num-Pending", "Nats-Last-Sequence",
+        "Nats-UpTo-Sequence",
+    ]
+
     /// From the reply of a direct get, which carries the message's place in headers of its own.
     init?(direct reply: NATSMessage) {
         guard let subject = reply.headers["Nats-Subject"],
@@ -20,11 +25,7 @@ extension StoredMessage {
         self.subject = subject
         self.sequence = sequence
         self.time = time
-        var headers = reply.headers
-        for name in ["Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Stream", "Nats-Num-Pending"] {
-            headers[name] = nil
-        }
-        self.headers = headers
+        headers = reply.headers.removing(StoredMessage.placeHeaders)
         payload = reply.payload
     }
 
@@ -36,6 +37,19 @@ extension StoredMessage {
         self.time = time
         headers = json.message.hdrs.flatMap { NATSHeaders(block: $0) } ?? [:]
         payload = json.message.data.map { [UInt8]($0) } ?? []
+    }
+
+    /// Reads the answer to STREAM.MSG.GET; nil when the stream has no such message.
+    static func leaderAnswer(_ bytes: [UInt8], about suffix: String) throws(NATSError) -> StoredMessage? {
+        do throws(NATSError) {
+            let reply = try JSON.decode(LeaderReply.self, from: try JetStream.checked(bytes, suffix), about: suffix)
+            guard let message = StoredMessage(leader: reply) else {
+                throw NATSError(.protocolViolation, "The server's answer about \(suffix) cannot be understood.")
+            }
+            return message
+        } catch let error where error.code == .noMessage {
+            return nil
+        }
     }
 
     struct LeaderReply: Decodable {

@@ -10,6 +10,10 @@ package struct StreamInfo: Sendable {
     package let consumerCount: Int
     /// How many different subjects there are messages of.
     package let subjectCount: Int
+    /// The server's clock when it answered, nanoseconds since 1970; servers before 2.10 do not tell.
+    package let serverTime: Int64?
+    /// When the last message was stored, nanoseconds since 1970; nil before the first one.
+    package let lastTime: Int64?
     /// Messages for each subject that the request's filter matched; empty without a filter.
     let subjects: [String: UInt64]
     /// How many subjects the filter matches in all: the server returns them in pages.
@@ -24,10 +28,11 @@ extension StreamInfo: Decodable {
         let lastSeq: UInt64
         let consumerCount: Int
         let numSubjects: Int?
+        let lastTs: String?
         let subjects: [String: UInt64]?
     }
 
-    private enum CodingKeys: String, CodingKey { case config, created, state, total }
+    private enum CodingKeys: String, CodingKey { case config, created, state, total, ts }
 
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
@@ -43,6 +48,8 @@ extension StreamInfo: Decodable {
         lastSequence = state.lastSeq
         consumerCount = state.consumerCount
         subjectCount = state.numSubjects ?? 0
+        serverTime = try values.decodeIfPresent(String.self, forKey: .ts).flatMap { ServerTime.nanoseconds($0) }
+        lastTime = state.lastSeq == 0 ? nil : state.lastTs.flatMap { ServerTime.nanoseconds($0) }
         subjects = state.subjects ?? [:]
         matchingSubjects = try values.decodeIfPresent(Int.self, forKey: .total) ?? subjects.count
     }

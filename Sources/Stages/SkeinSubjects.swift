@@ -21,6 +21,25 @@ package enum SkeinSubjects {
     /// What a task behind PROCESSED reads.
     package static func processedFilter(partition: Int) -> String { "skein.v1.processed.*.\(partition).*" }
 
+    /// Where the owner of a task behind PROCESSED tells an idle partition that time has passed.
+    package static func tick(partition: Int) -> String { "skein.v1.processed.\(ownTenant).\(partition).tick" }
+
+    /// Where the owner of a `process` task does so: the key is one that the server puts into the partition.
+    package static func tick(eventsKey key: String) -> String { events(tenant: ownTenant, key: key) }
+
+    /// Of the stored subject.
+    package static func isTick(_ subject: String) -> Bool {
+        tenant(ofProcessed: subject) == ownTenant || tenant(ofStoredEvents: subject) == ownTenant
+    }
+
+    /// Where a dead letter of a stage behind PROCESSED comes back to its partition.
+    package static func replay(tenant: String, partition: Int) -> String {
+        "skein.v1.processed.\(tenant).\(partition).replay"
+    }
+
+    /// Stands for no tenant: in ticks, and in dead letters whose tenant cannot be told.
+    package static let ownTenant = "_"
+
     package static func trajectory(tenant: String, id: EventUUID) -> String { "skein.v1.trajectories.\(tenant).\(id)" }
 
     package static func trajectoryChunk(tenant: String, id: EventUUID, revision: UInt64, number: Int) -> String {
@@ -35,10 +54,19 @@ package enum SkeinSubjects {
     /// The tenant of a PROCESSED subject, `skein.v1.processed.<tenant>.<partition>.<source>`.
     package static func tenant(ofProcessed subject: String) -> String? { token(3, of: subject) }
 
+    /// Whether a PROCESSED subject has one writer, who sends an event again from its beginning when it was interrupted: it ends in the
+    /// number of a source. Ticks and replayed letters come from anybody.
+    package static func isChain(_ subject: String) -> Bool {
+        subject.hasPrefix("skein.v1.processed.") && token(5, of: subject).flatMap { UInt($0) } != nil
+    }
+
     private static func token(_ index: Int, of subject: String) -> String? {
         let tokens = subject.split(separator: ".", omittingEmptySubsequences: false)
         return index < tokens.count ? String(tokens[index]) : nil
     }
+
+    /// Whether a publisher may use the tenant: any name but Skein's own.
+    package static func isTenant(_ text: some StringProtocol) -> Bool { isName(text) && text != ownTenant }
 
     /// Tenants, endpoint names and keys of stages match `[a-z0-9_-]+`.
     package static func isName(_ text: some StringProtocol) -> Bool {
@@ -82,7 +110,15 @@ package enum SkeinHeaders {
     package static let eventCount = "Skein-Events"
     /// On a manifest: the number of chunks that hold the body.
     package static let chunks = "Skein-Chunks"
+    /// On a part of something that is larger than a message: `<n>/<count>`, counted from 1.
     package static let chunk = "Skein-Chunk"
+    /// On a part of an event: the same on all of its parts, and no other's on the subject.
+    package static let chunkID = "Skein-Chunk-Id"
+
+    /// On a replayed dead letter of a stage behind PROCESSED: the only stage that takes it.
+    package static let stage = "Skein-Stage"
+    /// On a replayed dead letter: the sequence of the letter in `SKEIN_DEAD`.
+    package static let replayOf = "Skein-Replay-Of"
 
     /// On dead letters.
     package static let reason = "Skein-Reason"

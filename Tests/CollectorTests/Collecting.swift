@@ -14,6 +14,9 @@ extension Rig {
         configuration.streams.partitions = 2
         configuration.checkpointInterval = .milliseconds(20)
         configuration.stopTimeout = .seconds(2)
+        configuration.tickInterval = .milliseconds(50)
+        configuration.failurePause = .milliseconds(200)
+        configuration.runs.linger = .zero
         configuration.admin.isEnabled = false
         for (name, sink) in sinks {
             try configuration.addTraceEndpoint(url: sink.url, option: name)

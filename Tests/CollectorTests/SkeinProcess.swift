@@ -69,7 +69,7 @@ final class SkeinProcess: Sendable {
         return try await outcome()
     }
 
-    private func signal(_ number: Int32) {
+    func signal(_ number: Int32) {
         if process.isRunning { Glibc.kill(process.processIdentifier, number) }
     }
 }

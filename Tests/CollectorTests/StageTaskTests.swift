@@ -29,7 +29,7 @@ struct StageTaskTests {
             try await Self.publish(3, rig)
             try await eventually("the worker waits") { stage.state.withLock { $0.received == 1 } }
             await task.stop()
-            try await eventually("the task has ended", seconds: 20) { await task.phase == .stopped }
+            try await eventually("the task has ended", seconds: 20) { await task.phase == .ended }
         }
     }
 
@@ -40,7 +40,7 @@ struct StageTaskTests {
             try await Self.publish(1, rig)
             try await eventually("a checkpoint waits") { stage.state.withLock { $0.waiters > 0 && $0.received == 1 } }
             await task.stop()
-            try await eventually("the task has ended") { await task.phase == .stopped }
+            try await eventually("the task has ended") { await task.phase == .ended }
             #expect(try await records().position == 1)
         }
     }
@@ -65,10 +65,11 @@ struct StageTaskTests {
             let bucket = try await KeyValueBucket.open(rig.jetStream, name: SkeinSubjects.stateBucket)
             _ = try await TaskStore(
                 takingOver: TaskKey(stage: stage.name, partition: 0), in: bucket, of: rig.jetStream, owner: "other",
-                again: false, stream: stage.stream)
+                stream: stage.stream
+            ) { _ in true }
             stage.state.withLock { $0.failsNext = true }
             try await Self.publish(1, rig)
-            try await eventually("the task stands by") { await task.phase == .fenced }
+            try await eventually("the task has ended") { await task.phase == .ended }
             #expect(try await records().owner == "other")
         }
     }
@@ -93,8 +94,9 @@ struct StageTaskTests {
             do {
                 return try await TaskStore(
                     takingOver: TaskKey(stage: "busy", partition: 0), in: bucket, of: rig.jetStream, owner: "test",
-                    again: false, stream: SkeinSubjects.eventsStream)
-            } catch let error as NATSError where error.code == .wrongLastRevision {}
+                    stream: SkeinSubjects.eventsStream
+                ) { _ in true }
+            } catch is FencedError {}
         }
     }
 
@@ -121,16 +123,17 @@ struct StageTaskTests {
             var streams = CollectorConfiguration().streams
             streams.partitions = 1
             let prepared = try await StreamProvisioner(rig.jetStream, streams).prepare()
-            let environment = StageEnvironment(
+            var environment = StageEnvironment(
                 jetStream: rig.jetStream, state: prepared.state, prefetch: PrefetchBudget(total: 1 << 20),
-                owner: "test",
-                checkpointInterval: .milliseconds(10), stopTimeout: .milliseconds(300), metrics: Metrics(),
+                owner: "test", lease: .alone("test", beside: ["other"]), metrics: Metrics(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            environment.checkpointInterval = .milliseconds(10)
+            environment.stopTimeout = .milliseconds(300)
             let stage = ScriptedStage()
             let task = StageTask(stage: stage, partition: 0, environment: environment)
             let key = TaskKey(stage: stage.name, partition: 0)
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await task.run() }
+                group.addTask { _ = await task.run() }
                 defer { group.cancelAll() }
                 try await eventually("the task runs") { await task.phase == .running }
                 try await body(rig, task, stage) {

@@ -63,7 +63,7 @@ struct PullConsumerMachineTests {
             generation: 1, streamSequence: 19, consumerSequence: 3, size: 10, now: .zero)
         #expect(!isNext)
         #expect(actions == [.release(190), .delete(generation: 1), .askOwner])
-        #expect(machine.ownerAnswered(mayContinue: true) == [.create(generation: 2, startSequence: 18)])
+        #expect(machine.ownerAnswered(.goOn) == [.create(generation: 2, startSequence: 18)])
         let late = machine.messageReceived(
             generation: 1, streamSequence: 18, consumerSequence: 2, size: 10, now: .zero)
         #expect(!late.isNext && late.actions.isEmpty)
@@ -75,7 +75,7 @@ struct PullConsumerMachineTests {
         _ = machine.messageReceived(generation: 1, streamSequence: 17, consumerSequence: 1, size: 10, now: .zero)
         _ = machine.connectionLost()
         #expect(machine.connectionRestored() == [.delete(generation: 1), .askOwner])
-        let actions = machine.ownerAnswered(mayContinue: false)
+        let actions = machine.ownerAnswered(.fenced)
         #expect(actions.prefix(2) == [.delete(generation: 1), .release(10)])
         guard case .end(let error) = actions.last else {
             Issue.record("it did not end")
@@ -170,20 +170,51 @@ struct PullConsumerMachineTests {
             machine.creationFailed(generation: 1, timeout, now: .zero) == [
                 .release(0), .delete(generation: 1), .askOwner,
             ])
-        _ = machine.ownerAnswered(mayContinue: true)
+        _ = machine.ownerAnswered(.goOn)
         #expect(machine.creationFailed(generation: 2, timeout, now: .zero) == [.release(0), .delete(generation: 2)])
         #expect(machine.timeAdvanced(now: .milliseconds(200)).isEmpty)
         #expect(machine.timeAdvanced(now: .milliseconds(250)) == [.askOwner])
-        _ = machine.ownerAnswered(mayContinue: true)
+        _ = machine.ownerAnswered(.goOn)
         _ = machine.creationFailed(generation: 3, timeout, now: .zero)
         #expect(machine.timeAdvanced(now: .milliseconds(400)).isEmpty)
         #expect(machine.timeAdvanced(now: .milliseconds(500)) == [.askOwner])
-        #expect(machine.ownerAnswered(mayContinue: true) == [.create(generation: 4, startSequence: 10)])
-        let gone = NATSError(.notFound, "")
+        #expect(machine.ownerAnswered(.goOn) == [.create(generation: 4, startSequence: 10)])
+    }
+
+    @Test(
+        "ends when the stream is gone or another one: at once if nothing was read, else when it was said four times",
+        arguments: [NATSError.Code.notFound, .streamChanged])
+    func lostStream(code: NATSError.Code) {
+        let gone = NATSError(code, "")
+        var first = PullConsumerMachine(Self.configuration)
+        _ = first.started()
         #expect(
-            machine.creationFailed(generation: 4, gone, now: .zero) == [
-                .delete(generation: 4), .release(0), .end(gone),
+            first.creationFailed(generation: 1, gone, now: .zero) == [
+                .delete(generation: 1), .release(0), .end(gone),
             ])
+
+        var machine = Self.pulling()
+        _ = machine.connectionLost()
+        _ = machine.connectionRestored()
+        for generation in 2...4 {
+            #expect(machine.ownerAnswered(.goOn) == [.create(generation: generation, startSequence: 10)])
+            _ = machine.creationFailed(generation: generation, gone, now: .zero)
+            _ = machine.timeAdvanced(now: .seconds(1))
+        }
+        #expect(machine.ownerAnswered(.goOn) == [.create(generation: 5, startSequence: 10)])
+        #expect(
+            machine.creationFailed(generation: 5, gone, now: .zero) == [
+                .delete(generation: 5), .release(0), .end(gone),
+            ])
+    }
+
+    @Test("ends with the reason that its owner gives")
+    func ownersReason() {
+        var machine = Self.pulling()
+        _ = machine.connectionLost()
+        _ = machine.connectionRestored()
+        let reason = NATSError(.streamChanged, "another one")
+        #expect(machine.ownerAnswered(.fail(reason)) == [.delete(generation: 1), .release(0), .end(reason)])
     }
 
     @Test("asks again when it has nothing, even while a request for bytes waits")

@@ -199,15 +199,15 @@ package struct Benchmark: Sendable {
     ) async throws -> (Duration, Duration) {
         let configuration = CollectorConfiguration()
         let metrics = Metrics()
-        let environment = StageEnvironment(
+        var environment = StageEnvironment(
             jetStream: jetStream, state: prepared.state, prefetch: PrefetchBudget(total: configuration.prefetchBytes),
-            owner: "bench",
-            checkpointInterval: configuration.checkpointInterval, stopTimeout: Benchmark.limit, metrics: metrics,
-            logger: logger)
+            owner: "bench", lease: .alone("bench"), metrics: metrics, logger: logger)
+        environment.stopTimeout = Benchmark.limit
+        environment.stallTimeout = Benchmark.limit
         let tasks = (0..<prepared.partitions).map { StageTask(stage: stage, partition: $0, environment: environment) }
         return try await withThrowingTaskGroup(of: Void.self) { group in
             let (start, cpu) = (ContinuousClock.now, ResourceUsage.processCPU - sink.cpu)
-            for task in tasks { group.addTask { try await task.run() } }
+            for task in tasks { group.addTask { _ = await task.run() } }
             try await wait(for: "the stage \(stage.name)") {
                 Int(metrics.total("skein_events_received_total")) >= events
             }

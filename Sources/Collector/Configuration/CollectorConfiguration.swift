@@ -10,12 +10,21 @@ package struct CollectorConfiguration: Sendable {
     package var streams = Streams()
     /// Time between two checkpoints of a task.
     package var checkpointInterval = Duration.seconds(1)
+    /// So many messages make a checkpoint due earlier.
+    package var checkpointMessages = 10_000
+    /// How long a member that says nothing counts as there: after that long the others take its tasks.
+    package var memberTimeToLive = Duration.seconds(5)
+    /// Time between two ticks of an idle partition in which something waits for time to pass.
+    package var tickInterval = Duration.seconds(1)
+    /// Time between two tries of a task that an operator has to mend.
+    package var failurePause = Duration.seconds(15)
     /// Time between two looks at what EVENTS and PROCESSED no longer need.
     package var trimInterval = Duration.seconds(10)
     /// How long a graceful stop waits for deliveries.
     package var stopTimeout = Duration.seconds(10)
     /// Bytes that all readers of the process together may have fetched ahead.
     package var prefetchBytes = 16 << 20
+    package var runs = Runs()
     package var admin = Admin()
     /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
     package var trajectories: TrajectoryOutput? = TrajectoryOutput()
@@ -40,6 +49,26 @@ package struct CollectorConfiguration: Sendable {
         /// How long PROCESSED keeps what every cursor has passed.
         package var processedKeep = Duration.seconds(3600)
         package var trajectoriesMaximumAge = Duration.seconds(168 * 3600)
+    }
+
+    /// When a run counts as over, and how much of it is held.
+    package struct Runs: Sendable, Hashable {
+        /// How long a trajectory stays open for stragglers after its opening scope has ended.
+        package var linger = Duration.seconds(2)
+        /// A run of which nothing comes for so long is closed as abandoned.
+        package var idle = Duration.seconds(1800)
+        /// A run that is open for so long is closed as abandoned.
+        package var maximumAge = Duration.seconds(86_400)
+        /// How long after its end a trajectory is revised when something late comes; PROCESSED is kept for it that long.
+        package var revise = Duration.seconds(600)
+        /// Open trajectories of a task; one more closes the oldest.
+        package var maximumOpen = 4096
+        /// Further events of a trajectory are counted and left out.
+        package var maximumEvents = 10_000
+        /// Payload bytes of a trajectory that are held in memory; beyond it they are read again from PROCESSED when it ends.
+        package var maximumHeldBytes = 1 << 20
+        /// Time between two progress records of an open trajectory.
+        package var progressInterval = Duration.seconds(5)
     }
 
     /// The HTTP server for probes and metrics.
@@ -77,6 +106,10 @@ package struct CollectorConfiguration: Sendable {
         package var scheduledDelay: Duration?
         /// The wait after a first failure; it doubles with every further one.
         package var initialBackoff: Duration?
+        /// What waits longer than this is given up and counted as expired; nil waits for ever.
+        package var maximumLag: Duration?
+        /// Bytes of spans that wait or are under way, for each partition.
+        package var maximumQueueBytes: Int?
     }
 }
 

@@ -297,7 +297,44 @@ package struct ConfigurationReader {
             configuration.checkpointInterval = .milliseconds(millis)
         }
         if let bytes = section.integer("prefetch_bytes", minimum: 1 << 20) { configuration.prefetchBytes = Int(bytes) }
+        if let count = section.integer("checkpoint_messages") {
+            configuration.checkpointMessages = Int(clamping: count)
+        }
+        if let millis = section.integer("member_ttl_millis", minimum: 1000) {
+            if millis > 600_000 { section.complain("member_ttl_millis", "must be at most 600000, is \(millis)") }
+            configuration.memberTimeToLive = .milliseconds(min(millis, 600_000))
+        }
+        readRuns(&section)
         document.finish(section)
+    }
+
+    private mutating func readRuns(_ section: inout ConfigurationSection) {
+        let millis: [(String, WritableKeyPath<CollectorConfiguration.Runs, Duration>)] = [
+            ("linger_millis", \.linger), ("progress_interval_millis", \.progressInterval),
+        ]
+        for (key, path) in millis {
+            guard let value = section.integer(key, minimum: 0) else { continue }
+            if value > 3_600_000 { section.complain(key, "must be at most 3600000, is \(value)") }
+            configuration.runs[keyPath: path] = .milliseconds(min(value, 3_600_000))
+        }
+        let seconds: [(String, WritableKeyPath<CollectorConfiguration.Runs, Duration>)] = [
+            ("idle_seconds", \.idle), ("max_age_seconds", \.maximumAge), ("revise_seconds", \.revise),
+        ]
+        for (key, path) in seconds {
+            guard let value = section.integer(key, minimum: key == "revise_seconds" ? 0 : 1) else { continue }
+            // A year: times are counted in nanoseconds of 64 bits.
+            if value > 31_536_000 { section.complain(key, "must be at most 31536000, is \(value)") }
+            configuration.runs[keyPath: path] = .seconds(min(value, 31_536_000))
+        }
+        let counts: [(String, WritableKeyPath<CollectorConfiguration.Runs, Int>, Int64)] = [
+            ("max_open_trajectories", \.maximumOpen, 1_000_000), ("max_trajectory_events", \.maximumEvents, 10_000_000),
+            ("max_trajectory_held_bytes", \.maximumHeldBytes, 1 << 32),
+        ]
+        for (key, path, most) in counts {
+            guard let value = section.integer(key, minimum: 1) else { continue }
+            if value > most { section.complain(key, "must be at most \(most), is \(value)") }
+            configuration.runs[keyPath: path] = Int(min(value, most))
+        }
     }
 
     private mutating func readHTTP(_ document: inout ConfigurationSection) {

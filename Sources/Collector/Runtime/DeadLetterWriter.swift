@@ -64,18 +64,3 @@ extension JetStream {
         }
     }
 }
-
-extension NATSError {
-    /// Whether the same request may succeed later: the broker is away, busy or full.
-    var isTemporary: Bool {
-        switch code {
-        case .timeout, .disconnected, .noResponders, .streamFull, .unreachable: true
-        // A broker that is short of resources, or in the middle of an election, says so with its own 5xx.
-        case .api(let code, _): code >= 500
-        case .configuration, .authorization, .tls, .notFound, .noMessage, .wrongLastSequence, .wrongLastRevision,
-            .payloadTooLarge, .closed,
-            .fenced, .cancelled, .protocolViolation:
-            false
-        }
-    }
-}

@@ -28,6 +28,20 @@ package final class Metrics: Sendable {
         }
     }
 
+    /// Takes back what a part of the collector that is gone has shown as its state.
+    package func remove(_ name: String, _ labels: KeyValuePairs<String, String>) {
+        let key = Metrics.text(of: labels)
+        state.withLock { _ = $0[name]?.values.removeValue(forKey: key) }
+    }
+
+    /// Takes back every gauge with exactly these labels.
+    package func remove(_ labels: KeyValuePairs<String, String>) {
+        let key = Metrics.text(of: labels)
+        state.withLock { series in
+            for name in series.keys where series[name]?.isCounter == false { series[name]?.values[key] = nil }
+        }
+    }
+
     /// The sum of a metric over all labels.
     package func total(_ name: String) -> Double {
         state.withLock { $0[name]?.values.values.reduce(0, +) ?? 0 }

@@ -8,23 +8,35 @@ package struct StageEnvironment: Sendable {
     package let prefetch: PrefetchBudget
     /// This process, at random.
     package let owner: String
-    package let checkpointInterval: Duration
-    /// How long a graceful stop waits for deliveries.
-    package let stopTimeout: Duration
+    package let lease: Lease
     package let metrics: Metrics
     package let logger: Logger
 
+    /// Time between two checkpoints of a busy task.
+    package var checkpointInterval = Duration.seconds(1)
+    /// So many messages make a checkpoint due earlier.
+    package var checkpointMessages = 10_000
+    /// What a task writes of snapshots at the most, on average.
+    package var snapshotBytesPerSecond = 2 << 20
+    /// Time between two ticks of a task.
+    package var tickInterval = Duration.seconds(1)
+    /// How long a graceful stop waits for deliveries, and how long for one that does not come.
+    package var stopTimeout = Duration.seconds(10)
+    package var stallTimeout = Duration.seconds(2)
+    /// Time between two tries of a task that an operator has to mend.
+    package var failurePause = Duration.seconds(15)
+    /// What happens by itself within so long is waited for by whoever asks whether all is done.
+    package var soon = Duration.seconds(10)
+
     package init(
-        jetStream: JetStream, state: KeyValueBucket, prefetch: PrefetchBudget, owner: String,
-        checkpointInterval: Duration,
-        stopTimeout: Duration, metrics: Metrics, logger: Logger
+        jetStream: JetStream, state: KeyValueBucket, prefetch: PrefetchBudget, owner: String, lease: Lease,
+        metrics: Metrics, logger: Logger
     ) {
         self.jetStream = jetStream
         self.state = state
         self.prefetch = prefetch
         self.owner = owner
-        self.checkpointInterval = checkpointInterval
-        self.stopTimeout = stopTimeout
+        self.lease = lease
         self.metrics = metrics
         self.logger = logger
     }

@@ -1,4 +1,5 @@
 internal import ATOF
+internal import Foundation
 internal import Logging
 internal import NATSTransport
 internal import Stages
@@ -8,32 +9,56 @@ internal import Stages
 /// Delivery comes first and the checkpoint second: a snapshot is taken between two messages and written once everything up to there is
 /// confirmed. Whatever fails, the task begins again at its last checkpoint.
 package actor StageTask {
-    package enum Phase: String, Sendable {
+    package enum Phase: Sendable, Equatable {
         case starting
         case running
-        /// Another collector has taken the task over.
-        case fenced
-        case stopped
+        /// Something that an operator has to resolve; the task tries again now and then.
+        case failed(String)
+        case ended
     }
 
-    private let stage: any Stage
-    private let key: TaskKey
-    private let environment: StageEnvironment
-    private var logger: Logger
+    /// How a task ended.
+    package enum Ending: Sendable, Equatable {
+        /// Everything is delivered and the last checkpoint is written, as far as time allowed; others may have the task.
+        case released
+        /// Another member has the task.
+        case fenced
+        /// At once, without a word to anybody.
+        case abandoned
+    }
 
-    private var hasOwned = false
-    private var worker: (any StageWorker)?
-    private var store: TaskStore?
-    private var isReceiving = false
-    private var received: UInt64 = 0
-    private var pendingSnapshot: (position: UInt64, snapshot: StageSnapshot)?
-    private var checkpointed: UInt64 = 0
-    private var isCheckpointing = false
-    private var isStopping = false
-    private var stopWaiter: AsyncStream<Void>.Continuation?
+    let stage: any Stage
+    package nonisolated let key: TaskKey
+    let environment: StageEnvironment
+    let logger: Logger
+
+    // What runs now; nothing between two runs.
+    var worker: (any StageWorker)?
+    var store: TaskStore?
+    var consumer: PullConsumer?
+
+    // Reading.
+    var isReceiving = false
+    var received: UInt64 = 0
+    var receivedTime: Int64?
+    var backlog = TaskBacklog()
+    var lastTick = ContinuousClock.now
+
+    // Checkpoints.
+    var pending: (position: UInt64, time: Int64?, snapshot: StageSnapshot)?
+    var checkpointed: UInt64 = 0
+    var isCheckpointing = false
+    var messagesSinceSnapshot = 0
+    var lastSnapshot = ContinuousClock.now
+    var snapshotBytes = 0
     /// The snapshot that is being taken, which the next message waits for.
-    private var snapshotting: Task<StageSnapshot, Never>?
-    private var consumer: PullConsumer?
+    var snapshotting: Task<StageSnapshot, Never>?
+
+    // The end.
+    var isStopping = false
+    private var isAbandoned = false
+    private var stopWaiters: [AsyncStream<Void>.Continuation] = []
+
     package private(set) var phase = Phase.starting
 
     package nonisolated var name: String { "\(key.stage)/\(key.partition)" }
@@ -42,75 +67,92 @@ package actor StageTask {
         self.stage = stage
         key = TaskKey(stage: stage.name, partition: partition)
         self.environment = environment
-        logger = environment.logger
+        var logger = environment.logger
         logger[metadataKey: "task"] = "\(key)"
+        self.logger = logger
     }
 
-    /// Runs until `stop`, starting again after failures with growing pauses.
-    ///
-    /// - Throws: `CollectorError` that an operator has to resolve; cancellation.
-    package func run() async throws {
+    /// Runs until it is stopped, abandoned or fenced, starting again after failures with growing pauses.
+    package func run() async -> Ending {
         var pause = Duration.milliseconds(100)
-        while !isStopping {
+        var ending: Ending?
+        while ending == nil, !isStopping, !Task.isCancelled {
             let started = ContinuousClock.now
             do {
                 try await runOnce()
-            } catch let error as FencedError {
-                phase = .fenced
-                logger.warning(
-                    "task was taken over by another collector and stands by here", metadata: ["error": "\(error)"])
-                await untilStopped()
-                break
-            } catch let error as CollectorError {
-                throw error
-            } catch let error as SnapshotError {
-                throw CollectorError(
-                    "\(key): \(error); run the version that wrote it, or delete the key from the bucket to begin anew")
+            } catch is FencedError {
+                logger.notice("another collector has the task")
+                environment.metrics.add("skein_task_fenced_total", 1, ["stage": key.stage])
+                ending = .fenced
             } catch {
                 if isStopping || Task.isCancelled { break }
-                phase = .starting
-                environment.metrics.add("skein_task_restarts_total", 1, ["stage": key.stage])
-                logger.warning("task failed and starts again at its checkpoint", metadata: ["error": "\(error)"])
-                pause = ContinuousClock.now - started > .seconds(30) ? .milliseconds(100) : min(pause * 2, .seconds(5))
-                try await Task.sleep(for: pause)
+                if ContinuousClock.now - started > .seconds(30) { pause = .milliseconds(100) }
+                await failed(error, pause: &pause)
             }
         }
-        phase = .stopped
+        phase = .ended
+        backlog = TaskBacklog()
+        environment.metrics.remove(["stage": key.stage, "partition": String(key.partition)])
+        return ending ?? (isAbandoned ? .abandoned : .released)
+    }
+
+    /// Says what failed, and waits before the next try.
+    private func failed(_ error: any Error, pause: inout Duration) async {
+        environment.metrics.add("skein_task_restarts_total", 1, ["stage": key.stage])
+        let reason: String? =
+            switch error {
+            case let error as CollectorError: error.description
+            case let error as SnapshotError:
+                "\(key): \(error); run the version that wrote it, or begin anew with skein tasks reset --stage \(key.stage)"
+            default: nil
+            }
+        if let reason {
+            // Nothing gets better by itself, but an operator may mend it while everything else goes on.
+            phase = .failed(reason)
+            environment.metrics.set("skein_task_failed", 1, ["stage": key.stage, "partition": String(key.partition)])
+            logger.error("task cannot go on", metadata: ["error": "\(reason)"])
+            await untilStopped(atMost: environment.failurePause)
+        } else {
+            phase = .starting
+            logger.warning("task failed and starts again at its checkpoint", metadata: ["error": "\(error)"])
+            await untilStopped(atMost: pause)
+            pause = min(pause * 2, .seconds(5))
+        }
+        environment.metrics.remove("skein_task_failed", ["stage": key.stage, "partition": String(key.partition)])
     }
 
     private func runOnce() async throws {
         phase = .starting
         let jetStream = environment.jetStream
+        let lease = environment.lease
         let store = try await TaskStore(
-            takingOver: key, in: environment.state, of: jetStream, owner: environment.owner, again: hasOwned,
-            stream: stage.stream)
-        hasOwned = true
+            takingOver: key, in: environment.state, of: jetStream, owner: environment.owner, stream: stage.stream
+        ) { lease.mayTake(from: $0) }
         let position = await store.position
         let context = StageContext(
-            key: key, epoch: await store.epoch, jetStream: jetStream, metrics: environment.metrics, logger: logger,
+            key: key, epoch: await store.epoch, fences: !store.wasReleased, lease: lease, jetStream: jetStream,
+            metrics: environment.metrics, logger: logger,
             deadLetters: DeadLetterWriter(jetStream, environment.metrics))
         let worker = try await stage.makeWorker(context, snapshot: try await store.snapshot(), position: position)
         let reading = PullConsumerConfiguration(
             stream: stage.stream, namePrefix: "skein-\(stage.name)-\(key.partition)-\(await store.epoch)",
             filterSubjects: [stage.filter(partition: key.partition)], startSequence: position + 1)
-        let consumer = try PullConsumer(jetStream, reading, budget: environment.prefetch) { await store.isOwner() }
-        self.store = store
-        self.worker = worker
-        self.consumer = consumer
-        (received, checkpointed, pendingSnapshot, isReceiving, isCheckpointing) = (
-            position, position, nil, false, false
-        )
+        let consumer = try PullConsumer(jetStream, reading, budget: environment.prefetch) { await self.mayGoOn(store) }
+        (self.store, self.worker, self.consumer) = (store, worker, consumer)
+        (received, receivedTime, checkpointed, pending) = (position, await store.positionTime, position, nil)
+        (isReceiving, isCheckpointing, messagesSinceSnapshot) = (false, false, 0)
+        backlog = TaskBacklog()
         phase = .running
         defer { (self.worker, self.store, self.consumer) = (nil, nil, nil) }
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await worker.run() }
-                group.addTask { try await self.checkpointRegularly() }
+                group.addTask { try await self.keepTime() }
                 group.addTask { try await self.read(consumer, worker) }
                 group.addTask { await self.untilStopped() }
                 // Unless it is stopped a part only ends by failing. A worker whose sink takes nothing does not end reading.
                 while try await group.next() != nil, !isStopping {}
-                if isStopping { try await finish(worker) }
+                if isStopping, !isAbandoned { try await finish(worker, store) }
                 group.cancelAll()
             }
         } catch {
@@ -120,111 +162,80 @@ package actor StageTask {
         await consumer.stop()
     }
 
-    private func read(_ consumer: PullConsumer, _ worker: any StageWorker) async throws {
-        while !isStopping {
-            guard let messages = try await next(consumer) else { return }
-            for message in messages {
-                isReceiving = true
-                defer { isReceiving = false }
-                // It says which messages it holds: this one must not be among them.
-                _ = await snapshotting?.value
-                try await worker.receive(
-                    StageMessage(
-                        subject: message.subject, sequence: message.sequence,
-                        timeNanoseconds: UInt64(clamping: message.timestampNanos),
-                        contentType: message.headers[SkeinHeaders.contentType], payload: message.payload))
-                received = message.sequence
-                if isStopping { return }
-            }
-            environment.metrics.set(
-                "skein_task_pending_messages", Double(messages.last?.pending ?? 0),
-                ["stage": key.stage, "partition": String(key.partition)])
-            try await checkpointIfDue()
-        }
-    }
-
-    /// - Returns: nil when reading ends because the task is being stopped.
-    private func next(_ consumer: PullConsumer) async throws -> [JetStreamMessage]? {
-        do throws(NATSError) {
-            return try await consumer.next(max: 64)
-        } catch {
-            if isStopping { return nil }
-            throw error.code == .fenced ? FencedError(key: key) : error
-        }
-    }
-
-    // MARK: Checkpoints
-
-    private func checkpointRegularly() async throws {
-        while true {
-            try await Task.sleep(for: environment.checkpointInterval)
-            try await checkpointIfDue()
-        }
-    }
-
-    private var lastSnapshot = ContinuousClock.now
-
-    /// Takes a snapshot when it is time, and writes the one that waits when everything before it is delivered.
-    private func checkpointIfDue(now: Bool = false) async throws {
-        guard let worker, let store, !isCheckpointing else { return }
-        isCheckpointing = true
-        defer { isCheckpointing = false }
-        if pendingSnapshot == nil, !isReceiving, received > checkpointed,
-            now || lastSnapshot.duration(to: .now) >= environment.checkpointInterval
-        {
-            let position = received
-            let snapshotting = Task { await worker.snapshot() }
-            self.snapshotting = snapshotting
-            pendingSnapshot = (position, await snapshotting.value)
-            self.snapshotting = nil
-            lastSnapshot = .now
-        }
-        guard let (position, snapshot) = pendingSnapshot, await worker.confirmed() >= position else { return }
-        try await store.checkpoint(
-            position: position, keepFrom: min(snapshot.oldestReference ?? .max, position + 1), snapshot: snapshot.bytes)
-        pendingSnapshot = nil
-        checkpointed = position
-        environment.metrics.add("skein_task_checkpoints_total", 1, ["stage": key.stage])
-        environment.metrics.set(
-            "skein_task_position_sequence", Double(position), ["stage": key.stage, "partition": String(key.partition)])
-    }
-
     // MARK: End
 
-    /// Stops reading, delivers what is under way and writes a last checkpoint; `run` returns then.
+    /// Stops reading, delivers what is under way, writes a last checkpoint and releases the task; `run` returns then.
     package func stop() async {
         isStopping = true
-        stopWaiter?.finish()
+        for waiter in stopWaiters { waiter.finish() }
+        stopWaiters = []
         await consumer?.stop()
     }
 
-    private func untilStopped() async {
-        if isStopping { return }
-        let (requests, continuation) = AsyncStream.makeStream(of: Void.self)
-        stopWaiter = continuation
-        for await _ in requests {}
+    /// Ends at once: the task may be somebody else's by now.
+    package func abandon() async {
+        isAbandoned = true
+        await stop()
     }
 
-    private func finish(_ worker: any StageWorker) async throws {
+    private func untilStopped(atMost limit: Duration? = nil) async {
+        if isStopping { return }
+        let (requests, continuation) = AsyncStream.makeStream(of: Void.self)
+        stopWaiters.append(continuation)
+        let timer = limit.map { limit in
+            Task {
+                // Cancelled when the wait is over.
+                try? await Task.sleep(for: limit)
+                continuation.finish()
+            }
+        }
+        for await _ in requests {}
+        timer?.cancel()
+    }
+
+    /// Waits for deliveries as long as there are some, at most for `stopTimeout`.
+    private func finish(_ worker: any StageWorker, _ store: TaskStore) async throws {
         let deadline = ContinuousClock.now + environment.stopTimeout
-        while ContinuousClock.now < deadline {
+        var (last, lastProgress): (UInt64, ContinuousClock.Instant) = (0, .now)
+        while ContinuousClock.now < deadline, ContinuousClock.now - lastProgress < environment.stallTimeout {
             await worker.flush()
-            if !isReceiving, !isCheckpointing, await worker.confirmed() >= received {
-                pendingSnapshot = nil
+            let confirmed = await worker.confirmed()
+            if !isReceiving, !isCheckpointing, confirmed >= received {
+                pending = nil
                 break
             }
+            if confirmed > last { (last, lastProgress) = (confirmed, .now) }
             try await Task.sleep(for: .milliseconds(20))
         }
         try await checkpointIfDue(now: true)
+        try await store.release()
     }
 
-    /// Whether everything that the stream holds for this task now is read and delivered.
+    /// Whether everything that the stream holds for this task now is read and delivered, and nothing is about to happen by itself.
     package func isCaughtUp() async throws -> Bool {
         guard phase == .running, let worker, !isReceiving else { return false }
         let last = try await environment.jetStream.lastMessage(
             stream: stage.stream, subject: stage.filter(partition: key.partition), fromLeader: true)
         guard received >= last?.sequence ?? 0, !isReceiving else { return false }
         await worker.flush()
+        if let deadline = await worker.deadline(), deadline < Wall.nanoseconds(after: environment.soon) { return false }
         return await worker.confirmed() >= received
+    }
+
+    /// What became of the task's events; nil while it does not run.
+    package func ledger() async -> (epoch: UInt64, rows: [LedgerRow])? {
+        guard let worker, let store else { return nil }
+        return (await store.epoch, await worker.ledger())
+    }
+}
+
+/// The clock on the wall, as the server stamps messages.
+enum Wall {
+    static func nanoseconds(after delay: Duration = .zero) -> UInt64 {
+        let (seconds, attoseconds) = delay.components
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        let now = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+        return UInt64(clamping: now + seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
 }

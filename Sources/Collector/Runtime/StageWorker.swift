@@ -6,16 +6,50 @@ package import Stages
 ///
 /// The runtime calls `receive` for one message after the other, and `snapshot` only in between. `run` delivers at the same time.
 package protocol StageWorker: Sendable {
-    /// Takes a message in and hands what comes of it to the sink; waits while the sink is full.
+    /// Takes a message in and hands what comes of it to the sink; waits while the sink is full. Every message says how late it is, also
+    /// one that is a tick and nothing else.
     func receive(_ message: StageMessage) async throws
     /// The machine's state after the last message.
     func snapshot() async -> StageSnapshot
+    /// The bytes of a snapshot that was taken at a position, now that everything up to there is confirmed.
+    func sealed(_ snapshot: StageSnapshot, at position: UInt64) async -> [UInt8]
     /// Everything up to this sequence is delivered, of all that was received.
     func confirmed() async -> UInt64
+    /// When time alone would change something, nanoseconds since 1970; nil when nothing waits for it. The runtime sees to it that a
+    /// message with a later time comes, a tick at the least.
+    func deadline() async -> UInt64?
+    /// What became of the events that were received.
+    func ledger() async -> [LedgerRow]
     /// Sends what a sink holds back for a larger batch.
     func flush() async
     /// Delivers until it is cancelled or fails.
     func run() async throws
+}
+
+extension StageWorker {
+    package func sealed(_ snapshot: StageSnapshot, at position: UInt64) async -> [UInt8] { snapshot.bytes }
+    package func deadline() async -> UInt64? { nil }
+    package func ledger() async -> [LedgerRow] { [] }
+}
+
+/// A row of a task's ledger as it is reported.
+package struct LedgerRow: Sendable {
+    package let tenant: String
+    /// The routing key in `process`, the run's root behind it; nil for what is folded into the tenant.
+    package let key: String?
+    package let counts: LedgerCounts
+
+    package init(tenant: String, key: String?, counts: LedgerCounts) {
+        self.tenant = tenant
+        self.key = key
+        self.counts = counts
+    }
+}
+
+extension Ledger {
+    package var rows: [LedgerRow] {
+        entries().map { LedgerRow(tenant: $0.tenant, key: $0.key?.description, counts: $0.counts) }
+    }
 }
 
 package struct StageSnapshot: Sendable {
@@ -33,6 +67,9 @@ package struct StageSnapshot: Sendable {
 package struct StageContext: Sendable {
     package let key: TaskKey
     package let epoch: UInt64
+    /// Whether the owner before may still be writing, so that it has to be shut out.
+    package let fences: Bool
+    package let lease: Lease
     package let jetStream: JetStream
     package let metrics: Metrics
     package let logger: Logger
@@ -47,8 +84,14 @@ package protocol Stage: Sendable {
     var name: String { get }
     var stream: String { get }
     func filter(partition: Int) -> String
+    /// The subject of a message that says to the partition that time has passed.
+    func tick(partition: Int) -> String
     /// - Parameters:
     ///   - snapshot: of an earlier worker of the task.
     ///   - position: everything up to it was delivered.
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker
+}
+
+extension Stage {
+    package func tick(partition: Int) -> String { SkeinSubjects.tick(partition: partition) }
 }

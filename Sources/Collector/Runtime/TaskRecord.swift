@@ -19,11 +19,14 @@ package struct TaskKey: Sendable, Hashable, CustomStringConvertible {
 package struct TaskRecord: Sendable, Hashable, Codable {
     /// Counts the owners. An owner writes it before it reads, so that its predecessor's next compare fails.
     package var epoch: UInt64
+    /// The member that has the task; empty when it was released.
     package var owner: String
     /// Changes with every write: an owner whose answer was lost recognises its own.
     package var nonce: String
     /// Everything up to this stream sequence is delivered.
     package var position: UInt64
+    /// When the server stored the message at `position`, nanoseconds since 1970: another time there is another message. Nil before any.
+    package var positionTime: Int64?
     /// The lowest sequence that the snapshot refers to; the stream must keep it.
     package var keepFrom: UInt64
     /// Creation time of the stream, nanoseconds: another one is another stream.
@@ -57,12 +60,12 @@ package actor TaskStore {
 
     /// Rewrites the record with the next epoch.
     ///
-    /// - Parameter again: whether the owner has had the task before: then it does not take it back from somebody else.
+    /// - Parameter mayTake: whether the task may be taken from the member that the record names.
     /// - Throws: `CollectorError` when the record belongs to another incarnation of the stream, or is ahead of it; `FencedError` when the
-    ///   task must not be taken back.
+    ///   task is somebody else's, or becomes so meanwhile.
     package init(
-        takingOver key: TaskKey, in bucket: KeyValueBucket, of jetStream: JetStream, owner: String, again: Bool,
-        stream name: String
+        takingOver key: TaskKey, in bucket: KeyValueBucket, of jetStream: JetStream, owner: String,
+        stream name: String, mayTake: @Sendable (String) -> Bool
     ) async throws {
         self.bucket = bucket
         self.jetStream = jetStream
@@ -75,34 +78,53 @@ package actor TaskStore {
         let stream = try await jetStream.streamInfo(name)
         if let entry {
             var found = try TaskStore.decode(entry.value, key)
-            if again, found.owner != owner { throw FencedError(key: key) }
-            guard found.streamCreated == stream.created else {
-                throw CollectorError(
-                    "\(key) was at sequence \(found.position) of an earlier stream \(name); delete the key \(key) from the bucket "
-                        + "\(bucket.name) to read the new one from its beginning")
+            guard mayTake(found.owner) else { throw FencedError(key: key) }
+            if let loss = try await StreamLoss.found(
+                key, position: found.position, time: found.positionTime, created: found.streamCreated, stream, jetStream
+            ) {
+                throw loss
             }
-            guard found.position <= stream.lastSequence else {
-                throw CollectorError(
-                    "\(key) is at sequence \(found.position), but \(name) ends at \(stream.lastSequence): the broker has lost messages; "
-                        + "delete the key \(key) from the bucket \(bucket.name) to read \(name) from its beginning")
-            }
+            wasReleased = found.owner.isEmpty || found.owner == owner
             found.epoch += 1
             found.owner = owner
             found.nonce = nonce
             record = found
-            revision = try await bucket.update(key.description, TaskStore.encode(found), revision: entry.revision)
+            revision = try await TaskStore.write(found, key, bucket, over: entry.revision)
         } else {
             // A deleted record must not bring back an epoch that chains know as an earlier owner's: the bucket's sequence only grows.
             let bucketEnd = try await jetStream.streamInfo("KV_\(bucket.name)").lastSequence
+            // Nobody can tell whether its last owner still writes.
+            wasReleased = bucketEnd == 0
             record = TaskRecord(
                 epoch: bucketEnd + 1, owner: owner, nonce: nonce, position: 0, keepFrom: 1,
                 streamCreated: stream.created)
-            revision = try await bucket.create(key.description, TaskStore.encode(record))
+            revision = try await TaskStore.write(record, key, bucket, over: nil)
         }
     }
 
+    /// Writes the first record of an owner. Its answer may get lost: what stands there then says whether it is the own one.
+    private static func write(
+        _ record: TaskRecord, _ key: TaskKey, _ bucket: KeyValueBucket, over revision: UInt64?
+    ) async throws -> UInt64 {
+        do {
+            if let revision { return try await bucket.update(key.description, encode(record), revision: revision) }
+            return try await bucket.create(key.description, encode(record))
+        } catch let error as NATSError {
+            guard let entry = try await bucket.get(key.description, fromLeader: true) else { throw error }
+            let found = try decode(entry.value, key)
+            if found.nonce == record.nonce { return entry.revision }
+            // Another member was first. It is not a failure of the task.
+            throw entry.revision == revision ? error : FencedError(key: key)
+        }
+    }
+
+    /// Whether nobody else can still be writing for the task: the owner before has released it, or was this member.
+    package let wasReleased: Bool
+
     package var epoch: UInt64 { record.epoch }
     package var position: UInt64 { record.position }
+    package var positionTime: Int64? { record.positionTime }
+    package var streamCreated: Int64 { record.streamCreated }
 
     /// - Throws: `CollectorError` when chunks of the snapshot are missing.
     package func snapshot() async throws -> [UInt8]? {
@@ -123,7 +145,7 @@ package actor TaskStore {
     /// Writes snapshot and position. The chunks come first, so that a record never names what is not there.
     ///
     /// - Throws: `FencedError` when another owner has rewritten the record.
-    package func checkpoint(position: UInt64, keepFrom: UInt64, snapshot: [UInt8]) async throws {
+    package func checkpoint(position: UInt64, time: Int64? = nil, keepFrom: UInt64, snapshot: [UInt8]) async throws {
         generation += 1
         let chunks = stride(from: 0, to: snapshot.count, by: chunkSize).map { start in
             Array(snapshot[start..<min(start + chunkSize, snapshot.count)])
@@ -134,6 +156,7 @@ package actor TaskStore {
         let previous = record.snapshot
         var next = record
         next.position = position
+        next.positionTime = time
         next.keepFrom = keepFrom
         next.snapshot = reference
         next.nonce = UUID().uuidString
@@ -164,6 +187,16 @@ package actor TaskStore {
             let found = try? TaskStore.decode(entry.value, key)
         else { return true }
         return found.epoch == record.epoch
+    }
+
+    /// Gives the task to whoever comes next.
+    ///
+    /// - Throws: `FencedError` when somebody has it already.
+    package func release() async throws {
+        var next = record
+        next.owner = ""
+        next.nonce = UUID().uuidString
+        try await write(next)
     }
 
     private func write(_ next: TaskRecord) async throws {

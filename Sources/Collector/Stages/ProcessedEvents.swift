@@ -8,7 +8,9 @@ extension StageContext {
     func events(of message: StageMessage) async throws -> (
         tenant: String, events: [(event: Event, reference: EventReference)]
     ) {
-        let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? "_"
+        let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? SkeinSubjects.ownTenant
+        if message.isTick { return (tenant, []) }
+        if let stage = message.stage, stage != key.stage { return (tenant, []) }
         guard let batch = try? EventBatch(unpacking: message.payload) else {
             try await kill(
                 message, tenant, at: 0, body: message.payload,
@@ -20,7 +22,8 @@ extension StageContext {
         events.reserveCapacity(batch.count)
         for index in 0..<batch.count {
             do throws(EventError) {
-                events.append((try batch.event(at: index), EventReference(sequence: message.sequence, index: index)))
+                events.append(
+                    (try batch.event(at: index), EventReference(sequence: message.firstSequence, index: index)))
             } catch {
                 var alone = EventBatchWriter()
                 batch.packedEvent(at: index).withBytes { alone.append(packed: $0) }

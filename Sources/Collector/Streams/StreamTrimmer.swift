@@ -21,12 +21,17 @@ struct StreamTrimmer: Sendable {
         self.partitions = partitions
     }
 
-    func run() async throws {
+    /// - Parameter isDue: whether this member is the one that trims.
+    func run(_ isDue: @Sendable () async -> Bool) async throws {
         /// Where the lowest cursor of PROCESSED was, and when: what it had passed before `keep` may go.
         var passed: [(time: ContinuousClock.Instant, sequence: UInt64)] = []
         var foreign: Set<String> = Set(stages)
         while true {
             try await Task.sleep(for: interval)
+            guard await isDue() else {
+                passed = []
+                continue
+            }
             do {
                 let keepFrom = try await keepFrom()
                 for stage in Set(keepFrom.keys.map(\.stage)).sorted() where foreign.insert(stage).inserted {

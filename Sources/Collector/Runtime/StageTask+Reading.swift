@@ -1,0 +1,122 @@
+internal import Logging
+internal import NATSTransport
+internal import Stages
+
+extension StageTask {
+    func read(_ consumer: PullConsumer, _ worker: any StageWorker) async throws {
+        while !isStopping {
+            guard let messages = try await next(consumer) else { return }
+            backlog.arrived(messages)
+            for message in messages {
+                isReceiving = true
+                defer { isReceiving = false }
+                // It says which messages it holds: this one must not be among them.
+                _ = await snapshotting?.value
+                try await worker.receive(
+                    StageMessage(
+                        subject: message.subject, sequence: message.sequence,
+                        timeNanoseconds: UInt64(clamping: message.timestampNanos),
+                        contentType: message.headers[SkeinHeaders.contentType],
+                        stage: message.headers[SkeinHeaders.stage], payload: message.payload))
+                received = message.sequence
+                receivedTime = message.timestampNanos
+                messagesSinceSnapshot += 1
+                if isStopping { return }
+            }
+            try await checkpointIfDue()
+        }
+    }
+
+    /// - Returns: nil when reading ends because the task is being stopped.
+    private func next(_ consumer: PullConsumer) async throws -> [JetStreamMessage]? {
+        do throws(NATSError) {
+            return try await consumer.next(max: 64)
+        } catch {
+            if isStopping { return nil }
+            throw error.code == .fenced ? FencedError(key: key) : error
+        }
+    }
+
+    /// Asked before a lost consumer is made anew: whether the task is still ours.
+    func mayGoOn(_ store: TaskStore) async -> Bool { await store.isOwner() }
+
+    // MARK: Time
+
+    /// Does what is due now and then: checkpoints, ticks, figures.
+    func keepTime() async throws {
+        var nextFigures = ContinuousClock.now
+        while true {
+            try await Task.sleep(for: min(environment.checkpointInterval, .milliseconds(250)))
+            try await checkpointIfDue()
+            try await tickIfDue()
+            if ContinuousClock.now >= nextFigures {
+                await showFigures()
+                nextFigures = .now + .seconds(1)
+            }
+        }
+    }
+
+    /// Tells an idle partition that time has passed when something waits for it. All tasks of the partition see it.
+    private func tickIfDue() async throws {
+        guard let worker, !isReceiving, let deadline = await worker.deadline(), deadline <= Wall.nanoseconds(),
+            lastTick.duration(to: .now) >= environment.tickInterval
+        else { return }
+        lastTick = .now
+        let number = Wall.nanoseconds() / UInt64(max(1, environment.tickInterval / .nanoseconds(1)))
+        do throws(NATSError) {
+            _ = try await environment.jetStream.publish(
+                subject: stage.tick(partition: key.partition),
+                headers: [SkeinHeaders.messageID: "tick/\(stage.stream)/\(key.partition)/\(number)"], payload: [])
+            environment.metrics.add("skein_ticks_total", 1, ["stage": key.stage])
+        } catch {
+            // The next one follows; a stream that is full has messages that carry the time.
+            logger.debug("no tick", metadata: ["error": "\(error)"])
+        }
+    }
+
+    // MARK: Figures
+
+    private func showFigures() async {
+        guard let worker else { return }
+        let labels: KeyValuePairs = ["stage": key.stage, "partition": String(key.partition)]
+        backlog.confirmed(through: await worker.confirmed())
+        let metrics = environment.metrics
+        metrics.set("skein_task_lag_messages", Double(backlog.messages), labels)
+        metrics.set("skein_task_lag_seconds", backlog.seconds(now: Wall.nanoseconds()), labels)
+    }
+}
+
+/// What a task has read and not delivered, and what waits behind that: from the figures that the server sends along with messages.
+struct TaskBacklog: Sendable {
+    private struct Batch: Sendable {
+        let last: UInt64
+        let time: Int64
+        let count: Int
+    }
+
+    private var unconfirmed: [Batch] = []
+    private var unread: UInt64 = 0
+
+    mutating func arrived(_ messages: [JetStreamMessage]) {
+        guard let first = messages.first, let last = messages.last else { return }
+        unconfirmed.append(Batch(last: last.sequence, time: first.timestampNanos, count: messages.count))
+        unread = last.pending
+    }
+
+    mutating func confirmed(through position: UInt64) {
+        let done = unconfirmed.prefix { $0.last <= position }.count
+        unconfirmed.removeFirst(done)
+    }
+
+    /// What the server says that waits.
+    mutating func unread(_ count: UInt64) { unread = count }
+
+    /// Messages of the partition that are not delivered.
+    var messages: UInt64 { unconfirmed.reduce(unread) { $0 + UInt64($1.count) } }
+
+    /// Age of the oldest message that was read and is not delivered.
+    func seconds(now: UInt64) -> Double {
+        guard let oldest = unconfirmed.first?.time else { return 0 }
+        return max(0, Double(Int64(clamping: now) - oldest) / 1e9)
+    }
+}

@@ -1,0 +1,215 @@
+internal import Logging
+internal import NATSTransport
+internal import Stages
+
+/// Runs the tasks that this member is to run: looks at the members now and then, takes what became its own and is free, and gives up
+/// what became another's.
+actor TaskSupervisor {
+    private struct Running {
+        let task: StageTask
+        var isStopping = false
+    }
+
+    private let membership: Membership
+    private let environment: StageEnvironment
+    private let stages: [String: any Stage]
+    private var timeToLive: Duration { membership.timeToLive }
+    private var running: [TaskKey: Running] = [:]
+    private var isLeaving = false
+    private let starts = AsyncStream.makeStream(of: StageTask.self)
+    private let looks = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    private let onStart: @Sendable () -> Void
+    private var hasStarted = false
+
+    /// - Parameter onStart: called once this member may own tasks.
+    init(
+        _ membership: Membership, _ environment: StageEnvironment, stages: [any Stage],
+        onStart: @escaping @Sendable () -> Void
+    ) {
+        self.membership = membership
+        self.environment = environment
+        self.stages = Dictionary(uniqueKeysWithValues: stages.map { ($0.name, $0) })
+        self.onStart = onStart
+    }
+
+    /// Runs until `leave` is done.
+    ///
+    /// - Throws: cancellation; then everything is abandoned.
+    func run() async throws {
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await self.runTasks() }
+                group.addTask { try await self.watchLease() }
+                group.addTask { try await self.remind() }
+                group.addTask { try await self.listen() }
+                group.addTask { try await self.look() }
+                // `look` ends when everything is handed over.
+                try await group.next()
+                group.cancelAll()
+            }
+        } catch {
+            await abandonAll()
+            throw error
+        }
+    }
+
+    /// Hands all tasks over; `run` returns then.
+    func leave() async {
+        isLeaving = true
+        looks.continuation.yield()
+    }
+
+    /// The tasks that run here, and those that are to.
+    func tasks() -> [StageTask] { running.values.filter { !$0.isStopping }.map(\.task) }
+
+    /// What this member is to run and does not run yet.
+    func missing() -> [TaskKey] { wanted().filter { running[$0] == nil }.sorted { $0.description < $1.description } }
+
+    /// Whether this member does what all members do only once: whoever has the first partition of `process`.
+    func isFirst() -> Bool { running[TaskKey(stage: "process", partition: 0)] != nil }
+
+    // MARK: Parts
+
+    private func runTasks() async {
+        await withDiscardingTaskGroup { group in
+            for await task in starts.stream {
+                group.addTask {
+                    let ending = await task.run()
+                    await self.ended(task, ending)
+                }
+            }
+        }
+    }
+
+    private func ended(_ task: StageTask, _ ending: StageTask.Ending) async {
+        running[task.key] = nil
+        showTasks()
+        switch ending {
+        case .released:
+            looks.continuation.yield()
+            await tell()
+        // Whoever has it now has just taken it: the next look is early enough.
+        case .fenced, .abandoned: if isLeaving { looks.continuation.yield() }
+        }
+    }
+
+    /// Ends everything as soon as the lease does.
+    private func watchLease() async throws {
+        while true {
+            let remaining = environment.lease.remaining ?? timeToLive / 4
+            try await Task.sleep(for: max(remaining, .milliseconds(5)))
+            guard environment.lease.timePassed() else { continue }
+            environment.metrics.add("skein_lease_lapses_total")
+            environment.logger.error(
+                "the lease was not renewed in time, all tasks end here until it is", metadata: ["ttl": "\(timeToLive)"])
+            await abandonAll()
+        }
+    }
+
+    private func remind() async throws {
+        while true {
+            looks.continuation.yield()
+            try await Task.sleep(for: timeToLive / 5)
+        }
+    }
+
+    private func listen() async throws {
+        for await _ in try await membership.whenTold() { looks.continuation.yield() }
+        // The connection is closed; whoever watches it ends the collector.
+        try await Task.sleep(for: .seconds(3600))
+    }
+
+    private func look() async throws {
+        for await _ in looks.stream {
+            try Task.checkCancellation()
+            await renew()
+            await adjust()
+            if isLeaving, running.isEmpty { break }
+        }
+        try Task.checkCancellation()
+        do {
+            try await membership.leave()
+        } catch {
+            // It goes by itself when its time is over.
+            environment.logger.debug("announcement not taken back", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func renew() async {
+        let sent = ContinuousClock.now
+        do {
+            let sightings = try await membership.renew(isLeaving: isLeaving)
+            environment.lease.renewed(sent: sent, sightings: sightings)
+            environment.metrics.set("skein_members", Double(environment.lease.memberCount))
+        } catch {
+            environment.metrics.add("skein_lease_failures_total")
+            environment.logger.warning(
+                "the lease was not renewed, the next try follows", metadata: ["error": "\(error)"])
+        }
+        if !hasStarted, environment.lease.standing == .active {
+            hasStarted = true
+            onStart()
+        }
+    }
+
+    // MARK: Tasks
+
+    private func wanted() -> Set<TaskKey> {
+        if isLeaving { return [] }
+        return Set(environment.lease.tasks.map { TaskKey(stage: $0.stage, partition: $0.partition) })
+    }
+
+    private func adjust() async {
+        switch environment.lease.standing {
+        case .active: break
+        case .joining, .settling, .lapsed:
+            // While leaving the tasks end in their own time; without a lease they must not.
+            if !environment.lease.isValid || !isLeaving { return await abandonAll() }
+        }
+        let wanted = wanted()
+        for (key, entry) in running where !wanted.contains(key) && !entry.isStopping {
+            running[key]?.isStopping = true
+            Task { await entry.task.stop() }
+        }
+        for key in wanted.subtracting(running.keys).sorted(by: { $0.description < $1.description }) {
+            guard let stage = stages[key.stage], await isFree(key), running[key] == nil, !isLeaving else { continue }
+            let task = StageTask(stage: stage, partition: key.partition, environment: environment)
+            running[key] = Running(task: task)
+            starts.continuation.yield(task)
+        }
+        showTasks()
+    }
+
+    /// Whether the task's record says that it may be taken now. What cannot be read is left to the next look.
+    private func isFree(_ key: TaskKey) async -> Bool {
+        do {
+            guard let entry = try await environment.state.get(key.description, fromLeader: true) else { return true }
+            return environment.lease.mayTake(from: try TaskStore.decode(entry.value, key).owner)
+        } catch is CollectorError {
+            // The task says itself what is wrong with its record.
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    private func abandonAll() async {
+        for entry in running.values { await entry.task.abandon() }
+    }
+
+    private func showTasks() {
+        for stage in stages.keys {
+            let count = running.keys.count { $0.stage == stage }
+            environment.metrics.set("skein_member_tasks", Double(count), ["stage": stage])
+        }
+    }
+
+    private func tell() async {
+        do {
+            try await membership.tell()
+        } catch {
+            // The others look by themselves.
+            environment.logger.debug("change not told", metadata: ["error": "\(error)"])
+        }
+    }
+}

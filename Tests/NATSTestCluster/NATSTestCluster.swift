@@ -1,0 +1,92 @@
+import Foundation
+package import NATSTransport
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Several nats-servers on 127.0.0.1 that are one JetStream cluster, for tests. Their data is below a directory of the
+/// test's.
+package struct NATSTestCluster: Sendable {
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    package let nodes: [NATSServerProcess]
+
+    package var urls: [String] { nodes.map(\.url) }
+
+    /// Starts the servers; whether they have found each other already is left to the caller.
+    package static func start(executable: String, directory: String, count: Int = 3) async throws -> NATSTestCluster {
+        let ports = try freePorts(count)
+        let routes = ports.map { "nats-route://127.0.0.1:\($0)" }.joined(separator: ", ")
+        var nodes: [NATSServerProcess] = []
+        for (number, port) in ports.enumerated() {
+            var options = NATSServerProcess.Options(executable: executable, dataDirectory: "\(directory)/node\(number)")
+            options.configuration = """
+                server_name: node\(number)
+                cluster { name: skein, listen: "127.0.0.1:\(port)", routes: [\(routes)] }
+                """
+            do {
+                nodes.append(try await NATSServerProcess.start(options))
+            } catch {
+                for node in nodes { await node.kill() }
+                throw error
+            }
+        }
+        return NATSTestCluster(nodes: nodes)
+    }
+
+    package func kill() async {
+        for node in nodes { await node.kill() }
+    }
+
+    /// Ports that nobody listens on now. All are taken at the same time, so that they differ.
+    private static func freePorts(_ count: Int) throws -> [Int] {
+        var sockets: [Int32] = []
+        defer { sockets.forEach { close($0) } }
+        return try (0..<count).map { _ in
+            let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            sockets.append(socket)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let status = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(socket, $0, length) == 0 ? getsockname(socket, $0, &length) : -1
+                }
+            }
+            guard socket >= 0, status == 0 else { throw Failure(description: "no free port (errno \(errno))") }
+            return Int(UInt16(bigEndian: address.sin_port))
+        }
+    }
+}
+
+extension JetStream {
+    /// Whether a stream has a leader and all its replicas are there and up to date.
+    package func isCurrent(_ stream: String) async throws -> Bool {
+        struct Reply: Decodable {
+            struct Cluster: Decodable {
+                struct Peer: Decodable {
+                    let current: Bool
+                    let offline: Bool?
+                    let lag: UInt64?
+                }
+                let leader: String?
+                let replicas: [Peer]?
+            }
+            let cluster: Cluster?
+        }
+        do throws(NATSError) {
+            let bytes = try await api("STREAM.INFO.\(stream)")
+            guard let reply = try? JSONDecoder().decode(Reply.self, from: Data(bytes)) else { return false }
+            let peers = reply.cluster?.replicas ?? []
+            return reply.cluster?.leader != nil
+                && peers.allSatisfy { $0.current && $0.offline != true && ($0.lag ?? 0) == 0 }
+        } catch {
+            guard error.isTemporary else { throw error }
+            return false
+        }
+    }
+}
