@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator, Callable
@@ -94,21 +95,28 @@ class Bus:
             raise BusError(answer["error"].get("code", 0), answer["error"].get("description", ""))
         return answer
 
-    async def _insist(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> dict:
-        """Repeats while the broker is away or without a leader; a refusal for good is raised."""
-        while True:
+    async def _insist(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[dict, int]:
+        """The answer and how many tries it took: the broker may be away or without a leader.
+
+        A refusal for good is raised.
+        """
+        for tries in itertools.count(1):
             try:
-                return await self._request(subject, body, headers)
+                return await self._request(subject, body, headers), tries
             except BusError as error:
                 if error.code < 500:
                     raise
             except (nats.errors.Error, asyncio.TimeoutError, OSError):
                 pass
             await asyncio.sleep(0.1)
+        raise AssertionError("the loop has no end")
 
     async def publish(self, subject: str, body: bytes, headers: dict[str, str]) -> int:
         """Publishes under one message id until the broker acknowledges; the sequence in the stream."""
-        return (await self._insist(subject, body, headers))["seq"]
+        answer, tries = await self._insist(subject, body, headers)
+        if answer.get("duplicate") and tries == 1:
+            raise BusError(0, f"the message id {headers['Nats-Msg-Id']} was used before")
+        return answer["seq"]
 
     async def message(self, stream: str, sequence: int, subject: str = ">") -> Message | None:
         """The first stored message from `sequence` on that matches."""
@@ -119,7 +127,7 @@ class Bus:
 
     async def _stored(self, stream: str, query: dict) -> Message | None:
         try:
-            answer = await self._insist(f"$JS.API.STREAM.MSG.GET.{stream}", json.dumps(query).encode())
+            answer, _ = await self._insist(f"$JS.API.STREAM.MSG.GET.{stream}", json.dumps(query).encode())
         except BusError as error:
             if error.code == 404:
                 return None
@@ -135,7 +143,7 @@ class Bus:
 
     async def state(self, stream: str) -> dict:
         """Of the stream: messages, bytes, last_seq, …"""
-        return (await self._insist(f"$JS.API.STREAM.INFO.{stream}", b""))["state"]
+        return (await self._insist(f"$JS.API.STREAM.INFO.{stream}", b""))[0]["state"]
 
     async def wait_for_stream(self, stream: str) -> None:
         """Until the collectors have created it."""
@@ -177,7 +185,7 @@ class Bus:
     async def task_records(self) -> list[TaskRecord]:
         """All head records of now."""
         try:
-            answer = await self._insist(
+            answer, _ = await self._insist(
                 f"$JS.API.STREAM.INFO.{STATE}", json.dumps({"subjects_filter": _RECORDS}).encode()
             )
         except BusError:

@@ -336,7 +336,7 @@ async def publish_bulk(
         for number in numbers:
             run, events = plan(number)
             await pace.wait(len(events))
-            name = f"bulk-{uuids.UUID(bytes=run.root)}-{number}"
+            name = f"bulk-{events[0].key.hex()}"
             await Producer(run.tenant, name, str(uuids.UUID(bytes=run.root))).publish(bus, events, run.root)
             run.events.update(event.key for event in events)
             if any(event.uuid == run.root and event.phase == PHASE_END for event in events):

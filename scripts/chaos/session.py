@@ -61,7 +61,7 @@ class Session:
         Nothing is left when every task has reached the last message of its own, every complete run has a trajectory,
         and streams and sinks have not changed for three seconds.
         """
-        began = quiet_since = time.monotonic()
+        began = quiet_since = said = time.monotonic()
         before = None
         while time.monotonic() - began < seconds:
             self.background.check()
@@ -74,6 +74,9 @@ class Session:
                 before, quiet_since = now, time.monotonic()
             elif time.monotonic() - quiet_since >= 3:
                 return quiet_since - began
+            if time.monotonic() - said > 30:
+                said = time.monotonic()
+                say(f"not at rest: {sum(behind.values())} messages behind, {missing} trajectories missing")
             await asyncio.sleep(0.5)
         say(f"not at rest: behind {behind or 'nothing'}, {missing} trajectories missing, streams at {streams}")
         return None
