@@ -46,6 +46,8 @@ class Outgoing:
     remote: bool = False
     #: Its scopes come before their parents.
     disordered: bool = False
+    #: How long after the message before it.
+    delay: float = 0
 
 
 @dataclass
@@ -134,7 +136,8 @@ def plan_run(rng: random.Random, disorder: bool) -> tuple[Event, list[Outgoing]]
     events += [*llm_call(rng, root), end]
     flush()
     if kind == "late-mark":
-        outgoing.append(Outgoing([mark(rng, root)]))
+        # Within the time that a trajectory lingers, or after it: then it makes a further revision.
+        outgoing.append(Outgoing([mark(rng, root)], delay=rng.uniform(0, 5)))
     return start, outgoing
 
 
@@ -236,6 +239,8 @@ class _Active:
     outgoing: list[Outgoing]
     producer: Producer
     lines: bool
+    #: When its next message may be published.
+    due: float = 0
 
 
 @dataclass
@@ -267,9 +272,15 @@ class Load:
         while active or not self.stopping:
             while not self.stopping and len(active) < self.profile.runs_per_worker:
                 active.append(self._begin(rng, own))
-            current = rng.choice(active)
+            due = [run for run in active if run.due <= time.monotonic()]
+            if not due:
+                await asyncio.sleep(0.05)
+                continue
+            current = rng.choice(due)
             await self._publish_next(rng, current)
-            if not current.outgoing:
+            if current.outgoing:
+                current.due = time.monotonic() + current.outgoing[0].delay
+            else:
                 current.run.ended_at = time.time()
                 active.remove(current)
 

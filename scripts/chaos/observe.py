@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from .bus import DEAD, PROCESSED, TRAJECTORIES, Bus, Message
+from .bus import DEAD, OWN_TENANT, PROCESSED, TRAJECTORIES, Bus, Message
 from .model import EventKey, event_key, json_event_key
 from .processes import Sink
 from .schema import EventBatch
@@ -52,8 +52,7 @@ class Observations:
     spans: dict[str, dict[bytes, list[SpanRecord]]] = field(default_factory=dict)
 
     def receive_processed(self, subject: str, _: dict[str, str], body: bytes) -> None:
-        # The tenant _ is the collectors' own: ticks.
-        if subject.split(".")[3] == "_":
+        if subject.split(".")[3] == OWN_TENANT:
             return
         for event in EventBatch.FromString(body).events:
             key = event_key(event.kind, event.phase, event.uuid)

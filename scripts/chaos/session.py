@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from .bus import DEAD, EVENTS, PROCESSED, TRAJECTORIES, Bus, RecordWatcher, lag
+from .bus import DEAD, TRAJECTORIES, Bus, RecordWatcher, lag
 from .model import Published
 from .observe import Observations, TrajectoryWatcher, collect
 from .processes import World, say
@@ -59,18 +59,18 @@ class Session:
         """Liveness: the time until nothing is left to do, or None when it took longer than `seconds`.
 
         Nothing is left when every task has reached the last message of its own, every complete run has a trajectory,
-        and streams and sinks have not changed for three seconds.
+        and outputs have not changed for three seconds.
         """
         began = quiet_since = said = time.monotonic()
         before = None
         while time.monotonic() - began < seconds:
             self.background.check()
-            streams = [(await self.bus.state(name))["last_seq"] for name in (EVENTS, PROCESSED, TRAJECTORIES, DEAD)]
+            streams = [(await self.bus.state(name))["last_seq"] for name in (TRAJECTORIES, DEAD)]
             now = (streams, [await asyncio.to_thread(sink.figures) for sink in self.world.sinks])
             behind = await lag(self.bus, await self.bus.task_records())
             stored = self.trajectories.stored_at
             missing = sum(run.ended and root not in stored for root, run in self.published.runs.items())
-            if now != before or behind or missing or self.trajectories.sequence != streams[2]:
+            if now != before or behind or missing or self.trajectories.sequence != streams[0]:
                 before, quiet_since = now, time.monotonic()
             elif time.monotonic() - quiet_since >= 3:
                 return quiet_since - began
