@@ -68,20 +68,24 @@ def check_ledger(verdict: Verdict, figures: dict | None, published: Published) -
 def _print(
     settings: Settings, test: Session, injector: Injector, verdict: Verdict, settled: float | None, ledger_line: str
 ) -> None:
-    published, seen = test.published, test.seen
+    published, seen, watcher = test.published, test.seen, test.trajectories
     injected = ", ".join(f"{kind} {count}" for kind, count in sorted(injector.injected.items()))
     peaks = ", ".join(f"{member.memory_mb('VmHWM'):.0f}" for member in test.world.members)
+    runs = f"{len(published.runs)} runs, {published.disordered_runs} of them out of order"
+    trajectories = f"{len(seen.trajectories)}, {verdict.late_revisions} later revisions"
+    duplicates = [f"{sink} {count}" for sink, count in verdict.sink_duplicates.items()]
     print_table(
         [
             ("seed", settings.seed),
             ("faults injected", f"{injector.injected.total()}: {injected}"),
-            ("published and acknowledged", f"{published.events} events of {len(published.runs)} runs in {published.messages} messages"),
-            ("of them", f"{published.repeated} events published again, {len(published.poison)} poison messages, {published.disordered_runs} runs out of order"),
+            ("published and acknowledged", f"{published.events} events in {published.messages} messages, {runs}"),
+            ("published a second time", f"{published.repeated} events under other message ids"),
+            ("poison", f"{len(published.poison)} messages"),
             ("processed", f"{seen.processed.total()} events"),
             ("dead-lettered", f"{len(seen.dead)}, {verdict.repeated_letters} letters more than once"),
-            ("trajectories", f"{len(seen.trajectories)}, {verdict.late_revisions} later revisions, {test.trajectories.unseen} messages unseen"),
+            ("trajectories", f"{trajectories}, {watcher.unseen} messages replaced before they were read"),
             ("spans", ", ".join(f"{sink} {len(spans)}" for sink, spans in seen.spans.items())),
-            ("duplicates at the sinks", ", ".join(f"{sink} {count}" for sink, count in verdict.sink_duplicates.items())),
+            ("duplicates at the sinks", ", ".join(duplicates)),
             ("ledger", ledger_line),
             ("recovery after a member's death", injector.recovery_line()),
             ("lag back to zero", "never" if settled is None else f"{settled:.1f} s after the last event"),

@@ -26,7 +26,9 @@ class Fault:
     seconds: float
 
 
-def plan(seed: int, duration: float, members: int, brokers: int, sinks: int, ttl: float) -> tuple[list[Fault], list[Fault]]:
+def plan(
+    seed: int, duration: float, members: int, brokers: int, sinks: int, ttl: float
+) -> tuple[list[Fault], list[Fault]]:
     """Faults of members and brokers, one after the other, and faults of sinks, which run beside them."""
     rng = random.Random(f"{seed}/faults")
     infrastructure: list[Fault] = []

@@ -67,7 +67,16 @@ def text(rng: random.Random, words: int) -> str:
     return " ".join(rng.choices(_WORDS, k=words))
 
 
-def scope(rng: random.Random, parent: bytes | None, name: str, category: str, start: object, end: object, profile: object = None) -> tuple[Event, Event]:  # fmt: skip
+def scope(
+    rng: random.Random,
+    parent: bytes | None,
+    name: str,
+    category: str,
+    start: object,
+    end: object,
+    profile: object = None,
+) -> tuple[Event, Event]:
+    """Start and end of a new scope, with their data."""
     uuid = rng.randbytes(16)
     return (
         Event(KIND_SCOPE, PHASE_START, uuid, parent, name, category, start, profile),
@@ -80,7 +89,9 @@ def llm_call(rng: random.Random, parent: bytes, tool: str | None = None) -> tupl
     messages = [{"role": "system", "content": "You are helpful."}, {"role": "user", "content": text(rng, 40)}]
     request = {"headers": {}, "content": {"model": "gpt-4.1-mini", "messages": messages}}
     calls = [{"id": tool, "type": "function", "function": {"name": "search", "arguments": '{"query": "height"}'}}]
-    message = {"role": "assistant", "content": None if tool else text(rng, 30)} | ({"tool_calls": calls} if tool else {})
+    message: dict[str, object] = {"role": "assistant", "content": None if tool else text(rng, 30)}
+    if tool:
+        message["tool_calls"] = calls
     response = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -215,7 +226,9 @@ class Producer:
     key: str
     sequence: int = 1
 
-    async def publish(self, bus: Bus, events: list[Event], root: bytes, lines: bool = False, again: bool = False) -> None:
+    async def publish(
+        self, bus: Bus, events: list[Event], root: bytes, lines: bool = False, again: bool = False
+    ) -> None:
         """Returns when the broker has acknowledged; with `again` two messages with the same events are stored."""
         now = time.time()
         body = (

@@ -177,6 +177,10 @@ class Sink(Process):
         super().__init__(name, command, log, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
         self.url = f"http://127.0.0.1:{port}"
 
+    @property
+    def answers(self) -> bool:
+        return http_get(self.url + "/control/figures")[0] == 200
+
     def ask(self, path: str, data: bytes | None = None) -> bytes:
         status, body = http_get(self.url + path, data, timeout=120)
         if status != 200:
@@ -325,7 +329,7 @@ enabled = true
         for process in [*self.brokers, *self.sinks]:
             process.start()
         await self.wait("the brokers", lambda: self.brokers_healthy, 30)
-        await self.wait("the sinks", lambda: all(http_get(s.url + "/control/figures")[0] == 200 for s in self.sinks), 15)
+        await self.wait("the sinks", lambda: all(sink.answers for sink in self.sinks), 30)
 
     @property
     def brokers_healthy(self) -> bool:

@@ -67,8 +67,11 @@ class Case:
 
 async def _totals(test: Session) -> tuple[float, float, float]:
     """Events that passed `process`, `assemble` and the first export so far."""
-    members = [member for member in test.world.members if member.running]
-    processed = await asyncio.to_thread(lambda: sum(m.metric("skein_events_processed_total", 'process"') for m in members))
+    def processed_events() -> float:
+        members = [member for member in test.world.members if member.running]
+        return sum(member.metric("skein_events_processed_total", 'stage="process"') for member in members)
+
+    processed = await asyncio.to_thread(processed_events)
     spans = (await asyncio.to_thread(test.world.sinks[0].figures))["distinct"]
     return processed, len(test.trajectories.stored_at) * EVENTS_PER_MESSAGE, spans * 2
 
@@ -272,7 +275,8 @@ async def giant(case: Case) -> bool:
         )
     case.target("p99 beside the giant", p99["beside the giant"] / p99["alone"], 5, "times")
     if found := test.seen.trajectories.get(run.root):
-        case.row("the giant's document", f"revision {found.revision} with {len(found.events)} of {len(run.events)} events")
+        held = f"{len(found.events)} of {len(run.events)} events"
+        case.row("the giant's document", f"revision {found.revision} with {held}")
     case.target("peak memory, at last", member.memory_mb("VmHWM"), MEMORY_BOUND_MB, "MB")
     return holds and not case.misses
 

@@ -85,7 +85,11 @@ def _verify_dead_letters(verdict: Verdict, published: Published, seen: Observati
 
 
 def _verify_trajectories(verdict: Verdict, published: Published, seen: Observations) -> None:
-    repeated = [f"{uuids.UUID(bytes=root)} revision {rev}: {n} times" for (root, rev), n in seen.revisions.items() if n > 1]
+    repeated = [
+        f"{uuids.UUID(bytes=root)} revision {revision}: {count} times"
+        for (root, revision), count in seen.revisions.items()
+        if count > 1
+    ]
     verdict.duplicated_trajectories = verdict.complain("trajectories duplicated", repeated)
     verdict.late_revisions = sum(revision > 1 for _, revision in seen.revisions)
     complete = {root: run for root, run in published.runs.items() if run.ended}
