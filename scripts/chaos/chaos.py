@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 
 from .faults import Injector, plan
+from .ledger import Ledger, ask_ledger, check_ledger
 from .load import Load, Profile
-from .model import Published
 from .processes import Options, World, say
-from .session import Session, ledger, print_table, print_verdict, session
+from .session import Session, print_table, print_verdict, session
 from .verify import Verdict
 
 
@@ -33,13 +33,13 @@ async def run_chaos(settings: Settings) -> bool:
             injector = Injector(world, test.bus, test.records)
             settled = await _inject(test, injector, settings)
             verdict = await test.verify()
-            figures, ledger_line = await asyncio.to_thread(ledger, world)
+            ledger = await asyncio.to_thread(ask_ledger, world)
         if settled is None:
             verdict.complain("liveness", [f"lag did not return to zero within {settings.settle_seconds:.0f} s"])
         verdict.complain("members", injector.complaints)
         verdict.complain("members that ended by themselves", injector.deaths)
-        check_ledger(verdict, figures, test.published)
-        _print(settings, test, injector, verdict, settled, ledger_line)
+        check_ledger(verdict, ledger, test.published)
+        _print(settings, test, injector, verdict, settled, ledger)
         world.keep = not verdict.holds
         return verdict.holds
 
@@ -61,12 +61,8 @@ async def _inject(test: Session, injector: Injector, settings: Settings) -> floa
     return await test.settle(settings.settle_seconds)
 
 
-def check_ledger(verdict: Verdict, figures: dict | None, published: Published) -> None:
-    """Compares the totals of the ledger with what was published, as far as it names them."""
-
-
 def _print(
-    settings: Settings, test: Session, injector: Injector, verdict: Verdict, settled: float | None, ledger_line: str
+    settings: Settings, test: Session, injector: Injector, verdict: Verdict, settled: float | None, ledger: Ledger
 ) -> None:
     published, seen, watcher = test.published, test.seen, test.trajectories
     injected = ", ".join(f"{kind} {count}" for kind, count in sorted(injector.injected.items()))
@@ -86,7 +82,7 @@ def _print(
             ("trajectories", f"{trajectories}, {watcher.unseen} messages replaced before they were read"),
             ("spans", ", ".join(f"{sink} {len(spans)}" for sink, spans in seen.spans.items())),
             ("duplicates at the sinks", ", ".join(duplicates)),
-            ("ledger", ledger_line),
+            *(("ledger", line) for line in ledger.lines()),
             ("recovery after a member's death", injector.recovery_line()),
             ("lag back to zero", "never" if settled is None else f"{settled:.1f} s after the last event"),
             ("peak memory of the members", f"{peaks} MB"),

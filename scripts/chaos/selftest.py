@@ -6,11 +6,12 @@ import copy
 import random
 from collections.abc import Callable
 
+from .ledger import Ledger, check_ledger
 from .load import plan_run
 from .model import Published, Run, event_key
 from .observe import Observations, SpanRecord, Trajectory
 from .schema import KIND_MARK, PHASE_NONE
-from .verify import verify
+from .verify import Verdict, verify
 
 _SINK = "full"
 
@@ -123,6 +124,14 @@ _SPOILED: list[tuple[Callable[[Observations], None], str]] = [
 ]
 
 
+def _ledger_complaints(received: int) -> bool:
+    published = Published(events=3, repeated=1, poison={"poison"})
+    counts = {"received": received, "processed": 3, "deduplicated": 1, "dead_lettered": 1}
+    verdict = Verdict()
+    check_ledger(verdict, Ledger({"process": counts}), published)
+    return not verdict.holds
+
+
 def self_test() -> bool:
     """Whether the verifier says what it should in every case."""
     published, seen = _sound()
@@ -139,4 +148,8 @@ def self_test() -> bool:
         passed &= named
         name = spoil.__name__.strip("_").replace("_", " ")
         print(f"{'ok' if named else 'WRONG'}: {name} is reported as {', '.join(complaints) or 'nothing'}")
+    for name, received, wrong in (("a sound ledger", 5, False), ("a ledger that counts too little", 4, True)):
+        right = _ledger_complaints(received) == wrong
+        passed &= right
+        print(f"{'ok' if right else 'WRONG'}: {name} {'is reported' if wrong else 'passes'}")
     return passed

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -103,18 +101,6 @@ async def session(world: World) -> AsyncIterator[Session]:
             yield made
     finally:
         await bus.close()
-
-
-def ledger(world: World) -> tuple[dict | None, str]:
-    """What `skein ledger` says, and a line about it."""
-    configuration = world.directory / "member-1.toml"
-    command = [str(world.binary), "ledger", "--config", str(configuration), "--format", "json"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    if answer.returncode == 2:
-        return None, "this skein has no ledger command"
-    if answer.returncode != 0:
-        return None, f"skein ledger ended with {answer.returncode}: {answer.stderr.strip()[:300]}"
-    return json.loads(answer.stdout), answer.stdout.strip()[:2000]
 
 
 def print_table(rows: list[tuple[str, object]]) -> None:
