@@ -104,14 +104,9 @@ class Injector:
             supervisor.cancel()
 
     async def heal(self) -> None:
-        """Everything alive and well again; it is already, unless a member has ended by itself."""
-        for sink in self.world.sinks:
-            await asyncio.to_thread(sink.set_mode, "ok")
-        for process in [*self.world.brokers, *self.world.members]:
-            if not process.running:
-                process.start()
+        """Waits until everything is well: the plan has ended all its faults."""
         await self.world.wait("the brokers", lambda: self.world.brokers_healthy, 30)
-        await self.world.wait_ready(60)
+        await self.world.start_members()
 
     async def _play(self, faults: list[Fault], start: float, group: asyncio.TaskGroup) -> None:
         for fault in faults:

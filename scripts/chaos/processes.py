@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -337,19 +338,27 @@ enabled = true
         return all(http_get(f"http://127.0.0.1:{port}/healthz", timeout=2)[0] == 200 for port in self._monitor_ports)
 
     async def start_members(self) -> None:
-        for member in self.members:
-            if not member.running:
-                member.start()
-        await self.wait_ready(60)
+        """Starts those that do not run, again when they end at once, and waits until all of them work."""
+        deadline = time.monotonic() + 60
+        while True:
+            for member in self.members:
+                if not member.running:
+                    if member.wanted:
+                        say(f"{member.name} ended with {member.exit_code} at its start: {member.log_tail(1)}")
+                    member.start()
+            if await asyncio.to_thread(lambda: all(member.ready()[0] for member in self.members)):
+                return
+            if time.monotonic() > deadline:
+                raise Failure("\n".join(["the members were not ready within 60 s", *map(self._state, self.members)]))
+            await asyncio.sleep(0.2)
 
-    async def wait_ready(self, seconds: float) -> None:
-        """Until every member says that all it should do runs."""
-        await self.wait("the members", lambda: all(member.ready()[0] for member in self.members), seconds)
+    @staticmethod
+    def _state(member: Member) -> str:
+        return f"{member.name}: {member.ready()[1]}\n{member.log_tail(5)}"
 
-    async def wait(self, what: str, condition, seconds: float) -> None:  # noqa: ANN001 (a callable without arguments)
+    async def wait(self, what: str, condition: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not await asyncio.to_thread(condition):
             if time.monotonic() > deadline:
-                states = "\n".join(f"{m.name}: {m.ready()[1]}\n{m.log_tail(5)}" for m in self.members if m.wanted)
-                raise Failure(f"{what} were not ready within {seconds:.0f} s\n{states}")
+                raise Failure(f"{what} were not ready within {seconds:.0f} s")
             await asyncio.sleep(0.1)
