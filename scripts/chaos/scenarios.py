@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .bus import PROCESSED, TRAJECTORIES
 from .load import TENANTS, Event, Load, Profile, publish_bulk, scope, text, whole_run
 from .model import Run
-from .processes import Options, World, say
+from .processes import Failure, Options, World, say
 from .session import Session, print_verdict, session
 
 EVENTS_PER_MESSAGE = 64
@@ -65,61 +65,62 @@ class Case:
 # MARK: scale
 
 
-async def _totals(test: Session) -> tuple[float, float, float]:
-    """Events that passed `process`, `assemble` and the first export so far."""
+async def _totals(test: Session) -> dict[str, float]:
+    """Events that passed each stage so far: `process`, `assemble` and the first export."""
+
     def processed_events() -> float:
         members = [member for member in test.world.members if member.running]
         return sum(member.metric("skein_events_processed_total", 'stage="process"') for member in members)
 
-    processed = await asyncio.to_thread(processed_events)
-    spans = (await asyncio.to_thread(test.world.sinks[0].figures))["distinct"]
-    return processed, len(test.trajectories.stored_at) * EVENTS_PER_MESSAGE, spans * 2
+    return {
+        "process": await asyncio.to_thread(processed_events),
+        "assemble": len(test.trajectories.stored_at) * EVENTS_PER_MESSAGE,
+        "export": (await asyncio.to_thread(test.world.sinks[0].figures))["distinct"] * 2,
+    }
 
 
-async def _measure(case: Case, seconds: float) -> str:
-    before, began = await _totals(case.test), time.monotonic()
-    await asyncio.sleep(seconds)
-    after, passed = await _totals(case.test), time.monotonic() - began
-    process, assemble, export = ((now - then) / passed for now, then in zip(after, before))
-    return f"events/s: process {process:,.0f}, assemble {assemble:,.0f}, export {export:,.0f}"
-
-
-def _tasks(test: Session) -> list[int]:
-    return sorted(len(tasks) for tasks in test.records.owners().values())
-
-
-async def _balanced(test: Session, members: int, seconds: float) -> float | None:
-    """The time until that many owners have tasks, even within one."""
-    began = time.monotonic()
-    while time.monotonic() - began < seconds:
-        tasks = _tasks(test)
-        if len(tasks) == members and tasks[-1] - tasks[0] <= 1:
-            return time.monotonic() - began
+async def _pass(case: Case, messages: int) -> dict[str, float]:
+    """Publishes as fast as it goes; events a second from the first publish until each stage has passed everything."""
+    start, began = await _totals(case.test), time.monotonic()
+    publishing = asyncio.create_task(publish_bulk(case.test.bus, case.test.published, messages, case.batches()))
+    rates: dict[str, float] = {}
+    while len(rates) < len(start):
+        passed = time.monotonic() - began
+        for stage, total in (await _totals(case.test)).items():
+            if stage not in rates and total - start[stage] >= messages * EVENTS_PER_MESSAGE:
+                rates[stage] = messages * EVENTS_PER_MESSAGE / passed
+        if passed > 600:
+            raise Failure(f"only {', '.join(rates) or 'nothing'} was done after 600 s")
         await asyncio.sleep(0.2)
-    return None
+    await publishing
+    return rates
+
+
+async def _share(case: Case, members: int) -> None:
+    """Starts one more member, and waits until that many owners have tasks, even within one."""
+    test = case.test
+    began = time.monotonic()
+    test.world.add_member().start()
+    while True:
+        tasks = sorted(len(tasks) for tasks in test.records.owners().values())
+        if len(tasks) == members and tasks[-1] - tasks[0] <= 1:
+            break
+        if time.monotonic() - began > 60:
+            case.misses.append(f"{members} members did not share the tasks evenly: {tasks}")
+            break
+        await asyncio.sleep(0.1)
+    case.row(f"{members} members: tasks of each", f"{tasks}, {time.monotonic() - began:.1f} s after its start")
 
 
 async def scale(case: Case) -> bool:
-    """One loaded member, then two, then three."""
-    test, world = case.test, case.test.world
-    window = max(2, 10 * case.scale)
-    await world.members[0].terminate(20)
-    say("publishing the backlog, no member runs")
-    await publish_bulk(test.bus, test.published, case.amount(16_000), case.batches())
-    live = case.rng.randrange(1 << 30)
-    load = Load(test.bus, test.published, Profile(workers=2, events_per_second=500, poison=0, disorder=0), live)
-    publishing = test.background.add(load.run())
+    """One member, then two, then three; each new one comes while the others are busy."""
+    messages = case.amount(200_000 / EVENTS_PER_MESSAGE)
     for members in (1, 2, 3):
-        member = world.members[0] if members == 1 else world.add_member()
-        member.start()
-        took = await _balanced(test, members, 60)
-        if took is None:
-            case.misses.append(f"{members} members did not share the tasks evenly: {_tasks(test)}")
-        case.row(f"{members} members: tasks", f"{_tasks(test)}, even after {took or -1:.1f} s")
-        case.row(f"{members} members", await _measure(case, window))
-    load.stop()
-    await publishing
-    return await case.finish(600)
+        if members > 1:
+            await asyncio.gather(_pass(case, messages), _share(case, members))
+        rates = await _pass(case, messages)
+        case.row(f"{members} members, events/s", ", ".join(f"{stage} {rate:,.0f}" for stage, rate in rates.items()))
+    return await case.finish(120)
 
 
 # MARK: restart
