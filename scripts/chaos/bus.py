@@ -175,10 +175,13 @@ class Bus:
         config = ConsumerConfig(
             ack_policy=AckPolicy.NONE, deliver_policy=DeliverPolicy.ALL, mem_storage=True, inactive_threshold=60
         )
-        subscription = await self.client.jetstream().pull_subscribe("", stream=stream, config=config)
+        # Nothing may be dropped here, however large the messages are.
+        subscription = await self.client.jetstream().pull_subscribe(
+            "", stream=stream, config=config, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
         read = 0
         while read < count:
-            for message in await subscription.fetch(min(256, count - read), timeout=10):
+            for message in await subscription.fetch(min(64, count - read), timeout=30):
                 receive(message.subject, message.headers or {}, message.data)
                 read += 1
         await subscription.unsubscribe()
