@@ -92,7 +92,8 @@ package final class Collector: Sendable {
             metrics: metrics, logger: logger)
         environment.checkpointInterval = configuration.checkpointInterval
         environment.checkpointMessages = configuration.checkpointMessages
-        environment.chunkLimits.maximumBytes = configuration.maximumEventBytes
+        // A batch frame and the stamped root come on top of the event.
+        environment.chunkLimits.maximumBytes = configuration.maximumEventBytes + 1024
         environment.chunkLimits.openBytes = max(128 << 20, configuration.maximumEventBytes * 2)
         environment.chunkLimits.timeout = UInt64(configuration.chunkTimeout / .nanoseconds(1))
         environment.tickInterval = configuration.tickInterval

@@ -13,7 +13,12 @@ package struct CollectorConfiguration: Sendable {
     /// So many messages make a checkpoint due earlier.
     package var checkpointMessages = 10_000
     /// How long a member that says nothing counts as there: after that long the others take its tasks.
-    package var memberTimeToLive = Duration.seconds(5)
+    package var memberTimeToLive: Duration {
+        get { chosenTimeToLive ?? (streams.replicas > 1 ? .seconds(15) : .seconds(5)) }
+        set { chosenTimeToLive = newValue }
+    }
+    /// Of a cluster the default outlives the election of a leader.
+    private var chosenTimeToLive: Duration?
     /// Time between two ticks of an idle partition in which something waits for time to pass.
     package var tickInterval = Duration.seconds(1)
     /// Time between two tries of a task that an operator has to mend.

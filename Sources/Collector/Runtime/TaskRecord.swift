@@ -191,16 +191,23 @@ package actor TaskStore {
     }
 
     private func write(_ next: TaskRecord) async throws {
-        do {
-            revision = try await bucket.update(key.description, TaskStore.encode(next), revision: revision)
-        } catch let error as NATSError {
-            // The answer may be what was lost, not the write.
-            guard let entry = try await bucket.get(key.description, fromLeader: true) else { throw error }
-            let found = try TaskStore.decode(entry.value, key)
-            guard found.nonce == next.nonce else {
-                throw found.epoch > record.epoch || entry.revision != revision ? FencedError(key: key) : error
+        while true {
+            do {
+                revision = try await bucket.update(key.description, TaskStore.encode(next), revision: revision)
+                break
+            } catch let error as NATSError {
+                // The answer may be what was lost, not the write.
+                guard let entry = try await bucket.get(key.description, fromLeader: true) else { throw error }
+                let found = try TaskStore.decode(entry.value, key)
+                if found.nonce == next.nonce {
+                    revision = entry.revision
+                    break
+                }
+                guard found.epoch == record.epoch, found.owner == record.owner else { throw FencedError(key: key) }
+                if entry.revision == revision { throw error }
+                // An earlier write of our own, whose answer was late as well: it is this one's predecessor.
+                revision = entry.revision
             }
-            revision = entry.revision
         }
         record = next
     }

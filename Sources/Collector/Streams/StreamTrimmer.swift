@@ -94,7 +94,7 @@ struct StreamTrimmer: Sendable {
             of: "KV_\(environment.state.name)", matching: bucket + "task.*.*")
         for subject in subjects.keys {
             guard let key = TaskKey(subject.dropFirst(bucket.count)) else { continue }
-            guard let entry = try await environment.state.get(key.description) else { continue }
+            guard let entry = try await environment.state.get(key.description, fromLeader: true) else { continue }
             keepFrom[key] = try TaskStore.decode(entry.value, key).keepFrom
         }
         return keepFrom
