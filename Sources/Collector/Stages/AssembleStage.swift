@@ -53,7 +53,7 @@ extension CollectorConfiguration.Runs {
 
 extension Duration {
     /// Whole nanoseconds; none when it is negative.
-    fileprivate var nanoseconds: UInt64 {
+    var nanoseconds: UInt64 {
         let (seconds, attoseconds) = components
         guard seconds >= 0, attoseconds >= 0 else { return 0 }
         let (product, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
