@@ -15,6 +15,16 @@ package struct PublishedTrajectory: Sendable {
     package let document: JSONValue
 }
 
+/// The parts of a revision are gone, because a newer one has replaced it; that can be read instead.
+package struct ReplacedTrajectoryError: Error, CustomStringConvertible {
+    package let id: String
+    package let revision: UInt64
+
+    package var description: String {
+        "revision \(revision) of the trajectory \(id) is gone: a newer one has replaced it"
+    }
+}
+
 /// Reads trajectories from `SKEIN_TRAJECTORIES`, put together where they were sent in chunks.
 package struct TrajectoryReader: Sendable {
     private let jetStream: JetStream
@@ -27,12 +37,21 @@ package struct TrajectoryReader: Sendable {
             of: SkeinSubjects.trajectoriesStream, matching: "skein.v1.trajectories.*.*")
         var found: [(sequence: UInt64, trajectory: PublishedTrajectory)] = []
         for subject in subjects.keys {
-            guard
-                let message = try await jetStream.lastMessage(
-                    stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
-            else { continue }
-            let trajectory = try await trajectory(subject: subject, headers: message.headers, body: message.payload)
-            found.append((message.sequence, trajectory))
+            // One that is replaced while its parts are read is read anew.
+            while let message = try await jetStream.lastMessage(
+                stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
+            {
+                do {
+                    let trajectory = try await trajectory(
+                        subject: subject, headers: message.headers, body: message.payload)
+                    found.append((message.sequence, trajectory))
+                    break
+                } catch let error as ReplacedTrajectoryError {
+                    let now = try await jetStream.lastMessage(
+                        stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
+                    guard now?.sequence != message.sequence else { throw error }
+                }
+            }
         }
         return found.sorted { $0.sequence < $1.sequence }.map(\.trajectory)
     }
@@ -74,8 +93,7 @@ package struct TrajectoryReader: Sendable {
                     let message = try await jetStream.lastMessage(
                         stream: SkeinSubjects.trajectoriesStream, subject: part)
                 else {
-                    throw CollectorError(
-                        "part \(number) of \(chunks) of the trajectory \(id) is gone: a newer revision has replaced it")
+                    throw ReplacedTrajectoryError(id: id.description, revision: revision)
                 }
                 whole += message.payload
             }

@@ -2,10 +2,13 @@ package import ATOF
 
 /// How trajectories come to their end, are revised, and are forgotten.
 extension TrajectoryAssembler {
-    /// When time alone changes something; nil when nothing waits for it.
+    /// When time alone changes something; nil when nothing waits for it. That a closed trajectory is forgotten waits for the next message.
     package mutating func nextDeadline() -> UInt64? {
-        [nextDue()?.time, orphans.first().map { TrackedTrajectory.sum($0.orphan.arrivedAt, configuration.idle) }]
-            .compactMap(\.self).filter { $0 < .max }.min()
+        [
+            nextDue(\.closing)?.time,
+            orphans.first().map { TrackedTrajectory.sum($0.orphan.arrivedAt, configuration.idle) },
+        ]
+        .compactMap(\.self).filter { $0 < .max }.min()
     }
 
     /// Closes what is open, in the order of opening.
@@ -26,18 +29,20 @@ extension TrajectoryAssembler {
         let deadline = trajectory.deadline(configuration)
         guard deadline < .max, trajectory.scheduled.map({ deadline < $0 }) != false else { return }
         trajectories[slot]?.scheduled = deadline
-        deadlines.insert(.init(time: deadline, slot: slot))
+        let entry = DeadlineQueue.Entry(time: deadline, slot: slot)
+        if trajectory.phase == .closed { forgetting.insert(entry) } else { closing.insert(entry) }
     }
 
-    private mutating func nextDue() -> DeadlineQueue.Entry? {
-        while let entry = deadlines.first {
+    private mutating func nextDue(_ queue: WritableKeyPath<TrajectoryAssembler, DeadlineQueue>) -> DeadlineQueue.Entry?
+    {
+        while let entry = self[keyPath: queue].first {
             guard let trajectory = trajectories[entry.slot], trajectory.scheduled == entry.time else {
-                deadlines.removeFirst()
+                self[keyPath: queue].removeFirst()
                 continue
             }
             let deadline = trajectory.deadline(configuration)
             if deadline <= entry.time { return entry }
-            deadlines.removeFirst()
+            self[keyPath: queue].removeFirst()
             trajectories[entry.slot]?.scheduled = nil
             schedule(entry.slot)
         }
@@ -45,20 +50,28 @@ extension TrajectoryAssembler {
     }
 
     mutating func closeDue(_ finished: inout [FinishedTrajectory]) {
+        // Deadlines are entered no later than they are, so one look at the first ones is enough for most events.
+        if orphans.count == 0, closing.first.map({ $0.time > now }) != false,
+            forgetting.first.map({ $0.time > now }) != false
+        {
+            return
+        }
         while true {
-            let due = nextDue()
+            let close = nextDue(\.closing)
+            let forget = nextDue(\.forgetting)
             let waiting = orphans.first()
             let expiry = waiting.map { TrackedTrajectory.sum($0.orphan.arrivedAt, configuration.idle) } ?? .max
-            if let due, due.time <= now, due.time <= expiry {
-                deadlines.removeFirst()
-                trajectories[due.slot]?.scheduled = nil
-                guard let trajectory = trajectories[due.slot] else { continue }
-                if trajectory.phase == .closed {
-                    forget(due.slot)
-                } else {
-                    close(due.slot, trajectory.state(at: due.time, configuration), at: due.time, &finished)
-                }
-            } else if let waiting, expiry <= now {
+            let earliest = min(close?.time ?? .max, forget?.time ?? .max, expiry)
+            guard earliest <= now else { return }
+            if let close, close.time == earliest {
+                closing.removeFirst()
+                trajectories[close.slot]?.scheduled = nil
+                guard let state = trajectories[close.slot]?.state(at: close.time, configuration) else { continue }
+                self.close(close.slot, state, at: close.time, &finished)
+            } else if let forget, forget.time == earliest {
+                forgetting.removeFirst()
+                self.forget(forget.slot)
+            } else if let waiting {
                 giveUp(waiting.scope, \.unowned)
             } else {
                 return

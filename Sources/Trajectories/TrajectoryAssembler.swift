@@ -65,7 +65,10 @@ package struct TrajectoryAssembler: Sendable {
     var nextSlot: UInt64 = 0
     var trajectories: [UInt64: TrackedTrajectory] = [:]
     var routes: [ScopeKey: Route] = [:]
-    var deadlines = DeadlineQueue()
+    /// When open trajectories close.
+    var closing = DeadlineQueue()
+    /// When closed ones are forgotten.
+    var forgetting = DeadlineQueue()
     /// Trajectories that were never put out, by opening.
     var openOrder = SlotOrder()
     /// Those that were, by their last closing.

@@ -113,8 +113,14 @@ struct TailCommand: AsyncParsableCommand {
     private func printed(_ message: JetStreamMessage, atMost limit: Int, _ jetStream: JetStream) async throws -> Int {
         switch source {
         case .trajectories:
-            let trajectory = try await TrajectoryReader(jetStream).trajectory(
-                subject: message.subject, headers: message.headers, body: message.payload)
+            let trajectory: PublishedTrajectory
+            do {
+                trajectory = try await TrajectoryReader(jetStream).trajectory(
+                    subject: message.subject, headers: message.headers, body: message.payload)
+            } catch is ReplacedTrajectoryError {
+                // Its successor follows.
+                return 0
+            }
             if let agent, trajectory.agent != agent { return 0 }
             Terminal.out(
                 format == .json

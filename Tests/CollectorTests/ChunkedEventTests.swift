@@ -43,6 +43,13 @@ struct ChunkedEventTests {
                 }
                 try await rig.publish([OutgoingMessage(subject: subject, payload: try packed([ProcessRig.line(2)]))])
                 try await rig.catchUp(collector)
+                let ledger = try await SkeinProcess.run(
+                    ["ledger", "--nats", rig.server.url, "--key", "key"], directory: rig.directory)
+                #expect(ledger.code == 0, "\(ledger.errors)")
+                #expect(
+                    ledger.output.contains(
+                        "received 2 + injected 0 = processed 1 + dropped 0 + deduplicated 0 + dead-lettered 1\n"),
+                    "\(ledger.output)")
             }
             let letters = try await rig.deadLetters()
             #expect(letters.map { $0.headers[SkeinHeaders.reason] } == ["incomplete_chunks"])

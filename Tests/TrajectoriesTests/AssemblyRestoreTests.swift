@@ -198,16 +198,17 @@ struct AssemblyRestoreTests {
             }
         }
         #expect(assembler.counts.accepted == 100_000)
+        // Far more than it takes, far less than anything quadratic would.
         let clock = ContinuousClock()
         var snapshot: [UInt8] = []
         let writing = clock.measure { snapshot = assembler.snapshot() }
         #expect(snapshot.count < 3_000_000)
-        #expect(writing < .seconds(5))
+        #expect(writing < .seconds(60))
         var restored: TrajectoryAssembler?
         let reading = try clock.measure {
             restored = try TrajectoryAssembler(configuration: configuration, snapshot: snapshot)
         }
-        #expect(reading < .seconds(5))
+        #expect(reading < .seconds(60))
         #expect(restored?.openCount == 1000)
     }
 }

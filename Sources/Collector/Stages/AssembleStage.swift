@@ -51,16 +51,6 @@ extension CollectorConfiguration.Runs {
     }
 }
 
-extension Duration {
-    /// Whole nanoseconds; none when it is negative.
-    var nanoseconds: UInt64 {
-        let (seconds, attoseconds) = components
-        guard seconds >= 0, attoseconds >= 0 else { return 0 }
-        let (product, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? .max : product &+ UInt64(attoseconds / 1_000_000_000)
-    }
-}
-
 extension CollectorConfiguration.TrajectoryOutput {
     /// The `agent` of every document.
     var agent: AgentDescription {

@@ -75,7 +75,8 @@ extension EventArchive {
         found.reserveCapacity(references.count)
         for start in stride(from: 0, to: sequences.count, by: slice) {
             let messages = try await jetStream.messages(
-                stream: SkeinSubjects.processedStream, sequences: sequences[start..<min(start + slice, sequences.count)])
+                stream: SkeinSubjects.processedStream, sequences: sequences[start..<min(start + slice, sequences.count)]
+            )
             for (sequence, message) in messages {
                 guard let payload = try await wholePayload(of: message, from: jetStream),
                     let batch = try? EventBatch(unpacking: payload)

@@ -58,3 +58,11 @@ struct ExportSnapshot {
         return writer.bytes
     }
 }
+
+extension Duration {
+    /// Of a length that is not negative.
+    var nanoseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        return UInt64(max(0, seconds)) &* 1_000_000_000 &+ UInt64(max(0, attoseconds) / 1_000_000_000)
+    }
+}
