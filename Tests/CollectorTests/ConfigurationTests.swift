@@ -114,6 +114,13 @@ struct ConfigurationTests {
             toml: traces(endpoint + "name = \"A b\""),
             complaints: ["error observability.unsupported_value \(trace).name"]),
         .init(
+            toml: traces(endpoint + "max_queue_bytes = 0"),
+            complaints: ["error observability.unsupported_value \(trace).max_queue_bytes"]),
+        .init(
+            toml: traces(endpoint + "max_lag_seconds = 0"),
+            complaints: ["error observability.unsupported_value \(trace).max_lag_seconds"]),
+        .init(toml: traces(endpoint + "max_lag_seconds = 60\nmax_queue_bytes = 1000000"), complaints: []),
+        .init(
             toml: traces(endpoint + "max_queue_size = 1\nmax_export_batch_size = 2"),
             complaints: ["error observability.unsupported_value \(trace).max_export_batch_size"]),
         .init(
@@ -152,6 +159,17 @@ struct ConfigurationTests {
         #expect(!diagnostics.contains { $0.code.hasSuffix("unknown_field") }, "\(diagnostics)")
         #expect(configuration.trajectories?.agentName == "golden-agent")
         #expect(configuration.endpoints.map(\.name).sorted() == ["full", "openinference"])
+    }
+
+    @Test("takes the bounds of an endpoint, which has none of its own otherwise")
+    func endpointBounds() throws {
+        let bounded = Self.endpoint + "max_lag_seconds = 60\nmax_queue_bytes = 1000000"
+        for (text, lag, bytes) in [(bounded, Duration.seconds(60), 1_000_000), (Self.endpoint, nil, nil)] {
+            let (configuration, _) = try ConfigurationReader.read(
+                text: Self.traces(text), name: "", environment: [:])
+            #expect(configuration.endpoints.first?.maximumLag == lag)
+            #expect(configuration.endpoints.first?.maximumQueueBytes == bytes)
+        }
     }
 
     @Test("takes secrets and the server's URL from the environment")
