@@ -36,7 +36,8 @@ package struct TaskList: Sendable {
         } catch {
             guard error.code == .notFound else { throw error }
             throw CollectorError(
-                "there is no bucket \(SkeinSubjects.stateBucket): no collector has run here yet; start skein collect or skein up")
+                "there is no bucket \(SkeinSubjects.stateBucket): no collector has run here yet; start skein collect or skein up"
+            )
         }
     }
 

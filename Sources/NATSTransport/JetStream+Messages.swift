@@ -93,6 +93,9 @@ extension JetStream {
 
 extension NATSError {
     static func noStream(_ subject: String) -> NATSError {
-        NATSError(.noResponders, "No stream takes messages on \(subject); create it, or start nats-server with -js.")
+        NATSError(
+            .noResponders,
+            "No stream takes messages on \(subject) now: it has no leader, does not exist, or nats-server runs without -js."
+        )
     }
 }

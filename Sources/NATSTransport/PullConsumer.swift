@@ -93,6 +93,12 @@ package final class PullConsumer: Sendable {
     /// first one, that of the message before the start.
     package var lastSequence: UInt64 { state.withLock { $0.machine.lastStreamSequence } }
 
+    /// Messages that were received and not asked for yet.
+    package var bufferedCount: Int { state.withLock { $0.buffer.count } }
+
+    /// The name of the consumer that is read from now.
+    package var consumerName: String { name(state.withLock { $0.machine.generation }) }
+
     /// The next messages in order: at least one, at most `max`. Finishes the batch before.
     ///
     /// - Throws: `.fenced`, `.closed`, `.cancelled`, `.notFound` when the stream is gone, `.streamChanged` when it was

@@ -24,7 +24,8 @@ struct Skein: AsyncParsableCommand {
         version: SkeinVersion.current,
         subcommands: [
             UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self,
-            DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self, ValidateCommand.self, BenchCommand.self,
+            DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self, ValidateCommand.self,
+            BenchCommand.self,
         ])
 
     static func main() async {

@@ -69,7 +69,9 @@ struct EndpointTests {
                     rig: rig,
                     stage: ExportStage(endpoint: configuration.endpoints[0], runs: runs, client: HTTPClient()),
                     context: StageContext(
-                        key: TaskKey(stage: "export-sink", partition: 0), epoch: 1, jetStream: rig.jetStream,
+                        key: TaskKey(stage: "export-sink", partition: 0), epoch: 1, fences: false,
+                        lease: Lease(MembershipMachine(id: "test", timeToLive: .seconds(10), partitions: 8)),
+                        jetStream: rig.jetStream,
                         metrics: metrics, logger: log.logger, deadLetters: DeadLetterWriter(rig.jetStream, metrics)),
                     metrics: metrics, log: log))
         }

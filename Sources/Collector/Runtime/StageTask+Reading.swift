@@ -33,7 +33,10 @@ extension StageTask {
                 isReplay: headers[SkeinHeaders.replayOf] != nil, payload: message.payload),
             chunk: headers[SkeinHeaders.chunk], id: headers[SkeinHeaders.chunkID])
         let letters = DeadLetterWriter(environment.jetStream, environment.metrics)
-        for letter in outcome.deadLetters { try await letters.write(letter) }
+        for letter in outcome.deadLetters {
+            try await letters.write(letter)
+            await worker.gaveUp(letter)
+        }
         environment.metrics.add("skein_chunks_repeated_total", outcome.repeatedChunks, ["stage": key.stage])
         environment.metrics.add("skein_chunks_voided_total", outcome.voided, ["stage": key.stage])
         guard let whole = outcome.message else { return }
@@ -95,8 +98,22 @@ extension StageTask {
 
     // MARK: Figures
 
+    /// What the messages say of those behind them is old while none is read: every few seconds the server is asked.
+    private func askForUnread(_ consumer: PullConsumer) async {
+        guard lastQuestion.duration(to: .now) >= .seconds(5) else { return }
+        lastQuestion = .now
+        let name = consumer.consumerName
+        // Without an answer the figure stays what it was.
+        guard let info = try? await environment.jetStream.consumerInfo(stream: stage.stream, consumer: name) else {
+            return
+        }
+        let prefetched = consumer.bufferedCount
+        backlog.unread(info.pending + UInt64(prefetched))
+    }
+
     private func showFigures() async {
-        guard let worker else { return }
+        guard let worker, let consumer else { return }
+        await askForUnread(consumer)
         let labels: KeyValuePairs = ["stage": key.stage, "partition": String(key.partition)]
         backlog.confirmed(through: await confirmed(worker))
         let metrics = environment.metrics

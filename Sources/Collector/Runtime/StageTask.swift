@@ -2,7 +2,7 @@ internal import ATOF
 internal import Foundation
 internal import Logging
 internal import NATSTransport
-internal import Stages
+package import Stages
 
 /// Runs a stage on one partition: takes the task over, restores it, reads, and writes checkpoints behind what is delivered.
 ///
@@ -46,6 +46,7 @@ package actor StageTask {
     var receivedTime: Int64?
     var backlog = TaskBacklog()
     var lastTick = ContinuousClock.now
+    var lastQuestion = ContinuousClock.now
 
     // Checkpoints.
     var pending: Pending?
@@ -265,9 +266,9 @@ package actor StageTask {
     }
 
     /// What became of the task's events; nil while it does not run.
-    package func ledger() async -> (epoch: UInt64, rows: [LedgerRow])? {
+    package func ledger() async -> (epoch: UInt64, rows: [LedgerRow], producers: [ProducerGap])? {
         guard let worker, let store else { return nil }
-        return (await store.epoch, await worker.ledger())
+        return (await store.epoch, await worker.ledger(), await worker.producers())
     }
 }
 

@@ -28,8 +28,13 @@ package struct ExportBooks: Sendable {
     // MARK: What happens
 
     /// Events came in and spans went out, at a position not below that of the call before.
-    package mutating func add(_ output: ProjectionOutput, at position: UInt64) {
-        for received in output.received { add(received.events, .received, received.run) }
+    ///
+    /// - Parameter isReplay: they are of a replayed dead letter.
+    package mutating func add(_ output: ProjectionOutput, at position: UInt64, isReplay: Bool = false) {
+        for received in output.received {
+            add(received.events, .received, received.run)
+            if isReplay { add(received.events, .replayed, received.run) }
+        }
         for settled in output.settled {
             switch settled.fate {
             case .notProjected: add(settled.events, .notProjected, settled.run)

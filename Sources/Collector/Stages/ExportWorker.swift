@@ -144,7 +144,7 @@ actor ExportWorker: StageWorker {
                     share: ExportShare(tenant: span.run.tenant, root: span.run.uuid, events: span.events)))
             batch.ordinal += 1
         }
-        books.add(batch.output, at: batch.message.sequence)
+        books.add(batch.output, at: batch.message.sequence, isReplay: batch.message.isReplay)
         let expired = batch.output.settled.reduce(0) { $0 + ($1.fate == .expired ? $1.events : 0) }
         noteExpired(expired)
         batch.output = ProjectionOutput()

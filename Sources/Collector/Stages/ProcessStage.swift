@@ -13,6 +13,11 @@ struct ProcessStage: Stage {
 
     func filter(partition: Int) -> String { SkeinSubjects.eventsFilter(partition: partition) }
 
+    func tick(partition: Int) -> String {
+        // Some key comes to every partition; were there none, a tick elsewhere would do no harm.
+        SkeinSubjects.tick(eventsKey: partitioning.tickKey(partition: partition) ?? "tick")
+    }
+
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         let machine =
             if let snapshot {

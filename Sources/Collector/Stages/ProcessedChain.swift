@@ -201,6 +201,10 @@ final class ProcessedChain: Sendable {
             headers[SkeinHeaders.chunkID] = chunk.id
             headers[SkeinHeaders.chunk] = chunk.number
         }
+        // The broker refuses what a stale owner sends; one that knows better does not even send it.
+        guard context.lease.isValid else {
+            return NATSError(.fenced, "The lease of this member is over, so \(subject) is not written any more.")
+        }
         do throws(NATSError) {
             let ack = try await context.jetStream.publish(subject: subject, headers: headers, payload: payload)
             head = ChainHead(sequence: ack.sequence, covered: covered, epoch: context.epoch)

@@ -57,9 +57,14 @@ package struct StreamProvisioner: Sendable {
         }
     }
 
-    /// Whether the next attempt may go well: also when somebody else was faster. A server without JetStream gets none by waiting.
+    /// Whether the next attempt may go well: also when somebody else was faster. A server or account without JetStream gets none by
+    /// waiting.
     private static func mayPass(_ error: NATSError) -> Bool {
-        error.code == .nameTaken || error.isTemporary && error.code != .noResponders
+        switch error.code {
+        case .noResponders, .api(code: _, errCode: 10039): false
+        case .nameTaken: true
+        default: error.isTemporary
+        }
     }
 
     private func attempt(_ created: inout [String]) async throws -> Result {
