@@ -105,7 +105,7 @@ actor AssembleWorker: StageWorker {
         for (event, reference) in taken.events {
             finished += assembler.receive(event, at: reference, tenant: taken.tenant)
         }
-        enter(taken.events.map(\.event), taken.tenant, refused: taken.refused)
+        enter(taken.events.map(\.event), taken.tenant, refused: taken.refused, isReplay: message.isReplay)
         count(since: before, events: taken.events.count, spilled: assembler.spilled - spilled)
         for trajectory in finished { try await deliver(trajectory) }
         for (tenant, id) in assembler.takeRetired() { await publisher.removeProgress(tenant: tenant, id: id) }
@@ -151,15 +151,17 @@ actor AssembleWorker: StageWorker {
 
     // MARK: Accounts
 
-    private func enter(_ taken: [Event], _ tenant: String, refused: Int) {
+    private func enter(_ taken: [Event], _ tenant: String, refused: Int, isReplay: Bool) {
         var start = taken.startIndex
         while start < taken.endIndex {
             let root = TrajectoryAssembler.root(of: taken[start])
             let end = taken[start...].firstIndex { TrajectoryAssembler.root(of: $0) != root } ?? taken.endIndex
             events.add(end - start, .received, tenant: tenant, key: root)
+            if isReplay { events.add(end - start, .replayed, tenant: tenant, key: root) }
             start = end
         }
         events.add(refused, .received, tenant: tenant, key: AssembleWorker.noRoot)
+        if isReplay { events.add(refused, .replayed, tenant: tenant, key: AssembleWorker.noRoot) }
         events.add(refused, .deadLettered, tenant: tenant, key: AssembleWorker.noRoot)
         for settlement in assembler.takeSettlements() {
             events.add(settlement.assembled, .assembled, tenant: settlement.tenant, key: settlement.root)
