@@ -93,8 +93,8 @@ let package = Package(
         .testTarget(
             name: "CollectorTests",
             dependencies: [
-                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "NATSTestCluster",
-                "NATSTransport", "OTLP", "Stages",
+                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "HTTPTransport", "NATSTestCluster",
+                "NATSTransport", "OTLP", "Projections", "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.copy("Configurations")], swiftSettings: strict),

@@ -44,7 +44,7 @@ package final class Collector: Sendable {
             throw CollectorError(
                 "http.listen: \(admin.host):\(admin.port) is in use; free the port or choose another one")
         }
-        let prepared = try await StreamProvisioner(jetStream, configuration.streams).prepare()
+        let prepared = try await StreamProvisioner(jetStream, configuration.streams, logger: logger).prepare()
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
         let stages = makeStages(partitioning: Partitioning(count: prepared.partitions))
         let member = UUID().uuidString.lowercased()
@@ -64,7 +64,7 @@ package final class Collector: Sendable {
                     interval: self.configuration.trimInterval, partitions: prepared.partitions
                 ).run { await supervisor.isFirst() }
             }
-            group.addTask { try await LedgerService(jetStream, supervisor, member: member).run() }
+            group.addTask { try await LedgerService(jetStream, supervisor, member: member, logger: self.logger).run() }
             group.addTask {
                 // The tasks are what the collector runs for: when they are handed over, it has ended.
                 try await supervisor.run()
@@ -92,6 +92,9 @@ package final class Collector: Sendable {
             metrics: metrics, logger: logger)
         environment.checkpointInterval = configuration.checkpointInterval
         environment.checkpointMessages = configuration.checkpointMessages
+        environment.chunkLimits.maximumBytes = configuration.maximumEventBytes
+        environment.chunkLimits.openBytes = max(128 << 20, configuration.maximumEventBytes * 2)
+        environment.chunkLimits.timeout = UInt64(configuration.chunkTimeout / .nanoseconds(1))
         environment.tickInterval = configuration.tickInterval
         environment.stopTimeout = configuration.stopTimeout
         environment.failurePause = configuration.failurePause
@@ -106,11 +109,16 @@ package final class Collector: Sendable {
     }
 
     private func makeStages(partitioning: Partitioning) -> [any Stage] {
-        var stages: [any Stage] = [ProcessStage(partitioning: partitioning)]
-        if let output = configuration.trajectories { stages.append(AssembleStage(output: output)) }
+        var stages: [any Stage] = [
+            ProcessStage(partitioning: partitioning, maximumEventBytes: configuration.maximumEventBytes)
+        ]
+        if let output = configuration.trajectories {
+            stages.append(AssembleStage(output: output, runs: configuration.runs))
+        }
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.
-            stages.append(ExportStage(endpoint: endpoint, client: HTTPClient(maxThreads: partitioning.count)))
+            let client = HTTPClient(maxThreads: partitioning.count)
+            stages.append(ExportStage(endpoint: endpoint, runs: configuration.runs, client: client))
         }
         return stages
     }

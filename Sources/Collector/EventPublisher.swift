@@ -5,6 +5,8 @@ internal import Stages
 internal import Synchronization
 
 /// Publishes recorded events: groups them by run, batches them, and waits for every ack.
+///
+/// Of a key one message is under way at a time, of many keys many: whatever happens to the broker, the order within a key holds.
 package final class EventPublisher {
     package struct Summary: Sendable {
         package var events = 0
@@ -16,8 +18,7 @@ package final class EventPublisher {
         var writer = EventBatchWriter()
     }
 
-    private let jetStream: JetStream
-    private let publisher: Publisher
+    private let lanes: PublishLanes
     private let tenant: String
     private let batch: Int
     /// Of this run of the program; with the sequence it makes publishing idempotent.
@@ -27,18 +28,28 @@ package final class EventPublisher {
     private var pending: [String: Pending] = [:]
     private var pendingEvents = 0
     private var summary = Summary()
-    private let failures = Failures()
-    private let maximumBytes: Int
+    /// Of a message.
+    private let messageLimit: Int
+    private let batchLimit: Int
+    private let maximumEventBytes: Int
 
     /// Events that wait in incomplete batches before all of them are sent.
     private static let pendingLimit = 8192
 
-    package init(_ jetStream: JetStream, tenant: String, batch: Int) {
-        self.jetStream = jetStream
+    /// - Parameters:
+    ///   - batch: events in a message, at most.
+    ///   - maximumEventBytes: larger events are refused; those that are larger than a message go in chunks.
+    ///   - patience: how long the broker may be away.
+    package init(
+        _ jetStream: JetStream, tenant: String, batch: Int, maximumEventBytes: Int = 64 << 20,
+        patience: Duration = .seconds(30)
+    ) {
         self.tenant = tenant
         self.batch = batch
-        publisher = Publisher(jetStream)
-        maximumBytes = min(jetStream.connection.maxPayload - 1024, 512 << 10)
+        self.maximumEventBytes = maximumEventBytes
+        lanes = PublishLanes(jetStream, patience: patience)
+        messageLimit = max(1024, jetStream.connection.maxPayload - 2048)
+        batchLimit = min(messageLimit, 512 << 10)
     }
 
     package static func isTenant(_ text: String) -> Bool { SkeinSubjects.isTenant(text) }
@@ -54,14 +65,13 @@ package final class EventPublisher {
             summary.refused += 1
             return error.description
         }
-        let limit = jetStream.connection.maxPayload - 1024
-        guard packed.count <= limit else {
+        guard packed.count <= maximumEventBytes else {
             summary.refused += 1
             return
-                "the event takes \(packed.count) bytes and the server accepts \(limit); raise max_payload of nats-server"
+                "the event takes \(packed.count) bytes, the most is \(maximumEventBytes); raise --max-event-bytes, and max_event_bytes of the collectors"
         }
         if let waiting = pending[key]?.writer,
-            waiting.count >= batch || waiting.bytes.count + packed.count > maximumBytes
+            waiting.count >= batch || waiting.bytes.count + packed.count > batchLimit
         {
             try await send(key)
         }
@@ -74,8 +84,7 @@ package final class EventPublisher {
     /// Sends what waits and returns when the broker has acknowledged everything.
     package func finish() async throws -> Summary {
         try await sendAll()
-        await publisher.drain()
-        try await resendFailures()
+        try await lanes.finish()
         return summary
     }
 
@@ -103,64 +112,27 @@ package final class EventPublisher {
         sequences[key] = sequence + UInt64(writer.count)
         writer.setProducer(producer, sequence: sequence)
         summary.events += writer.count
-        summary.messages += 1
-        let message = Failures.Message(
-            number: summary.messages, subject: SkeinSubjects.events(tenant: tenant, key: key),
-            headers: [
-                SkeinHeaders.messageID: "\(tenant)/\(producer)/\(sequence)",
+        let id = "\(tenant)/\(producer)/\(sequence)"
+        let subject = SkeinSubjects.events(tenant: tenant, key: key)
+        var messages: [LaneMessage] = []
+        let bytes = writer.bytes
+        let count = max(1, (bytes.count + messageLimit - 1) / messageLimit)
+        for number in 0..<count {
+            var headers: NATSHeaders = [
+                SkeinHeaders.messageID: count == 1 ? id : "\(id)/\(number + 1)",
                 SkeinHeaders.contentType: SkeinHeaders.protobuf,
-            ],
-            payload: writer.bytes)
-        let failures = failures
-        try await publisher.publish(subject: message.subject, headers: message.headers, payload: message.payload) {
-            result in
-            if case .failure(let error) = result { failures.add(message, error) }
-        }
-        if !failures.isEmpty {
-            await publisher.drain()
-            try await resendFailures()
-        }
-    }
-
-    /// Publishes again what was not acknowledged, in order and one at a time; the message id makes that harmless.
-    private func resendFailures() async throws {
-        let deadline = ContinuousClock.now + .seconds(30)
-        for (message, first) in failures.takeAll() {
-            var error = first
-            while true {
-                guard error.isTemporary, ContinuousClock.now < deadline else { throw error }
-                try await Task.sleep(for: .milliseconds(200))
-                do throws(NATSError) {
-                    _ = try await jetStream.publish(
-                        subject: message.subject, headers: message.headers, payload: message.payload)
-                    break
-                } catch let again {
-                    error = again
-                }
+            ]
+            if count > 1 {
+                headers[SkeinHeaders.chunk] = "\(number + 1)/\(count)"
+                headers[SkeinHeaders.chunkID] = "\(producer)/\(sequence)"
             }
+            let start = number * messageLimit
+            messages.append(
+                LaneMessage(
+                    subject: subject, headers: headers,
+                    payload: Array(bytes[start..<min(start + messageLimit, bytes.count)])))
         }
-    }
-
-    /// Messages without an ack, told by the transport's threads.
-    private final class Failures: Sendable {
-        struct Message: Sendable {
-            let number: Int
-            let subject: String
-            let headers: NATSHeaders
-            let payload: [UInt8]
-        }
-
-        private let messages = Mutex<[(Message, NATSError)]>([])
-
-        var isEmpty: Bool { messages.withLock { $0.isEmpty } }
-
-        func add(_ message: Message, _ error: NATSError) { messages.withLock { $0.append((message, error)) } }
-
-        func takeAll() -> [(Message, NATSError)] {
-            messages.withLock { list in
-                defer { list = [] }
-                return list.sorted { $0.0.number < $1.0.number }
-            }
-        }
+        summary.messages += count
+        try await lanes.send(messages, key: key)
     }
 }

@@ -46,7 +46,8 @@ package struct OfflineProjection {
             }
             projector = SpanProjector(configuration: endpoint.projection)
         case .trajectories:
-            assembler = TrajectoryAssembler(configuration: .init(agent: (configuration.trajectories ?? .init()).agent))
+            // One run after the other and in order, as the reference sees them.
+            assembler = TrajectoryAssembler(configuration: .init(order: .reference))
         case .atof, .atif: break
         }
     }
@@ -61,14 +62,17 @@ package struct OfflineProjection {
         case .atof: lines.append(EventJSONEncoder.line(event))
         case .atif: events.append(event)
         case .trajectories:
-            if let finished = assembler?.receive(event, at: .init(sequence: number, index: 0)) {
-                documents.append(finished.document)
-            }
+            append(assembler?.receive(event, at: .init(sequence: number, index: 0)) ?? [])
         case .full, .openinference:
             for span in projector?.receive(event, at: .init(sequence: number, index: 0)) ?? [] {
                 spans.append(SpanEncoder.encode(span))
             }
         }
+    }
+
+    private mutating func append(_ finished: [FinishedTrajectory]) {
+        let agent = (configuration.trajectories ?? .init()).agent
+        documents += finished.map { $0.document(by: agent, of: $0.heldEvents).document }
     }
 
     /// How many events went into no trajectory because theirs was at its limit.
@@ -86,7 +90,7 @@ package struct OfflineProjection {
                 .document(of: events)
             return [Array(document.compactText.utf8)]
         case .trajectories:
-            documents += assembler?.finish().map(\.document) ?? []
+            append(assembler?.finish() ?? [])
             return [Array(JSONValue.array(documents).compactText.utf8)]
         case .full, .openinference:
             if spans.isEmpty { return [Array("[]".utf8)] }

@@ -8,9 +8,21 @@ package struct PublishedTrajectory: Sendable {
     package let tenant: String
     package let id: String
     package let revision: UInt64
+    /// False when it was closed without its opener's end.
+    package let isComplete: Bool
     package let agent: String
     /// The ATIF document.
     package let document: JSONValue
+}
+
+/// The parts of a revision are gone, because a newer one has replaced it; that can be read instead.
+package struct ReplacedTrajectoryError: Error, CustomStringConvertible {
+    package let id: String
+    package let revision: UInt64
+
+    package var description: String {
+        "revision \(revision) of the trajectory \(id) is gone: a newer one has replaced it"
+    }
 }
 
 /// Reads trajectories from `SKEIN_TRAJECTORIES`, put together where they were sent in chunks.
@@ -25,17 +37,45 @@ package struct TrajectoryReader: Sendable {
             of: SkeinSubjects.trajectoriesStream, matching: "skein.v1.trajectories.*.*")
         var found: [(sequence: UInt64, trajectory: PublishedTrajectory)] = []
         for subject in subjects.keys {
-            guard
-                let message = try await jetStream.lastMessage(
-                    stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
-            else { continue }
-            found.append(
-                (
-                    message.sequence,
-                    try await trajectory(subject: subject, headers: message.headers, body: message.payload)
-                ))
+            // One that is replaced while its parts are read is read anew.
+            while let message = try await jetStream.lastMessage(
+                stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
+            {
+                do {
+                    let trajectory = try await trajectory(
+                        subject: subject, headers: message.headers, body: message.payload)
+                    found.append((message.sequence, trajectory))
+                    break
+                } catch let error as ReplacedTrajectoryError {
+                    let now = try await jetStream.lastMessage(
+                        stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
+                    guard now?.sequence != message.sequence else { throw error }
+                }
+            }
         }
         return found.sorted { $0.sequence < $1.sequence }.map(\.trajectory)
+    }
+
+    /// The trajectories that are open now, as far as collectors have told, in the order of their opening.
+    ///
+    /// - Parameter tenant: only this one's.
+    package func open(tenant: String? = nil) async throws -> [OpenTrajectoryRecord] {
+        let subjects = try await jetStream.subjects(
+            of: SkeinSubjects.trajectoriesStream, matching: "skein.v1.trajectories.\(tenant ?? "*").*.open")
+        var found: [OpenTrajectoryRecord] = []
+        for subject in subjects.keys {
+            guard
+                let message = try await jetStream.lastMessage(
+                    stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true),
+                let record = (try? JSONParser.parse(message.payload)).flatMap({ OpenTrajectoryRecord($0) })
+            else { continue }
+            // A record may be left over from a collector that died, or was cut off, while its successor closed the trajectory.
+            let closed = try await jetStream.lastMessage(
+                stream: SkeinSubjects.trajectoriesStream, subject: String(subject.dropLast(".open".count)),
+                fromLeader: true)
+            if closed == nil { found.append(record) }
+        }
+        return found.sorted { ($0.openedAt, $0.id) < ($1.openedAt, $1.id) }
     }
 
     /// - Parameters: of a message on `skein.v1.trajectories.<tenant>.<id>`.
@@ -53,8 +93,7 @@ package struct TrajectoryReader: Sendable {
                     let message = try await jetStream.lastMessage(
                         stream: SkeinSubjects.trajectoriesStream, subject: part)
                 else {
-                    throw CollectorError(
-                        "part \(number) of \(chunks) of the trajectory \(id) is gone: a newer revision has replaced it")
+                    throw ReplacedTrajectoryError(id: id.description, revision: revision)
                 }
                 whole += message.payload
             }
@@ -67,7 +106,7 @@ package struct TrajectoryReader: Sendable {
         }
         return PublishedTrajectory(
             tenant: String(tokens[3]), id: String(tokens[4]), revision: revision,
-            agent: headers[SkeinHeaders.agent] ?? "",
+            isComplete: headers[SkeinHeaders.state] != "abandoned", agent: headers[SkeinHeaders.agent] ?? "",
             document: document)
     }
 }

@@ -31,6 +31,29 @@ extension JetStream {
         try await get(stream, GetRequest(seq: sequence, nextBySubj: subject), fromLeader: false)
     }
 
+    /// Removes a message; one that is gone already is no error.
+    ///
+    /// - Returns: whether it was there.
+    @discardableResult
+    package func deleteMessage(stream: String, sequence: UInt64) async throws(NATSError) -> Bool {
+        struct Request: Encodable {
+            let seq: UInt64
+            let noErase = true
+        }
+        do throws(NATSError) {
+            _ = try await api("STREAM.MSG.DELETE.\(stream)", JSON.encode(Request(seq: sequence)))
+            return true
+        } catch {
+            // The server has the same code for every reason.
+            guard case .api(_, 10057) = error.code else {
+                if error.code == .noMessage { return false }
+                throw error
+            }
+            if try await message(stream: stream, sequence: sequence) != nil { throw error }
+            return false
+        }
+    }
+
     /// The messages with these sequences; what the stream does not hold is absent. Many requests are on their way at once.
     ///
     /// All of it is in memory when this returns: ask for parts of what may be large. Any replica answers; what it does
@@ -70,6 +93,9 @@ extension JetStream {
 
 extension NATSError {
     static func noStream(_ subject: String) -> NATSError {
-        NATSError(.noResponders, "No stream takes messages on \(subject); create it, or start nats-server with -js.")
+        NATSError(
+            .noResponders,
+            "No stream takes messages on \(subject) now: it has no leader, does not exist, or nats-server runs without -js."
+        )
     }
 }

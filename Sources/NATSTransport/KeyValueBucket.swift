@@ -37,7 +37,7 @@ package struct KeyValueBucket: Sendable {
         do throws(NATSError) {
             found = try await jetStream.streamInfo(wanted.name)
         } catch let error where error.code == .notFound {
-            found = try await jetStream.createStream(wanted)
+            found = try await create(jetStream, wanted)
         }
         // How safe its storage is, an operator may have changed.
         wanted.replicas = found.configuration.replicas
@@ -49,6 +49,25 @@ package struct KeyValueBucket: Sendable {
             )
         }
         return KeyValueBucket(name: name, jetStream: jetStream)
+    }
+
+    /// A bucket that is there, whatever its settings.
+    ///
+    /// - Throws: `.notFound`.
+    package static func existing(_ jetStream: JetStream, name: String) async throws(NATSError) -> KeyValueBucket {
+        _ = try await jetStream.streamInfo("KV_\(name)")
+        return KeyValueBucket(name: name, jetStream: jetStream)
+    }
+
+    /// What somebody else creates at the same time counts.
+    private static func create(
+        _ jetStream: JetStream, _ wanted: StreamConfiguration
+    ) async throws(NATSError) -> StreamInfo {
+        do throws(NATSError) {
+            return try await jetStream.createStream(wanted)
+        } catch let error where error.code == .nameTaken {
+            return try await jetStream.streamInfo(wanted.name)
+        }
     }
 
     private init(name: String, jetStream: JetStream) {

@@ -19,6 +19,8 @@ package struct NATSError: Error, Equatable, CustomStringConvertible {
         case noResponders
         /// The stream, consumer or bucket does not exist.
         case notFound
+        /// A stream or bucket of the name exists with another configuration.
+        case nameTaken
         /// The stream has no message with the sequence or subject.
         case noMessage
         /// The publish expected another last sequence: someone else wrote, or it was stored before.
@@ -61,7 +63,8 @@ package struct NATSError: Error, Equatable, CustomStringConvertible {
         case .timeout, .disconnected, .noResponders, .streamFull, .unreachable, .unavailable: true
         // A broker that is short of resources, or in the middle of an election, says so with its own 5xx.
         case .api(let code, _): code >= 500
-        case .configuration, .authorization, .tls, .notFound, .noMessage, .wrongLastSequence, .wrongLastRevision,
+        case .configuration, .authorization, .tls, .notFound, .nameTaken, .noMessage, .wrongLastSequence,
+            .wrongLastRevision,
             .payloadTooLarge, .streamChanged, .closed, .fenced, .cancelled, .protocolViolation:
             false
         }
@@ -87,6 +90,8 @@ extension NATSError {
         // The server says 500 to these, but they stay as they are.
         case 10052, 10074:
             return NATSError(.configuration, "\(about): \(text).")
+        case 10058:
+            return NATSError(.nameTaken, "\(about): \(text).")
         case 10014, 10059:
             return NATSError(.notFound, "\(about): \(text).")
         case 10037, 10043:

@@ -58,7 +58,8 @@ struct OptionsHandle: ~Copyable {
         // Without it a background thread delays each write by up to a millisecond.
         try check(natsOptions_SetSendAsap(pointer, true), "write mode")
         try check(natsOptions_SetIOBufSize(pointer, 128 * 1024), "buffer size")
-        try check(natsOptions_SetPingInterval(pointer, 20_000), "ping interval")
+        // A server that hangs, rather than dies, is noticed after three of them.
+        try check(natsOptions_SetPingInterval(pointer, 5_000), "ping interval")
     }
 
     private func setIdentity(_ options: NATSOptions) throws(NATSError) {

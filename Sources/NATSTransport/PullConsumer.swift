@@ -27,6 +27,8 @@ package final class PullConsumer: Sendable {
         var streamCreated: Int64?
         /// When the last message that was received was stored; nil before the first one.
         var lastTime: Int64?
+        /// How often in turn the consumer could not be made.
+        var failedCreations = 0
 
         /// What the reader gets now, if anything.
         mutating func take(_ max: Int) -> Batch? {
@@ -90,6 +92,12 @@ package final class PullConsumer: Sendable {
     /// The stream sequence of the last message that was received, which `next` may not have returned yet; before the
     /// first one, that of the message before the start.
     package var lastSequence: UInt64 { state.withLock { $0.machine.lastStreamSequence } }
+
+    /// Messages that were received and not asked for yet.
+    package var bufferedCount: Int { state.withLock { $0.buffer.count } }
+
+    /// The name of the consumer that is read from now.
+    package var consumerName: String { name(state.withLock { $0.machine.generation }) }
 
     /// The next messages in order: at least one, at most `max`. Finishes the batch before.
     ///
@@ -250,18 +258,25 @@ package final class PullConsumer: Sendable {
 
     private func create(_ generation: Int, _ startSequence: UInt64) async {
         do throws(NATSError) {
+            // A cluster that gives the consumer to a node that has just died does not answer; the next consumer may be
+            // luckier. What answers at all answers soon, unless the machine is overloaded.
+            let failures = state.withLock { $0.failedCreations }
+            let timeout = min(jetStream.timeout, .seconds(1 + failures / 4))
+            let jetStream = JetStream(jetStream.connection, timeout: timeout)
             try await jetStream.createOrderedConsumer(
                 configuration, name: name(generation), startSequence: startSequence)
             // Only now: a stream that is replaced after this takes the consumer with it.
-            try await verifyStream()
+            try await verifyStream(jetStream)
+            state.withLock { $0.failedCreations = 0 }
             apply { machine, now in machine.created(generation: generation, now: now) }
         } catch {
+            state.withLock { $0.failedCreations += 1 }
             apply { machine, now in machine.creationFailed(generation: generation, error, now: now) }
         }
     }
 
     /// Sees to it that the stream is the one that was read so far, and still holds what was read.
-    private func verifyStream() async throws(NATSError) {
+    private func verifyStream(_ jetStream: JetStream) async throws(NATSError) {
         let (created, last, time) = state.withLock { ($0.streamCreated, $0.machine.lastStreamSequence, $0.lastTime) }
         let info = try await jetStream.streamInfo(configuration.stream)
         if let created, info.created != created {

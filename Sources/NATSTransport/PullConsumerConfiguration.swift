@@ -17,7 +17,7 @@ package struct PullConsumerConfiguration: Sendable {
     /// How long a pull waits on the server.
     package var expires = Duration.seconds(30)
     /// The server says that it lives after so much silence; after two and a half of them the consumer is made anew.
-    package var heartbeat = Duration.seconds(5)
+    package var heartbeat = Duration.seconds(2)
     /// The server removes a consumer that nobody pulled from for so long.
     package var inactiveThreshold = Duration.seconds(60)
 

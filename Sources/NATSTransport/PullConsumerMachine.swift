@@ -55,7 +55,7 @@ struct PullConsumerMachine {
     private static let overlap = 2
     private static let shortestPause = Duration.milliseconds(250)
     private static let doubtsAllowed = 3
-    private static let longestPause = Duration.seconds(5)
+    private static let longestPause = Duration.seconds(2)
 
     private let configuration: PullConsumerConfiguration
     private var state = State.new
@@ -126,7 +126,11 @@ struct PullConsumerMachine {
     mutating func creationFailed(generation failed: Int, _ error: NATSError, now: Duration) -> [Action] {
         guard state == .creating, failed == generation else { return [] }
         switch error.code {
-        case .timeout, .noResponders, .disconnected, .streamFull, .unavailable, .cancelled, .protocolViolation:
+        case .timeout:
+            // It was pause enough.
+            failures = 0
+            return restart(now)
+        case .noResponders, .disconnected, .streamFull, .unavailable, .cancelled, .protocolViolation:
             return restart(now)
         // A cluster whose members have just started may not know yet what it holds: it must say so several times, unless
         // nothing was read before.
@@ -135,7 +139,8 @@ struct PullConsumerMachine {
             return generation == 1 || doubts > Self.doubtsAllowed ? end(error) : restart(now)
         case .api(let code, _) where code >= 500:
             return restart(now)
-        case .configuration, .unreachable, .authorization, .tls, .noMessage, .wrongLastSequence, .wrongLastRevision,
+        case .configuration, .unreachable, .authorization, .tls, .nameTaken, .noMessage, .wrongLastSequence,
+            .wrongLastRevision,
             .payloadTooLarge, .closed, .fenced, .api:
             return end(error)
         }

@@ -10,7 +10,7 @@ extension ExportMachine {
         /// Items waiting or in flight above which producers wait.
         package var maxQueueItems = 2048
         /// Their bytes above which producers wait.
-        package var maxQueueBytes = 32 << 20
+        package var maxQueueBytes = 8 << 20
         /// The wait after a first failure; it doubles with every further one.
         package var initialBackoff = Duration.seconds(1)
         /// Bound of that wait.

@@ -2,7 +2,8 @@
 ///
 /// Pure and synchronous. Inputs are told the time (`now`, since any fixed instant, never going back) and return what
 /// the shell must do afterwards. One request or dead letter is in flight at a time, so items leave in the order in
-/// which they came. Nothing is dropped: an item stays until the backend has it or it is with the dead letters.
+/// which they came. Nothing is dropped: an item stays until the backend has it or it is with the dead letters, unless it came
+/// with a time when it expires. What is under way then stays, what waits is given up.
 ///
 /// A batch is due when it is full (items, bytes), when its oldest item is `scheduledDelay` old, when no more would be
 /// taken, or after a flush or stop. A batch that the backend refuses because of its content is sent again in halves,
@@ -20,6 +21,9 @@ package struct ExportMachine: Sendable {
     private struct Waiting: Sendable {
         let item: ExportItem
         let since: Duration
+        let expires: Duration?
+
+        func isExpired(_ now: Duration) -> Bool { expires.map { $0 <= now } ?? false }
     }
 
     private let configuration: Configuration
@@ -28,7 +32,11 @@ package struct ExportMachine: Sendable {
     private var queue: [Waiting] = []
     private var queuedBytes = 0
     /// The batch in delivery, in as many parts as it was split into; the last part is next.
-    private var parts: [ArraySlice<ExportItem>] = []
+    private var parts: [ArraySlice<Waiting>] = []
+    /// Items that expired behind the batch in delivery: they leave the window after it.
+    private var expiredBehind = 0
+    /// What left without being delivered and was not taken yet.
+    private var losses: [ExportLoss] = []
     private var window = PositionWindow()
     /// Everything at or below it has arrived.
     private var through: UInt64
@@ -59,20 +67,37 @@ package struct ExportMachine: Sendable {
 
     /// When `timePassed` has to be called, nil when time changes nothing.
     package var deadline: Duration? {
+        let due: Duration?
+        var expires = queue.first?.expires
         switch phase {
-        case .idle: queue.first.map { $0.since + configuration.scheduledDelay }
-        case .backingOff(let until), .deadLetterBackingOff(_, let until): until
-        case .sending, .deadLettering, .finished: nil
+        case .idle:
+            due = queue.first.map { $0.since + configuration.scheduledDelay }
+        case .backingOff(let until), .deadLetterBackingOff(_, let until):
+            due = until
+            expires = parts.last?.first?.expires ?? expires
+        case .sending, .deadLettering: due = nil
+        case .finished: return nil
         }
+        return [due, expires].compactMap { $0 }.min()
+    }
+
+    /// What left without being delivered since the last call. All of it that lies at or below `confirmedPosition` is there.
+    package mutating func takeLosses() -> [ExportLoss] {
+        defer { losses = [] }
+        return losses
     }
 
     // MARK: Inputs from the producer
 
     /// Items came in, in the order in which they shall leave. Takes as many as fit and removes them from `items`;
     /// after `stopRequested` it takes none.
-    package mutating func arrived(_ items: inout ArraySlice<ExportItem>, now: Duration) -> [ExportAction] {
+    ///
+    /// - Parameter expires: when they are to be given up; not before that of earlier ones.
+    package mutating func arrived(
+        _ items: inout ArraySlice<ExportItem>, now: Duration, expires: Duration? = nil
+    ) -> [ExportAction] {
         while !isStopping, !isFull, let item = items.popFirst() {
-            queue.append(Waiting(item: item, since: now))
+            queue.append(Waiting(item: item, since: now, expires: expires))
             queuedBytes += item.framedSize
             window.append(item.position)
             statistics.queueItems += 1
@@ -119,6 +144,8 @@ package struct ExportMachine: Sendable {
             let refused = min(rejected, part.count)
             statistics.rejected += refused
             statistics.delivered += part.count - refused
+            // Nobody says which ones: as many as were refused.
+            losses += part.suffix(refused).map { ExportLoss($0.item, .rejected) }
             if rejected > 0 || !message.isEmpty {
                 actions = [.report(.itemsRejected(count: refused, message: message))]
             }
@@ -140,7 +167,7 @@ package struct ExportMachine: Sendable {
             statistics.consecutiveFailures = 0
             guard part.count > 1 else {
                 phase = .deadLettering(refusal)
-                return [.deadLetter(part[part.startIndex], refusal)]
+                return [.deadLetter(part[part.startIndex].item, refusal)]
             }
             let middle = part.startIndex + part.count / 2
             parts[parts.count - 1] = part[middle...]
@@ -154,6 +181,7 @@ package struct ExportMachine: Sendable {
     package mutating func deadLettered(now: Duration) -> [ExportAction] {
         guard case .deadLettering = phase else { preconditionFailure("no dead letter was asked for") }
         statistics.deadLettered += 1
+        losses += (parts.last ?? []).map { ExportLoss($0.item, .rejected) }
         return partLeft() + proceed(now)
     }
 
@@ -167,15 +195,65 @@ package struct ExportMachine: Sendable {
 
     // MARK: Steps
 
-    /// Starts what is due and possible.
+    /// Gives up what has expired, and starts what is due and possible.
     private mutating func proceed(_ now: Duration) -> [ExportAction] {
+        expire(now) + start(now)
+    }
+
+    /// What has expired and is not under way leaves.
+    private mutating func expire(_ now: Duration) -> [ExportAction] {
+        let before = statistics.expired
+        switch phase {
+        case .idle, .backingOff, .deadLetterBackingOff:
+            while let part = parts.last {
+                let rest = part.drop { $0.isExpired(now) }
+                window.removeFirst(part.count - rest.count)
+                give(up: part[..<rest.startIndex])
+                guard rest.isEmpty else {
+                    parts[parts.count - 1] = rest
+                    break
+                }
+                parts.removeLast()
+                // The refusal, if there was one, was about the item that is gone.
+                if case .deadLetterBackingOff = phase { phase = .idle }
+            }
+            if parts.isEmpty { batchLeft() }
+        case .sending, .deadLettering: break
+        case .finished: return []
+        }
+        let rest = queue.drop { $0.isExpired(now) }
+        let expired = queue[..<rest.startIndex]
+        if !expired.isEmpty {
+            queuedBytes -= expired.reduce(0) { $0 + $1.item.framedSize }
+            give(up: expired)
+            if parts.isEmpty { window.removeFirst(expired.count) } else { expiredBehind += expired.count }
+            queue.removeFirst(expired.count)
+        }
+        return statistics.expired > before ? confirm() : []
+    }
+
+    private mutating func give(up expired: ArraySlice<Waiting>) {
+        statistics.expired += expired.count
+        statistics.queueItems -= expired.count
+        statistics.queueBytes -= expired.reduce(0) { $0 + $1.item.framedSize }
+        losses += expired.map { ExportLoss($0.item, .expired) }
+    }
+
+    /// Nothing is in delivery any more: what expired behind it has nothing before it.
+    private mutating func batchLeft() {
+        phase = .idle
+        window.removeFirst(expiredBehind)
+        expiredBehind = 0
+    }
+
+    private mutating func start(_ now: Duration) -> [ExportAction] {
         switch phase {
         case .idle:
             if parts.isEmpty, isDue(now) { parts = [nextBatch()] }
             if let part = parts.last {
                 phase = .sending
                 statistics.requests += 1
-                return [.send(Array(part))]
+                return [.send(part.map(\.item))]
             }
             guard isStopping else { return [] }
             phase = .finished
@@ -185,9 +263,9 @@ package struct ExportMachine: Sendable {
             phase = .sending
             statistics.requests += 1
             statistics.retries += 1
-            return [.send(Array(part))]
+            return [.send(part.map(\.item))]
         case .deadLetterBackingOff(let refusal, let until):
-            guard now >= until, let item = parts.last?.first else { return [] }
+            guard now >= until, let item = parts.last?.first?.item else { return [] }
             phase = .deadLettering(refusal)
             return [.deadLetter(item, refusal)]
         case .sending, .deadLettering, .finished:
@@ -203,7 +281,7 @@ package struct ExportMachine: Sendable {
     }
 
     /// Takes the first items of the queue, as many as a request may have, at least one.
-    private mutating func nextBatch() -> ArraySlice<ExportItem> {
+    private mutating func nextBatch() -> ArraySlice<Waiting> {
         var bytes = 0
         let batch = queue.prefix(configuration.maxBatchItems).prefix { waiting in
             bytes += waiting.item.framedSize
@@ -211,8 +289,8 @@ package struct ExportMachine: Sendable {
         }
         let count = max(1, batch.count)
         defer { queue.removeFirst(count) }
-        let items = queue.prefix(count).map(\.item)
-        queuedBytes -= items.reduce(0) { $0 + $1.framedSize }
+        let items = Array(queue.prefix(count))
+        queuedBytes -= items.reduce(0) { $0 + $1.item.framedSize }
         return items[...]
     }
 
@@ -222,8 +300,9 @@ package struct ExportMachine: Sendable {
         phase = .idle
         window.removeFirst(part.count)
         statistics.queueItems -= part.count
-        statistics.queueBytes -= part.reduce(0) { $0 + $1.framedSize }
+        statistics.queueBytes -= part.reduce(0) { $0 + $1.item.framedSize }
         statistics.consecutiveFailures = 0
+        if parts.isEmpty { batchLeft() }
         return confirm()
     }
 

@@ -10,6 +10,8 @@ package struct ExportStatistics: Sendable, Equatable {
     package var rejected = 0
     /// Items that the backend refused and that are with the dead letters.
     package var deadLettered = 0
+    /// Items that were given up because they had waited for too long.
+    package var expired = 0
     /// Successes whose body was not an OTLP answer.
     package var unreadableAnswers = 0
     /// Items waiting or in flight.

@@ -89,20 +89,30 @@ package final class OTLPExporter: Sendable {
         }
     }
 
+    /// The confirmed position, and what left without being delivered since the last call: at least all of it up to that position.
+    package func settle() -> (confirmed: UInt64, losses: [ExportLoss]) {
+        state.withLock { state in
+            let losses = state.machine.takeLosses()
+            return (state.machine.confirmedPosition, losses)
+        }
+    }
+
     // MARK: For the producer
 
     /// Queues the items of all messages up to `position`; waits while the queue is full.
     ///
     /// One caller at a time: items leave in the order of the calls.
     ///
+    /// - Parameter lifetime: after which the items are given up, as far as they are not under way; nil never.
     /// - Throws: `CancellationError` or `Stopped`. Some of the items may then be queued, and `position` is not
     ///   confirmed: the caller reads on from `confirmedPosition`.
-    package func accept(_ items: [ExportItem], through position: UInt64) async throws {
+    package func accept(_ items: [ExportItem], through position: UInt64, lifetime: Duration? = nil) async throws {
         var rest = items[...]
+        let expires = lifetime.map { ContinuousClock.now - origin + $0 }
         while true {
             let isOpen = update { state, now in
                 guard !state.hasEnded, !state.machine.isStopping else { return (false, []) }
-                var actions = state.machine.arrived(&rest, now: now)
+                var actions = state.machine.arrived(&rest, now: now, expires: expires)
                 if rest.isEmpty { actions += state.machine.advanced(through: position) }
                 return (true, actions)
             }

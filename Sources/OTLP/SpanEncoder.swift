@@ -1,4 +1,6 @@
-internal import ATOF
+package import ATOF
+internal import CProtobufC
+internal import CSkeinProto
 package import Projections
 
 /// Writes spans as packed OTLP Span messages.
@@ -29,6 +31,14 @@ package enum SpanEncoder {
             write(span.status, size: status, &writer)
             writer.fixed32(16, context.flags)
         }
+    }
+
+    /// The trace of an encoded span; nil when the bytes are none.
+    package static func traceID(ofEncoded bytes: [UInt8]) -> EventUUID? {
+        guard let span = skein__v1__otlp__span__unpack(nil, bytes.count, bytes) else { return nil }
+        defer { skein__v1__otlp__span__free_unpacked(span, nil) }
+        let id = span.pointee.trace_id
+        return EventUUID(bytes: Array(UnsafeBufferPointer(start: id.data, count: id.data == nil ? 0 : id.len)))
     }
 
     private static func size(_ span: ProjectedSpan, events: [Int], status: Int) -> Int {

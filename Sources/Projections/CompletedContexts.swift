@@ -17,6 +17,8 @@ struct CompletedContexts: Sendable {
         /// Nanoseconds since 1970.
         let endTime: UInt64
         let ordinal: UInt64
+        /// It was given up: its end may still come.
+        let isAbandoned: Bool
     }
 
     static let capacity = 4096
@@ -53,8 +55,10 @@ struct CompletedContexts: Sendable {
         }
     }
 
-    mutating func insert(_ uuid: EventUUID, traceID: EventUUID, endTime: UInt64) {
-        entries[uuid] = Entry(traceID: traceID, endTime: endTime, ordinal: nextOrdinal)
+    subscript(uuid: EventUUID) -> Entry? { entries[uuid] }
+
+    mutating func insert(_ uuid: EventUUID, traceID: EventUUID, endTime: UInt64, isAbandoned: Bool = false) {
+        entries[uuid] = Entry(traceID: traceID, endTime: endTime, ordinal: nextOrdinal, isAbandoned: isAbandoned)
         order.append((uuid, nextOrdinal))
         nextOrdinal += 1
         while entries.count > CompletedContexts.capacity, head < order.count {
@@ -87,12 +91,13 @@ struct CompletedContexts: Sendable {
     }
 
     /// Takes an entry of a snapshot; expired entries come first.
-    mutating func restore(_ uuid: EventUUID, traceID: EventUUID, endTime: UInt64, isExpired: Bool) {
-        insert(uuid, traceID: traceID, endTime: endTime)
+    mutating func restore(
+        _ uuid: EventUUID, traceID: EventUUID, endTime: UInt64, isAbandoned: Bool, isExpired: Bool
+    ) {
+        insert(uuid, traceID: traceID, endTime: endTime, isAbandoned: isAbandoned)
         if isExpired {
             expiredBelow = nextOrdinal
             firstLive = order.count
         }
     }
-
 }

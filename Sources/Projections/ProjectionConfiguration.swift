@@ -30,15 +30,25 @@ package struct ProjectionConfiguration: Sendable, Hashable {
     package var markExcludeNames: Set<String>
     package var attributeMappings: [AttributeMapping]
     package var promoteMetadataPrefixes: [String]
-    /// Open spans beyond this number cost the one that was opened first; the reference has no bound and runs out of
-    /// memory.
+    /// Beyond this number of open spans whole runs are given up, the oldest first; the reference has no bound and runs out of memory.
     package var maximumOpenSpans: Int
+    /// A run of which nothing comes for so many nanoseconds of log time is given up; nil never, as in the reference.
+    package var idle: UInt64?
+    /// A run that has had open spans for so many nanoseconds of log time is given up; nil never.
+    package var maximumAge: UInt64?
+    /// How long an end waits for its start, nanoseconds of log time.
+    package var earlyEndLinger: UInt64 = 60_000_000_000
+    /// Ends that wait for their starts.
+    package var maximumEarlyEnds = 4096
+    /// Packed bytes of the events whose attributes open spans hold; beyond it they are read again when the spans end.
+    package var maximumHeldBytes = 16 << 20
 
     package init(
         projection: Projection, markProjection: MarkProjection = .inherit,
         markExcludeNames: Set<String> = ["llm.chunk"],
         attributeMappings: [AttributeMapping] = [], promoteMetadataPrefixes: [String] = [],
-        maximumOpenSpans: Int = 65_536
+        maximumOpenSpans: Int = 131_072,
+        idle: UInt64? = nil, maximumAge: UInt64? = nil
     ) {
         self.projection = projection
         self.markProjection = markProjection
@@ -46,5 +56,7 @@ package struct ProjectionConfiguration: Sendable, Hashable {
         self.attributeMappings = attributeMappings
         self.promoteMetadataPrefixes = promoteMetadataPrefixes
         self.maximumOpenSpans = maximumOpenSpans
+        self.idle = idle
+        self.maximumAge = maximumAge
     }
 }

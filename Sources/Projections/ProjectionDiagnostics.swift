@@ -39,8 +39,10 @@ extension ProjectionDiagnostics.Entry {
 
 /// What a projector turned away or lost, by reason.
 package struct ProjectionCounters: Sendable, Hashable {
-    /// Ends of scopes that are not open: never started here, ended before, or evicted.
+    /// Ends of scopes that are not open: ended before, or never started here.
     package internal(set) var unmatchedEnds: UInt64 = 0
+    /// Ends of scopes that were exported as abandoned.
+    package internal(set) var lateEnds: UInt64 = 0
     /// Starts of scopes that are open already.
     package internal(set) var duplicateStarts: UInt64 = 0
     /// Events before 1970 or beyond OTLP's 64 bits of nanoseconds.
@@ -49,8 +51,12 @@ package struct ProjectionCounters: Sendable, Hashable {
     package internal(set) var unknownStatusCodes: UInt64 = 0
     /// Span events beyond 128 a span.
     package internal(set) var droppedSpanEvents: UInt64 = 0
-    /// Open spans that made room for newer ones.
-    package internal(set) var evictedOpenSpans: UInt64 = 0
-    /// Open spans and span events of a snapshot whose events could not be read again.
+    /// Spans that were exported although their scopes did not end.
+    package internal(set) var abandoned: [AbandonReason: UInt64] = [:]
+    /// Payloads that were dropped because too many bytes were held.
+    package internal(set) var unloaded: UInt64 = 0
+    /// Starts, ends and span events that were not held and could not be read again.
     package internal(set) var unreadableReferences: UInt64 = 0
+
+    package init() {}
 }

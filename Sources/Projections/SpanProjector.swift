@@ -2,64 +2,125 @@ package import ATOF
 
 /// Turns the events of a partition into the spans of one trace endpoint.
 ///
-/// A pure machine: events in, finished spans out (`otel-projections.md` 1 to 4, 6). Scopes that never end are never
-/// exported, as in the reference. Where it deviates:
+/// A pure machine: events in, finished spans out (`otel-projections.md` 1 to 4, 6). Where it deviates from the reference:
+/// - Scopes that never end are exported as abandoned when the configuration says so (`SpanProjector+Abandoning.swift`).
 /// - A start that is seen again while its scope is open changes nothing. The reference exports the open span with the
 ///   wall clock's time as its end, which an at-least-once bus would turn into bogus spans.
+/// - An end that comes before its start waits for it, and a child that comes before its parent finds its trace by the run's root.
 /// - Open spans are bounded, and keys that openinference has at start and end are exported once.
+///
+/// Everything it puts out is a function of what it was given, in that order: no clock, and nothing that depends on what is held in memory.
+/// Payloads that are not held are read again: `references(for:of:)` says which ones a call will ask for.
 package struct SpanProjector: Sendable {
+    /// Reads the packed event at a reference again; nil when it is gone.
+    package typealias Reader = (EventReference) -> [UInt8]?
+
     package let configuration: ProjectionConfiguration
     package internal(set) var counters = ProjectionCounters()
     package internal(set) var diagnostics = ProjectionDiagnostics()
+    /// Log time, nanoseconds since 1970: of the last message.
+    package internal(set) var now: UInt64 = 0
 
     var openSpans = OpenSpans()
-    var completed = CompletedContexts()
+    var runs: OpenRuns
+    var earlyEnds = EarlyEnds()
+    var completed = TenantContexts()
+    /// Spans that are to be exported as abandoned, from `nextLeaving` on.
+    var leaving: [Leaving] = []
+    var nextLeaving = 0
 
     package init(configuration: ProjectionConfiguration) {
         self.configuration = configuration
+        runs = OpenRuns(idle: configuration.idle, maximumAge: configuration.maximumAge)
     }
 
     package var openSpanCount: Int { openSpans.count }
 
-    /// The first event that is still needed: of the span that is open for the longest time.
-    package var oldestReference: EventReference? { openSpans.oldest?.reference }
+    /// Packed bytes of the events whose attributes are held.
+    package var heldBytes: Int { openSpans.heldBytes }
 
-    /// - Parameter reference: where the event can be read again after a restore; ascending from call to call.
-    /// - Returns: the spans that the event finished.
+    /// The first event that is still needed. Looks at everything that is open.
+    package var oldestReference: EventReference? {
+        [openSpans.firstReference, earlyEnds.firstReference].compactMap { $0 }.min()
+    }
+
+    // MARK: Events
+
+    /// The finished spans alone, of a log with one tenant that is not read again.
     package mutating func receive(_ event: Event, at reference: EventReference) -> [ProjectedSpan] {
+        var output = ProjectionOutput()
+        receive(event, at: reference, of: "", into: &output) { _ in nil }
+        return output.spans.map(\.span)
+    }
+
+    /// Takes an event in.
+    ///
+    /// - Parameters:
+    ///   - reference: where the event can be read again.
+    ///   - isExpired: it has waited for too long, so it is counted and in no span; who is whose child is still noted.
+    ///   - read: must know what `references(for:of:)` says for this event.
+    package mutating func receive(
+        _ event: Event, at reference: EventReference, of tenant: String, isExpired: Bool = false,
+        into output: inout ProjectionOutput, read: Reader
+    ) {
+        let key = ScopeKey(tenant: tenant, uuid: event.uuid)
         guard let time = event.timestamp.epochNanoseconds else {
             counters.timestampsOutOfRange += 1
             diagnostics.record("otel.timestamp_out_of_range", "An event before 1970 or after 2554 was dropped")
-            return []
-        }
-        completed.advance(to: time)
-        switch event.kind {
-        case .scopeStart:
-            scopeStarted(event, time, at: reference)
-            return []
-        case .scopeEnd: return scopeEnded(event, time).map { [$0] } ?? []
-        case .mark: return markReceived(event, time, at: reference).map { [$0] } ?? []
-        }
-    }
-
-    // MARK: Scopes
-
-    private mutating func scopeStarted(_ event: Event, _ time: UInt64, at reference: EventReference) {
-        if openSpans.context(of: event.uuid) != nil {
-            counters.duplicateStarts += 1
+            let run = ScopeKey(tenant: tenant, uuid: event.rootUUID ?? event.uuid)
+            output.receive(run)
+            output.settle(1, .notProjected, of: run)
             return
         }
-        completed.remove(event.uuid)
-        // Before anything makes room: the oldest span may be the parent.
-        let context = context(of: event, now: time)
-        if openSpans.count >= configuration.maximumOpenSpans, let oldest = openSpans.oldest {
-            _ = openSpans.remove(oldest.uuid)
-            counters.evictedOpenSpans += 1
+        completed.advance(tenant, to: time)
+        switch event.kind {
+        case .scopeStart: scopeStarted(event, key, time, at: reference, isExpired, &output, read)
+        case .scopeEnd: scopeEnded(event, key, time, at: reference, isExpired, &output, read)
+        case .mark: markReceived(event, tenant, time, at: reference, isExpired, &output)
         }
-        open(event, time, context: context, at: reference)
     }
 
-    mutating func open(_ event: Event, _ time: UInt64, context: SpanContext, at reference: EventReference) {
+    // MARK: Starts
+
+    private mutating func scopeStarted(
+        _ event: Event, _ key: ScopeKey, _ time: UInt64, at reference: EventReference, _ isExpired: Bool,
+        _ output: inout ProjectionOutput, _ read: Reader
+    ) {
+        if let open = openSpans.facts(of: key) {
+            counters.duplicateStarts += 1
+            output.receive(open.run)
+            output.settle(1, .notProjected, of: open.run)
+            return
+        }
+        let ended = completed[key]
+        if ended?.isAbandoned == true {
+            // It was exported already, and a second span of its id would be another one.
+            counters.duplicateStarts += 1
+            let run = ScopeKey(tenant: key.tenant, uuid: event.rootUUID ?? event.uuid)
+            output.receive(run)
+            output.settle(1, .notProjected, of: run)
+            return
+        }
+        completed.remove(key)
+        let context = context(of: event, key.tenant, now: time)
+        let run = ScopeKey(tenant: key.tenant, uuid: event.rootUUID ?? context.traceID)
+        output.receive(run)
+        runs.opened(key.uuid, in: run, now: now, eventTime: time)
+        var span = OpenSpan(
+            key: key, run: run, reference: reference, context: context, isExpired: isExpired, isRepeated: ended != nil)
+        if isExpired {
+            output.settle(1, .expired, of: run)
+        } else {
+            span.payload = payload(ofStart: event, time, context)
+            span.heldBytes = event.packed.count
+        }
+        openSpans.insert(span)
+        if let early = earlyEnds.remove(key) { finish(early, &output, read) }
+    }
+
+    func payload(
+        ofStart event: Event, _ time: UInt64, _ context: SpanContext, _ diagnostics: inout ProjectionDiagnostics
+    ) -> OpenSpan.Payload {
         let payloads = EventPayloads(event, configuration: configuration, diagnostics: &diagnostics)
         let kind: ProjectedSpan.Kind
         let start: StartAttributes
@@ -67,33 +128,132 @@ package struct SpanProjector: Sendable {
         case .full: (kind, start) = FullRules.start(event, payloads, context)
         case .openinference: (kind, start) = OpenInferenceRules.start(event, payloads, context)
         }
-        openSpans.insert(
-            OpenSpan(
-                uuid: event.uuid, reference: reference, context: context, name: event.name, kind: kind, startTime: time,
-                start: start, promoted: payloads.promotion.candidates))
+        return OpenSpan.Payload(
+            name: event.name, kind: kind, startTime: time, start: start, promoted: payloads.promotion.candidates)
     }
 
-    private mutating func scopeEnded(_ event: Event, _ time: UInt64) -> ProjectedSpan? {
-        guard let open = openSpans.remove(event.uuid) else {
-            counters.unmatchedEnds += 1
-            return nil
+    private mutating func payload(
+        ofStart event: Event, _ time: UInt64, _ context: SpanContext
+    ) -> OpenSpan.Payload {
+        // Taken out, because `self` cannot be read while a part of it changes.
+        var diagnostics = ProjectionDiagnostics()
+        swap(&diagnostics, &self.diagnostics)
+        defer { swap(&diagnostics, &self.diagnostics) }
+        return payload(ofStart: event, time, context, &diagnostics)
+    }
+
+    // MARK: Ends
+
+    private mutating func scopeEnded(
+        _ event: Event, _ key: ScopeKey, _ time: UInt64, at reference: EventReference, _ isExpired: Bool,
+        _ output: inout ProjectionOutput, _ read: Reader
+    ) {
+        if let open = openSpans.remove(key) {
+            output.receive(open.run)
+            runs.closed(key.uuid, in: open.run, now: now, eventTime: time)
+            finish(open, event, time, isExpired: isExpired, &output, read)
+            return
         }
+        let run = ScopeKey(tenant: key.tenant, uuid: event.rootUUID ?? event.uuid)
+        output.receive(run)
+        runs.touched(run, now: now, eventTime: time)
+        let ended = completed[key]
+        if ended != nil || earlyEnds[key] != nil {
+            if ended?.isAbandoned == true { counters.lateEnds += 1 } else { counters.unmatchedEnds += 1 }
+            output.settle(1, .notProjected, of: run)
+            return
+        }
+        earlyEnds.insert(.init(key: key, run: run, reference: reference, since: now, isExpired: isExpired))
+        while earlyEnds.count > configuration.maximumEarlyEnds { dropEarlyEnd(&output) }
+    }
+
+    /// No start came: the scope began before the log did, or its start was lost.
+    mutating func dropEarlyEnd(_ output: inout ProjectionOutput) {
+        guard let early = earlyEnds.removeOldest() else { return }
+        counters.unmatchedEnds += 1
+        output.settle(1, .notProjected, of: early.run)
+    }
+
+    /// The start of an early end has come.
+    private mutating func finish(_ early: EarlyEnds.Entry, _ output: inout ProjectionOutput, _ read: Reader) {
+        guard let event = SpanProjector.event(read(early.reference)), event.kind == .scopeEnd,
+            event.uuid == early.key.uuid, let time = event.timestamp.epochNanoseconds
+        else {
+            // The span stays open, as it does without any end.
+            counters.unreadableReferences += 1
+            output.settle(1, .notProjected, of: early.run)
+            return
+        }
+        guard let open = openSpans.remove(early.key) else { return }
+        runs.closed(early.key.uuid, in: open.run, now: now, eventTime: time)
+        finish(open, event, time, isExpired: early.isExpired, endRun: early.run, &output, read)
+    }
+
+    /// - Parameter endRun: under which run the end was received, when that is not the span's.
+    private mutating func finish(
+        _ open: OpenSpan, _ event: Event, _ time: UInt64, isExpired: Bool, endRun: ScopeKey? = nil,
+        _ output: inout ProjectionOutput, _ read: Reader
+    ) {
+        completed.insert(open.key, traceID: open.context.traceID, endTime: time, isAbandoned: false)
+        let endRun = endRun ?? open.run
+        if open.isExpired {
+            output.settle(1, .notProjected, of: endRun)
+            return
+        }
+        if isExpired {
+            output.settle(1 + open.marks.count, .expired, of: open.run)
+            output.settle(1, .expired, of: endRun)
+            return
+        }
+        var inheritedErrors = ErrorInheritance(open)
+        guard let (payload, missing) = loaded(open, read) else {
+            output.settle(1 + open.marks.count, .notProjected, of: open.run)
+            output.settle(1, .notProjected, of: endRun)
+            return
+        }
+        let span = finishedSpan(open, payload, missing, event, time, &inheritedErrors)
+        let tenant = open.key.tenant
+        if let outcome = inheritedErrors.outcome, let parent = event.parentUUID {
+            pass(outcome, to: ScopeKey(tenant: tenant, uuid: parent))
+        }
+        let isOwn = endRun == open.run
+        output.settle(Int(missing), .notProjected, of: open.run)
+        if !isOwn { output.settle(1, .notProjected, of: endRun) }
+        output.add(span, of: open.run, events: (isOwn ? 2 : 1) + payload.events.count)
+    }
+
+    /// What a span inherits from its children, and what it passes on.
+    private struct ErrorInheritance {
+        let type: String?
+        let exceptionType: String?
+        var outcome: ErrorClassification?
+
+        init(_ open: OpenSpan) {
+            type = open.inheritedErrorType
+            exceptionType = open.inheritedExceptionType
+        }
+    }
+
+    private mutating func finishedSpan(
+        _ open: OpenSpan, _ payload: OpenSpan.Payload, _ missing: UInt32, _ event: Event, _ time: UInt64,
+        _ errors: inout ErrorInheritance
+    ) -> ProjectedSpan {
         let payloads = EventPayloads(event, configuration: configuration, diagnostics: &diagnostics)
         let outcome = ErrorClassification(
-            metadata: payloads.metadata, inheritedErrorType: open.inheritedErrorType,
-            inheritedExceptionType: open.inheritedExceptionType)
+            metadata: payloads.metadata, inheritedErrorType: errors.type, inheritedExceptionType: errors.exceptionType)
+        errors.outcome = outcome
         if outcome.code == .unknown { counters.unknownStatusCodes += 1 }
 
         var span = ProjectedSpan(
-            context: open.context, name: open.name, kind: open.kind, startTime: open.startTime, endTime: time,
-            attributes: open.start.attributes, events: open.events, droppedEvents: open.droppedEvents,
+            context: open.context, name: payload.name, kind: payload.kind, startTime: payload.startTime, endTime: time,
+            attributes: payload.start.attributes, events: payload.events, droppedEvents: open.droppedEvents + missing,
             status: outcome.status)
         switch configuration.projection {
-        case .full: FullRules.end(event, payloads, open.start, outcome, &span.attributes)
-        case .openinference: OpenInferenceRules.end(event, payloads, open.start, &span.attributes)
+        case .full: FullRules.end(event, payloads, payload.start, outcome, &span.attributes)
+        case .openinference: OpenInferenceRules.end(event, payloads, payload.start, &span.attributes)
         }
         addAliases(to: &span.attributes)
-        addPromoted(open.promoted, payloads, to: &span.attributes)
+        addPromoted(payload.promoted, payloads, to: &span.attributes)
         if let type = outcome.exceptionType {
             if span.events.count < OpenSpan.maximumEvents {
                 span.events.append(
@@ -103,13 +263,11 @@ package struct SpanProjector: Sendable {
             }
         }
         counters.droppedSpanEvents += UInt64(span.droppedEvents)
-        pass(outcome, to: event.parentUUID)
-        completed.insert(event.uuid, traceID: open.context.traceID, endTime: time)
         return span
     }
 
     /// The first child that failed classifies its parent, each for error and exception type.
-    private mutating func pass(_ outcome: ErrorClassification, to parent: EventUUID?) {
+    private mutating func pass(_ outcome: ErrorClassification, to parent: ScopeKey) {
         guard outcome.code == .error else { return }
         openSpans.update(parent) { span in
             if span.inheritedErrorType == nil { span.inheritedErrorType = outcome.errorType }
@@ -119,18 +277,26 @@ package struct SpanProjector: Sendable {
 
     // MARK: Identity
 
-    /// Where an event's span stands (`otel-projections.md` 1.2): only its direct parent counts.
-    private func context(of event: Event, now: UInt64) -> SpanContext {
+    /// Where an event's span stands (`otel-projections.md` 1.2): only its direct parent counts, and the run's root when the parent has
+    /// not come yet.
+    private func context(of event: Event, _ tenant: String, now: UInt64) -> SpanContext {
         let uuid = event.uuid
         let root = SpanContext(traceID: uuid, spanID: uuid.low, parentSpanID: nil)
         guard let parent = event.parentUUID else { return root }
-        if let open = openSpans.context(of: parent) {
+        let parentKey = ScopeKey(tenant: tenant, uuid: parent)
+        if let open = openSpans.context(of: parentKey) {
             return SpanContext(traceID: open.traceID, spanID: uuid.low, parentSpanID: parent.low)
         }
-        switch completed.lookUp(parent, now: now) {
+        switch completed.lookUp(parentKey, now: now) {
         case .found(let traceID): return SpanContext(traceID: traceID, spanID: uuid.low, parentSpanID: parent.low)
         case .expired: return root
         case .unknown:
+            // The implicit root of a producer's scope stack has no events and is the parent itself: not this.
+            if let runRoot = event.rootUUID, runRoot != uuid, runRoot != parent,
+                let traceID = traceID(of: ScopeKey(tenant: tenant, uuid: runRoot), now: now)
+            {
+                return SpanContext(traceID: traceID, spanID: uuid.low, parentSpanID: parent.low)
+            }
             // A parent in another process: the producer names a root that is neither the event nor its parent. A root
             // that is the parent is the implicit one of the producer's scope stack, which has no span.
             guard let remoteRoot = event.propagationRootUUID, remoteRoot != uuid, remoteRoot != parent else {
@@ -140,16 +306,57 @@ package struct SpanProjector: Sendable {
         }
     }
 
+    private func traceID(of key: ScopeKey, now: UInt64) -> EventUUID? {
+        if let open = openSpans.context(of: key) { return open.traceID }
+        guard case .found(let traceID) = completed.lookUp(key, now: now) else { return nil }
+        return traceID
+    }
+
     // MARK: Marks
 
-    mutating func markReceived(_ event: Event, _ time: UInt64, at reference: EventReference) -> ProjectedSpan? {
+    private mutating func markReceived(
+        _ event: Event, _ tenant: String, _ time: UInt64, at reference: EventReference, _ isExpired: Bool,
+        _ output: inout ProjectionOutput
+    ) {
+        let parent = event.parentUUID.map { ScopeKey(tenant: tenant, uuid: $0) }
+        let open = parent.flatMap { openSpans.facts(of: $0) }
+        let context = context(of: event, tenant, now: time)
+        let run = open?.run ?? ScopeKey(tenant: tenant, uuid: event.rootUUID ?? context.traceID)
+        output.receive(run)
+        runs.touched(run, now: now, eventTime: time)
         // Metric marks never reach traces, valid or not (5.2).
-        if event.dataSchema?.name == MarkRules.metricSchema { return nil }
+        if event.dataSchema?.name == MarkRules.metricSchema { return output.settle(1, .notProjected, of: run) }
+        if isExpired { return output.settle(1, .expired, of: run) }
         let payloads = EventPayloads(event, configuration: configuration, diagnostics: &diagnostics)
-        let context = context(of: event, now: time)
         let isTool = configuration.markProjection == .tool && !isExcluded(event, payloads)
-        let hasOpenParent = openSpans.context(of: event.parentUUID) != nil
-        var attributes = MarkRules.attributes(event, payloads, traceID: context.traceID)
+        let attributes = markAttributes(event, payloads, isTool: isTool, hasOpenParent: open != nil, context.traceID)
+        guard !isTool, let open, let parent else {
+            output.add(
+                ProjectedSpan(
+                    context: context, name: "mark:\(event.name)", kind: .internal, startTime: time, endTime: time,
+                    attributes: attributes), of: run, events: 1)
+            return
+        }
+        if open.isExpired { return output.settle(1, .notProjected, of: run) }
+        guard open.marks < OpenSpan.maximumEvents else {
+            openSpans.update(parent) { $0.droppedEvents += 1 }
+            return output.settle(1, .notProjected, of: run)
+        }
+        let spanEvent = ProjectedSpan.Event(name: event.name, time: time, attributes: attributes)
+        let bytes = event.packed.count
+        openSpans.update(parent) { span in
+            span.marks.append(reference)
+            if span.payload != nil {
+                span.payload?.events.append(spanEvent)
+                span.heldBytes += bytes
+            }
+        }
+    }
+
+    func markAttributes(
+        _ event: Event, _ payloads: EventPayloads, isTool: Bool, hasOpenParent: Bool, _ traceID: EventUUID
+    ) -> [Attribute] {
+        var attributes = MarkRules.attributes(event, payloads, traceID: traceID)
         if isTool {
             MarkRules.toolShape(event, payloads, configuration.projection, isOrphan: !hasOpenParent, &attributes)
         } else if !hasOpenParent {
@@ -157,14 +364,7 @@ package struct SpanProjector: Sendable {
         }
         addAliases(to: &attributes)
         attributes.append(payloads.promotion.candidates, except: [])
-        guard isTool || !hasOpenParent else {
-            let spanEvent = ProjectedSpan.Event(name: event.name, time: time, attributes: attributes)
-            openSpans.update(event.parentUUID) { $0.add(spanEvent, at: reference) }
-            return nil
-        }
-        return ProjectedSpan(
-            context: context, name: "mark:\(event.name)", kind: .internal, startTime: time, endTime: time,
-            attributes: attributes)
+        return attributes
     }
 
     private func isExcluded(_ event: Event, _ payloads: EventPayloads) -> Bool {
@@ -176,7 +376,7 @@ package struct SpanProjector: Sendable {
     // MARK: Aliases and promotion
 
     /// Aliases see the attributes of the projection, never each other (`otel-projections.md` 2.7).
-    private func addAliases(to attributes: inout [Attribute]) {
+    func addAliases(to attributes: inout [Attribute]) {
         guard !configuration.attributeMappings.isEmpty else { return }
         let projected = attributes
         for mapping in configuration.attributeMappings where !attributes.contains(key: mapping.alias) {
@@ -186,10 +386,13 @@ package struct SpanProjector: Sendable {
     }
 
     /// What the end says about a key counts, even when it cannot be exported (`otel-projections.md` 2.6).
-    private func addPromoted(_ held: [Attribute], _ payloads: EventPayloads, to attributes: inout [Attribute]) {
-        if held.isEmpty && payloads.promotion.candidates.isEmpty { return }
+    ///
+    /// - Parameter end: nil for a scope that did not end.
+    func addPromoted(_ held: [Attribute], _ end: EventPayloads?, to attributes: inout [Attribute]) {
+        let candidates = end?.promotion.candidates ?? []
+        if held.isEmpty && candidates.isEmpty { return }
         let aliases = Set(configuration.attributeMappings.map(\.alias))
-        let start = held.filter { payloads.metadata?[$0.key] == nil }
-        attributes.append(start + payloads.promotion.candidates, except: aliases)
+        let start = held.filter { end?.metadata?[$0.key] == nil }
+        attributes.append(start + candidates, except: aliases)
     }
 }

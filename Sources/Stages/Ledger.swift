@@ -137,6 +137,18 @@ package struct Ledger<Key: LedgerKey>: Sendable {
         keys[place, default: LedgerCounts()][field] += UInt64(count)
     }
 
+    /// Takes back what `add` counted, as far as it is counted.
+    package mutating func remove(_ count: Int, _ field: LedgerCounts.Field, tenant: String, key: Key) {
+        var left = UInt64(clamping: count)
+        let place = Place(tenant: tenant, key: key)
+        if let counted = keys[place]?[field] {
+            let taken = min(counted, left)
+            keys[place]?[field] -= taken
+            left -= taken
+        }
+        if left > 0, let counted = folded[tenant]?[field] { folded[tenant]?[field] -= min(counted, left) }
+    }
+
     /// Looks at a few of the oldest only: the work for one event stays bounded.
     private mutating func makeRoom() {
         for _ in 0..<16 {

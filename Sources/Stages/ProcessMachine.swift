@@ -19,8 +19,12 @@ package struct ProcessMachine: Sendable {
         package var processed = 0
         package var duplicates = 0
         package var deadLettered = 0
+        /// Of those received, what came as a replayed dead letter.
+        package var replayed = 0
         /// Events with a payload that was no JSON and was made a string or repaired (`JSONPolicy`).
         package var repaired = 0
+        /// Batches whose producer's number is not the one that was expected.
+        package var gaps = 0
 
         package init() {}
     }
@@ -31,30 +35,95 @@ package struct ProcessMachine: Sendable {
         package fileprivate(set) var counts = Counts()
     }
 
+    /// What makes a message or an event a dead letter of `process`, beside the reasons of `EventError` and `ChunkAssembler`.
+    package enum Reason: String, Sendable, CaseIterable {
+        case invalidSubject = "invalid_subject"
+        case unknownContentType = "unknown_content_type"
+        case tooLarge = "too_large"
+    }
+
     private let partitioning: Partitioning
+    private let maximumEventBytes: Int
     private var scopes: ScopeTable
+    private var producers: ProducerTable
+    /// What became of what was received, by tenant and routing key.
+    package private(set) var ledger: Ledger<String>
 
-    package init(partitioning: Partitioning) {
+    /// - Parameter maximumEventBytes: of a packed event with its root.
+    package init(partitioning: Partitioning, maximumEventBytes: Int = 64 << 20) {
         self.partitioning = partitioning
-        self.scopes = ScopeTable()
+        self.maximumEventBytes = maximumEventBytes
+        scopes = ScopeTable()
+        producers = ProducerTable()
+        ledger = Ledger()
     }
 
-    package init(partitioning: Partitioning, snapshot: [UInt8]) throws(SnapshotError) {
-        self.partitioning = partitioning
-        self.scopes = try ScopeTable(snapshot: snapshot)
+    private static let version: UInt8 = 2
+
+    package init(partitioning: Partitioning, maximumEventBytes: Int = 64 << 20, snapshot: [UInt8]) throws(SnapshotError)
+    {
+        self.init(partitioning: partitioning, maximumEventBytes: maximumEventBytes)
+        // What 0.1.0 wrote is the scopes alone.
+        if snapshot.first == 1 {
+            scopes = try ScopeTable(snapshot: snapshot)
+            return
+        }
+        var reader = try SnapshotReader(snapshot, version: ProcessMachine.version)
+        scopes = try ScopeTable(snapshot: try reader.readBlob())
+        producers = try ProducerTable(snapshot: try reader.readBlob())
+        ledger = try Ledger(snapshot: try reader.readBlob())
+        try reader.end()
     }
 
-    package func snapshot() -> [UInt8] { scopes.snapshot() }
+    package func snapshot() -> [UInt8] {
+        var writer = SnapshotWriter(version: ProcessMachine.version)
+        writer.write(scopes.snapshot())
+        writer.write(producers.snapshot())
+        writer.write(ledger.snapshot())
+        return writer.bytes
+    }
 
     package var openScopes: Int { scopes.openCount }
+    /// Producers of which something is missing.
+    package var producerGaps: [ProducerGap] { producers.gaps }
+    package var missingEvents: UInt64 { producers.missing }
 
     package mutating func receive(_ message: StageMessage) -> Outcome {
+        if message.isTick { return Outcome() }
         var run = Run(message: message)
-        guard let tenant = SkeinSubjects.tenant(ofStoredEvents: message.subject), SkeinSubjects.isName(tenant) else {
-            run.kill(
-                message.payload, at: 0, reason: "invalid_subject",
-                "the subject must be skein.v1.events.<tenant>.<key> with a tenant of a-z, 0-9, _ and -")
-            return run.outcome
+        receive(&run)
+        if message.isReplay { run.outcome.counts.replayed = run.outcome.counts.received }
+        enter(run.outcome.counts, tenant: run.tenant, key: run.key)
+        return run.outcome
+    }
+
+    /// A message that never became whole: it was one that came in, and is a dead letter now.
+    package mutating func gaveUp(_ letter: DeadLetter) -> Counts {
+        var counts = Counts()
+        counts.received = 1
+        counts.deadLettered = 1
+        enter(
+            counts, tenant: letter.tenant,
+            key: SkeinSubjects.key(ofStoredEvents: letter.subject) ?? SkeinSubjects.ownTenant)
+        return counts
+    }
+
+    private mutating func enter(_ counts: Counts, tenant: String, key: String) {
+        for (count, field) in [
+            (counts.received, LedgerCounts.Field.received), (counts.replayed, .replayed),
+            (counts.processed, .processed), (counts.duplicates, .deduplicated), (counts.deadLettered, .deadLettered),
+        ] {
+            ledger.add(count, field, tenant: tenant, key: key)
+        }
+    }
+
+    private mutating func receive(_ run: inout Run) {
+        let message = run.message
+        guard let tenant = SkeinSubjects.tenant(ofStoredEvents: message.subject), SkeinSubjects.isTenant(tenant) else {
+            return run.kill(
+                message.payload, at: 0, reason: Reason.invalidSubject.rawValue,
+                "the subject must be skein.v1.events.<tenant>.<key> with a tenant of a-z, 0-9, _ and -, and not _ alone"
+            )
         }
         run.tenant = tenant
         switch SkeinHeaders.mediaType(message.contentType ?? SkeinHeaders.protobuf) {
@@ -62,10 +131,9 @@ package struct ProcessMachine: Sendable {
         case SkeinHeaders.jsonLines: receiveLines(&run)
         case let other:
             run.kill(
-                message.payload, at: 0, reason: "unknown_content_type",
+                message.payload, at: 0, reason: Reason.unknownContentType.rawValue,
                 "Content-Type \(other.prefix(100)) is neither \(SkeinHeaders.protobuf) nor \(SkeinHeaders.jsonLines)")
         }
-        return run.outcome
     }
 
     private mutating func receiveBatch(_ run: inout Run) {
@@ -76,7 +144,18 @@ package struct ProcessMachine: Sendable {
             run.kill(run.message.payload, at: 0, error)
             return
         }
+        count(batch, &run)
         for index in 0..<batch.count { receiveEvent(of: batch, at: index, as: index, &run) }
+    }
+
+    private mutating func count(_ batch: EventBatch, _ run: inout Run) {
+        let sequence = batch.sequence
+        guard sequence > 0 else { return }
+        let change = producers.observe(
+            tenant: run.tenant, key: run.key, producer: batch.producer, sequence: sequence, count: batch.count)
+        if change.isGap { run.outcome.counts.gaps += 1 }
+        ledger.add(change.lost, .missing, tenant: run.tenant, key: run.key)
+        ledger.remove(change.found, .missing, tenant: run.tenant, key: run.key)
     }
 
     private mutating func receiveLines(_ run: inout Run) {
@@ -110,12 +189,21 @@ package struct ProcessMachine: Sendable {
             run.kill(alone.bytes, at: index, error)
             return
         }
+        let repaired = event.repaired()
+        let size = EventBatchWriter.size(ofPacked: repaired?.count ?? event.packed.count)
+        // Before anything is remembered of it: a replay with a higher limit must not be a duplicate.
+        guard size <= maximumEventBytes else {
+            var alone = EventBatchWriter()
+            event.packed.withBytes { alone.append(packed: $0) }
+            return run.kill(
+                alone.bytes, at: index, reason: Reason.tooLarge.rawValue,
+                "the event takes \(size) bytes, the most is \(maximumEventBytes); raise max_event_bytes")
+        }
         switch scopes.observe(event, tenant: run.tenant) {
         case .duplicate:
             run.outcome.counts.received += 1
             run.outcome.counts.duplicates += 1
         case .new(let root):
-            let repaired = event.repaired()
             if repaired != nil { run.outcome.counts.repaired += 1 }
             run.pass(
                 event, repaired: repaired, root: root, index: index, partition: partitioning.partition(ofRoot: root))
@@ -125,10 +213,14 @@ package struct ProcessMachine: Sendable {
     /// What becomes of one message.
     private struct Run {
         let message: StageMessage
-        var tenant = "_"
+        var tenant = SkeinSubjects.ownTenant
+        let key: String
         var outcome = Outcome()
 
-        init(message: StageMessage) { self.message = message }
+        init(message: StageMessage) {
+            self.message = message
+            key = SkeinSubjects.key(ofStoredEvents: message.subject) ?? SkeinSubjects.ownTenant
+        }
 
         mutating func kill(_ body: [UInt8], at index: Int, _ error: EventError) {
             kill(body, at: index, reason: error.reason.rawValue, error.description)

@@ -46,10 +46,29 @@ package enum SkeinSubjects {
         "\(trajectory(tenant: tenant, id: id)).body.\(revision).\(number)"
     }
 
+    /// Where the progress of a trajectory is told while it is open.
+    package static func trajectoryOpen(tenant: String, id: EventUUID) -> String {
+        "\(trajectory(tenant: tenant, id: id)).open"
+    }
+
     package static func dead(stage: String, tenant: String) -> String { "skein.v1.dead.\(stage).\(tenant)" }
 
     /// The tenant of a stored EVENTS subject, `skein.v1.events.<partition>.<tenant>.<key>`.
     package static func tenant(ofStoredEvents subject: String) -> String? { token(4, of: subject) }
+
+    /// The routing key of a stored EVENTS subject.
+    package static func key(ofStoredEvents subject: String) -> String? { token(5, of: subject) }
+
+    /// The partition of a PROCESSED subject.
+    package static func partition(ofProcessed subject: String) -> Int? {
+        subject.hasPrefix("skein.v1.processed.") ? token(4, of: subject).flatMap { Int($0) } : nil
+    }
+
+    /// The subjects of PROCESSED that one source writes.
+    package static func chainsFilter(source: Int) -> String { "skein.v1.processed.*.*.\(source)" }
+
+    /// Where members answer what their tasks' ledgers say.
+    package static let ledger = "skein.v1.ledger"
 
     /// The tenant of a PROCESSED subject, `skein.v1.processed.<tenant>.<partition>.<source>`.
     package static func tenant(ofProcessed subject: String) -> String? { token(3, of: subject) }
@@ -88,6 +107,8 @@ package enum SkeinHeaders {
     package static let protobuf = "application/x-protobuf"
     package static let jsonLines = "application/x-ndjson"
     package static let json = "application/json"
+    /// One encoded OTLP span, of a dead letter that an endpoint refused.
+    package static let span = "application/x-skein-span"
 
     /// The media type of a `Content-Type`, without parameters: in lower case, for types are compared without case (RFC 9110, 8.3.1).
     package static func mediaType(_ contentType: String) -> String {
@@ -107,6 +128,8 @@ package enum SkeinHeaders {
     /// On trajectories: counted from 1; a higher one replaces a lower one.
     package static let revision = "Skein-Revision"
     package static let agent = "Skein-Agent"
+    /// `complete`, `abandoned`, or of a progress record `open`.
+    package static let state = "Skein-State"
     package static let eventCount = "Skein-Events"
     /// On a manifest: the number of chunks that hold the body.
     package static let chunks = "Skein-Chunks"
@@ -119,6 +142,9 @@ package enum SkeinHeaders {
     package static let stage = "Skein-Stage"
     /// On a replayed dead letter: the sequence of the letter in `SKEIN_DEAD`.
     package static let replayOf = "Skein-Replay-Of"
+
+    /// On an answer about the ledger: for how many tasks the member answers.
+    package static let tasks = "Skein-Tasks"
 
     /// On dead letters.
     package static let reason = "Skein-Reason"

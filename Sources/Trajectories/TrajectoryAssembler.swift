@@ -1,283 +1,416 @@
 package import ATOF
 
-/// Sorts the events of a partition into trajectories, and builds each document when its opener ends
-/// (`atif-trajectories.md` 2).
+/// Sorts the events of a partition into trajectories (`atif-trajectories.md` 2).
 ///
-/// A scope start opens a trajectory if it is an agent's, or a custom scope's with the role of a turn, and its parent is
-/// no scope that is known here. Everything below it, by parent, belongs to it. No clock and no I/O: the same events
-/// give the same documents.
+/// A scope start opens a trajectory if it is an agent's, or a custom scope's with the role of a turn, and its parent is no scope that is
+/// known here. Everything below it, by parent, belongs to it, in whatever order it comes. Time is the log's: no clock and no I/O, so the
+/// same events and times give the same trajectories. All tenants share the bounds; nothing else.
 package struct TrajectoryAssembler: Sendable {
-    /// The agent of the documents, and the bounds of what is kept.
+    /// When trajectories close, and the bounds of what is kept. Times are nanoseconds.
     package struct Configuration: Sendable {
-        package var agent: AgentDescription
-        /// When one more opens, the oldest is closed as partial.
+        package enum Order: Sendable {
+            /// As the reference does: what comes before its parent, or after its parent's end, is dropped.
+            case reference
+            /// Events may come in any order.
+            case tolerant
+        }
+
+        package var order: Order
+        /// How long a trajectory waits for stragglers after its opener's end.
+        package var linger: UInt64 = 0
+        /// A trajectory of which nothing comes for so long is abandoned; an orphan that waits for so long is given up.
+        package var idle: UInt64 = .max
+        package var maximumAge: UInt64 = .max
+        /// For how long a closed trajectory is revised when something late comes.
+        package var revise: UInt64 = 0
+        /// How long an agent whose run is not known at all is held back after its end for its parent to come.
+        package var parentWait: UInt64 = 0
+        /// Of a task; when one more opens, the oldest is closed as abandoned.
         package var maximumOpen = 4096
-        /// Further events of a trajectory are counted and left out, except its end.
+        /// Events of all open trajectories of a task; beyond it the oldest is closed as abandoned.
+        package var maximumOpenEvents = 1_000_000
+        /// Further events of a trajectory are counted and left out, except ends of scopes that are in it.
         package var maximumEvents = 10_000
+        /// Closed trajectories that can still be revised; beyond it the first that was closed is forgotten.
+        package var maximumClosed = 1024
+        /// Events of all of those.
+        package var maximumClosedEvents = 65_536
+        /// Events that wait for their parent; beyond it the first that came is given up. A run may have a sixteenth of it.
+        package var maximumOrphans = 65_536
         /// How many scopes outside of trajectories are remembered.
         package var maximumOutsideScopes = 16_384
+        /// Payload bytes of a trajectory; one that has more is read again when it is closed.
+        package var maximumHeldBytes = Int.max
+        /// Of all trajectories; beyond it the largest are read again.
+        package var maximumTotalHeldBytes = Int.max
 
-        package init(agent: AgentDescription) { self.agent = agent }
+        package init(order: Order) { self.order = order }
+    }
+
+    /// What became of events of a run, decided since it was asked for the last time.
+    package struct Settlement: Sendable, Hashable {
+        package let tenant: String
+        package let root: EventUUID
+        package internal(set) var assembled = 0
+        package internal(set) var unassembled = 0
     }
 
     package let configuration: Configuration
-    package private(set) var counts = AssemblerCounts()
-    private var open: [EventUUID: OpenTrajectory] = [:]
-    private var routes: [EventUUID: Route] = [:]
-    private var outside: OutsideScopes
+    package internal(set) var counts = AssemblerCounts()
+    /// Trajectories whose payloads were dropped from memory; not part of the state.
+    package internal(set) var spilled: UInt64 = 0
 
-    /// A trajectory under construction. Payloads stay packed until the document is built.
-    private struct OpenTrajectory: Sendable {
-        let id: EventUUID
-        let tenant: String?
-        let name: String
-        let firstReference: EventReference
-        var events: [(packed: [UInt8], reference: EventReference)] = []
-    }
+    /// Log time, nanoseconds.
+    var now: UInt64 = 0
+    var nextSlot: UInt64 = 0
+    var trajectories: [UInt64: TrackedTrajectory] = [:]
+    var routes: [ScopeKey: Route] = [:]
+    /// When open trajectories close.
+    var closing = DeadlineQueue()
+    /// When closed ones are forgotten.
+    var forgetting = DeadlineQueue()
+    /// Trajectories that were never put out, by opening.
+    var openOrder = SlotOrder()
+    /// Those that were, by their last closing.
+    var closedOrder = SlotOrder()
+    /// Trajectories of each run that are open or revised.
+    var runs: [ScopeKey: Int] = [:]
+    /// Runs with a trajectory that is at its maximum: what comes of them is recognised without being remembered.
+    var fullRuns: [ScopeKey: UInt64] = [:]
+    var orphans: OrphanTable
+    /// Scopes of no trajectory.
+    var outside: OutsideScopes
+    /// Openers, and scopes open at the closing, of trajectories that are forgotten.
+    var forgotten: OutsideScopes
+    /// Open trajectories that have changed since their progress was told, the first to change first.
+    var changed = SlotOrder()
+    var openEvents = 0
+    var closedEvents = 0
+    var heldBytes = 0
+    var settlements: [Settlement] = []
+    /// When progress was told last.
+    var progressAt: UInt64 = 0
+    /// Trajectories whose progress was told and that became part of another one.
+    var retired: [(tenant: String, id: EventUUID)] = []
 
-    /// What is known about a scope or mark of an open trajectory. Entries stay until the trajectory closes.
-    private struct Route: Sendable {
+    /// Where a scope or mark of a trajectory is. Entries stay until the trajectory is forgotten.
+    struct Route: Sendable {
         struct Seen: OptionSet, Sendable {
             let rawValue: UInt8
             static let start = Seen(rawValue: 1)
             static let end = Seen(rawValue: 2)
             static let mark = Seen(rawValue: 4)
+
+            init(rawValue: UInt8) { self.rawValue = rawValue }
+
+            init(_ kind: Event.Kind) {
+                switch kind {
+                case .scopeStart: self = .start
+                case .scopeEnd: self = .end
+                case .mark: self = .mark
+                }
+            }
         }
 
-        let trajectory: EventUUID
+        var slot: UInt64
         var seen: Seen = []
-        /// From its start to its end: only then do events find the trajectory by this scope.
+        /// From its start to its end.
         var isOpen = false
-    }
-
-    private enum Refusal {
-        case duplicate, unowned, endedParent, late, overLimit
+        /// Its first event among the trajectory's.
+        var first: Int32
     }
 
     package init(configuration: Configuration) {
         self.configuration = configuration
+        orphans = OrphanTable(limit: configuration.maximumOrphans)
         outside = OutsideScopes(limit: configuration.maximumOutsideScopes)
+        forgotten = OutsideScopes(limit: configuration.maximumOutsideScopes)
     }
 
-    package var openCount: Int { open.count }
+    /// Trajectories that were not put out yet.
+    package var openCount: Int { openOrder.count }
+    /// Trajectories that can still be revised.
+    package var closedCount: Int { closedOrder.count }
+    /// Events that wait for their parents.
+    package var orphanCount: Int { orphans.count }
+    /// Bytes of the payloads that are held.
+    package var heldPayloadBytes: Int { heldBytes }
 
-    /// The earliest event that an open trajectory still needs.
-    package var oldestReference: EventReference? { open.values.map(\.firstReference).min() }
-
-    /// - Parameter reference: ascending from call to call.
-    /// - Returns: the trajectory that the event finished, or that had to make room for it.
-    package mutating func receive(_ event: Event, at reference: EventReference, tenant: String? = nil)
-        -> FinishedTrajectory?
-    {
-        if opensTrajectory(event) {
-            let evicted = open.count >= configuration.maximumOpen ? closeOldest() : nil
-            open[event.uuid] = OpenTrajectory(
-                id: event.uuid, tenant: tenant, name: event.name, firstReference: reference)
-            append(event, at: reference, to: event.uuid)
-            counts.accepted += 1
-            return evicted
-        }
-        switch owner(of: event, tenant: tenant) {
-        case .failure(let refusal):
-            refuse(event, refusal)
-            return nil
-        case .success(let owner):
-            append(event, at: reference, to: owner)
-            counts.accepted += 1
-            return event.kind == .scopeEnd && event.uuid == owner ? close(owner, isComplete: true) : nil
-        }
+    /// The earliest event of a trajectory that is not closed: what the stream must keep. Orphans, and closed trajectories, hold nothing
+    /// back. Looks at everything; for snapshots.
+    package var oldestReference: EventReference? {
+        trajectories.values.lazy.filter { $0.phase != .closed }.compactMap(\.firstReference).min()
     }
 
-    /// Closes what is open, in the order of opening.
-    package mutating func finish() -> [FinishedTrajectory] {
+    /// The run that an event belongs to: what `process` found, else what the event itself says.
+    package static func root(of event: Event) -> EventUUID {
+        event.rootUUID ?? event.propagationRootUUID ?? event.parentUUID ?? event.uuid
+    }
+
+    /// What became of events since the last call.
+    package mutating func takeSettlements() -> [Settlement] {
+        defer { settlements = [] }
+        return settlements
+    }
+
+    // MARK: Input
+
+    /// Takes note of the time of the log; it never goes back.
+    ///
+    /// - Returns: the trajectories that are closed by it, in the order in which they were due.
+    package mutating func timeAdvanced(to time: UInt64) -> [FinishedTrajectory] {
+        now = max(now, time)
+        if progressAt == 0 { progressAt = now }
         var finished: [FinishedTrajectory] = []
-        while let trajectory = closeOldest() { finished.append(trajectory) }
+        closeDue(&finished)
         return finished
+    }
+
+    /// Takes an event in, at the time that was told last.
+    ///
+    /// - Parameter reference: ascending from call to call.
+    /// - Returns: the trajectories that it closed, or that had to make room.
+    package mutating func receive(_ event: Event, at reference: EventReference, tenant: String = "")
+        -> [FinishedTrajectory]
+    {
+        var finished: [FinishedTrajectory] = []
+        let arrival = Arrival(event, reference, tenant)
+        let own = routes[arrival.key]
+        let above = arrival.parent.flatMap { routes[$0] }
+        if let route = configuration.order == .tolerant ? own ?? above : openRoute(own, above) {
+            join(arrival, own: own, at: route.slot)
+        } else if configuration.order == .reference {
+            receiveAsReference(arrival, own: own, above: above, &finished)
+        } else {
+            receiveUnknown(arrival, &finished)
+        }
+        closeDue(&finished)
+        return finished
+    }
+
+    /// An event on its way in.
+    struct Arrival {
+        let event: Event
+        let reference: EventReference
+        let key: ScopeKey
+        let parent: ScopeKey?
+        let root: ScopeKey
+
+        init(_ event: Event, _ reference: EventReference, _ tenant: String) {
+            self.event = event
+            self.reference = reference
+            key = ScopeKey(tenant: tenant, uuid: event.uuid)
+            parent = event.parentUUID.map { ScopeKey(tenant: tenant, uuid: $0) }
+            root = ScopeKey(tenant: tenant, uuid: TrajectoryAssembler.root(of: event))
+        }
     }
 
     // MARK: Routing
 
+    private func openRoute(_ own: Route?, _ above: Route?) -> Route? {
+        if let own, own.isOpen { return own }
+        if let above, above.isOpen { return above }
+        return nil
+    }
+
+    private mutating func receiveAsReference(
+        _ arrival: Arrival, own: Route?, above: Route?, _ finished: inout [FinishedTrajectory]
+    ) {
+        let event = arrival.event
+        let isKnown =
+            above?.seen.contains(.start) == true || arrival.parent.map(isRemembered) == true
+            || isRemembered(arrival.key)
+        if own == nil, !isKnown, opens(event), !isLate(arrival) { return open(arrival, hold: .none, &finished) }
+        if let own, own.seen.contains(Route.Seen(event.kind)) {
+            counts.duplicate += 1
+            return settle(arrival.root, unassembled: 1)
+        }
+        settle(arrival.root, unassembled: 1)
+        let late = own == nil && above == nil && isLate(arrival)
+        if own != nil || above != nil {
+            counts.endedParent += 1
+        } else if late {
+            counts.late += 1
+        } else {
+            counts.unowned += 1
+        }
+        switch event.kind {
+        case .scopeStart: if late { forgotten.insert(arrival.key) } else { outside.insert(arrival.key) }
+        case .scopeEnd: outside.remove(arrival.key)
+        case .mark: break
+        }
+    }
+
+    /// An event of no scope that belongs to a trajectory, and below none.
+    private mutating func receiveUnknown(_ arrival: Arrival, _ finished: inout [FinishedTrajectory]) {
+        let event = arrival.event
+        if let orphan = orphans.orphan(arrival.key) {
+            if orphan.has(event.kind) { return refuse(arrival, \.duplicate) }
+            // Its opener's end came first: the start opens it, and takes the end in.
+            if !mayOpen(arrival) { return waitForParent(arrival) }
+        }
+        if isLate(arrival) {
+            if event.kind == .scopeStart, !forgotten.contains(arrival.root) { forgotten.insert(arrival.key) }
+            return refuse(arrival, \.late)
+        }
+        if outside.contains(arrival.root) || outside.contains(arrival.key)
+            || arrival.parent.map(outside.contains) == true
+        {
+            return receiveOutside(arrival)
+        }
+        let isTopOfRun = arrival.parent == nil || arrival.parent == arrival.root
+        if !isTopOfRun, arrival.root != arrival.key, let full = fullRuns[arrival.root] {
+            trajectories[full]?.counts.overLimit += 1
+            return refuse(arrival, \.overLimit)
+        }
+        if mayOpen(arrival) {
+            // A parent that is the run's root never comes as a rule: it is the implicit root of a producer's stack.
+            let hold: TrackedTrajectory.Hold =
+                isTopOfRun || arrival.root == arrival.key
+                ? .none : runs[arrival.root] == nil && routes[arrival.root] == nil ? .parent : .run
+            return open(arrival, hold: hold, &finished)
+        }
+        // Nothing can come that this belongs to; but an end may belong to an opener whose start comes later.
+        if arrival.parent == nil, event.kind != .scopeEnd { return receiveOutside(arrival) }
+        waitForParent(arrival)
+    }
+
     /// Metadata is parsed for custom scopes only, and only when nothing else decides.
-    private func opensTrajectory(_ event: Event) -> Bool {
-        guard event.kind == .scopeStart, let category = event.category?.known,
-            category == .agent || category == .custom,
-            routes[event.uuid] == nil, outside.state(of: event.uuid) == nil, !isKnown(event.parentUUID), !isLate(event)
-        else { return false }
-        return category == .agent || event.metadata?.value["nemo_relay_scope_role"] == "turn"
+    private func opens(_ event: Event) -> Bool {
+        guard event.kind == .scopeStart, let category = event.category?.known else { return false }
+        return category == .agent
+            || category == .custom && event.metadata?.value["nemo_relay_scope_role"] == "turn"
     }
 
-    private func isKnown(_ scope: EventUUID?) -> Bool {
-        guard let scope else { return false }
-        return routes[scope]?.seen.contains(.start) == true || outside.state(of: scope) != nil
+    private func mayOpen(_ arrival: Arrival) -> Bool {
+        arrival.parent.map { orphans.orphan($0) == nil } != false && opens(arrival.event)
     }
 
-    /// Whether the event belongs to a trajectory that was closed. Of its scopes only those are remembered that were open
-    /// then; a scope below another one is recognised by the root that it propagates.
-    private func isLate(_ event: Event) -> Bool {
-        [event.uuid, event.parentUUID, event.propagationRootUUID].contains { outside.state(of: $0) == .closed }
-    }
+    private func isRemembered(_ scope: ScopeKey) -> Bool { outside.contains(scope) || forgotten.contains(scope) }
 
-    private enum Ownership {
-        case success(EventUUID)
-        case failure(Refusal)
-    }
-
-    private func owner(of event: Event, tenant: String?) -> Ownership {
-        let own = routes[event.uuid]
-        let above = event.parentUUID.flatMap { routes[$0] }
-        guard let route = [own, above].lazy.compactMap(\.self).first(where: \.isOpen) else {
-            if let own, own.seen.contains(TrajectoryAssembler.trace(of: event)) { return .failure(.duplicate) }
-            if own != nil || above != nil { return .failure(.endedParent) }
-            return .failure(isLate(event) ? .late : .unowned)
+    /// Whether the event belongs to a trajectory that is forgotten. Of its scopes only those are remembered that were open then; a scope
+    /// below another one is recognised by its root.
+    private func isLate(_ arrival: Arrival) -> Bool {
+        if forgotten.contains(arrival.key) || arrival.parent.map(forgotten.contains) == true { return true }
+        guard configuration.order == .tolerant else {
+            return arrival.event.propagationRootUUID.map {
+                forgotten.contains(ScopeKey(tenant: arrival.key.tenant, uuid: $0))
+            } == true
         }
-        guard let trajectory = open[route.trajectory], trajectory.tenant == tenant,
-            own?.trajectory ?? trajectory.id == trajectory.id
-        else { return .failure(.unowned) }
-        if own?.seen.contains(TrajectoryAssembler.trace(of: event)) == true { return .failure(.duplicate) }
-        let isClosing = event.kind == .scopeEnd && event.uuid == trajectory.id
-        if trajectory.events.count >= configuration.maximumEvents, !isClosing { return .failure(.overLimit) }
-        return .success(trajectory.id)
+        return arrival.root != arrival.key && forgotten.contains(arrival.root)
     }
 
-    private static func trace(of event: Event) -> Route.Seen {
-        switch event.kind {
-        case .scopeStart: .start
-        case .scopeEnd: .end
-        case .mark: .mark
+    private mutating func receiveOutside(_ arrival: Arrival) {
+        refuse(arrival, \.unowned)
+        guard arrival.event.kind == .scopeStart else { return }
+        // What is below it is recognised by its root where that is outside.
+        if arrival.root == arrival.key || !outside.contains(arrival.root) { outside.insert(arrival.key) }
+        giveUp(below: arrival.key)
+    }
+
+    private mutating func refuse(_ arrival: Arrival, _ reason: WritableKeyPath<AssemblerCounts, UInt64>) {
+        counts[keyPath: reason] += 1
+        settle(arrival.root, unassembled: 1)
+    }
+
+    mutating func settle(_ root: ScopeKey, assembled: Int = 0, unassembled: Int = 0) {
+        var index = settlements.count - 1
+        if index < 0 || settlements[index].root != root.uuid || settlements[index].tenant != root.tenant {
+            index += 1
+            settlements.append(Settlement(tenant: root.tenant, root: root.uuid))
+        }
+        settlements[index].assembled += assembled
+        settlements[index].unassembled += unassembled
+    }
+
+    // MARK: Joining
+
+    private mutating func open(_ arrival: Arrival, hold: TrackedTrajectory.Hold, _ finished: inout [FinishedTrajectory])
+    {
+        while openOrder.count >= configuration.maximumOpen, let oldest = openOrder.first {
+            close(oldest, .abandoned(.maximumOpen), at: now, &finished)
+        }
+        let slot = nextSlot
+        nextSlot += 1
+        var trajectory = TrackedTrajectory(
+            id: arrival.key.uuid, tenant: arrival.key.tenant, name: String(arrival.event.name.prefix(200)),
+            root: arrival.root.uuid, parent: arrival.parent?.uuid, openedAt: now, openedReference: arrival.reference,
+            since: now, lastEventAt: now)
+        trajectory.hold = hold
+        trajectories[slot] = trajectory
+        openOrder.append(slot)
+        runs[arrival.root, default: 0] += 1
+        if configuration.order == .tolerant, let parent = arrival.parent { orphans.await(parent, slot) }
+        append(arrival, to: slot)
+        while openEvents > configuration.maximumOpenEvents, openOrder.count > 1, let oldest = openOrder.first {
+            close(oldest, .abandoned(.maximumOpen), at: now, &finished)
         }
     }
 
-    private mutating func append(_ event: Event, at reference: EventReference, to trajectory: EventUUID) {
-        open[trajectory]?.events.append((event.packed.array, reference))
-        var route = routes[event.uuid] ?? Route(trajectory: trajectory)
-        route.seen.insert(TrajectoryAssembler.trace(of: event))
-        switch event.kind {
+    private mutating func join(_ arrival: Arrival, own: Route?, at slot: UInt64) {
+        if let own, own.slot != slot { return refuse(arrival, \.unowned) }
+        if own?.seen.contains(Route.Seen(arrival.event.kind)) == true {
+            trajectories[slot]?.counts.duplicate += 1
+            return refuse(arrival, \.duplicate)
+        }
+        if isFull(slot), !(arrival.event.kind == .scopeEnd && own?.seen.contains(.start) == true) {
+            return leaveOut(arrival, at: slot)
+        }
+        append(arrival, to: slot)
+    }
+
+    func isFull(_ slot: UInt64) -> Bool { (trajectories[slot]?.entries.count ?? 0) >= configuration.maximumEvents }
+
+    private mutating func leaveOut(_ arrival: Arrival, at slot: UInt64) {
+        trajectories[slot]?.counts.overLimit += 1
+        refuse(arrival, \.overLimit)
+        guard configuration.order == .reference else { return }
+        switch arrival.event.kind {
+        case .scopeStart: outside.insert(arrival.key)
+        case .scopeEnd: outside.remove(arrival.key)
+        case .mark: break
+        }
+    }
+
+    mutating func noteFull(_ slot: UInt64) {
+        guard configuration.order == .tolerant, let trajectory = trajectories[slot] else { return }
+        fullRuns[ScopeKey(tenant: trajectory.tenant, uuid: trajectory.root)] = slot
+    }
+
+    /// Puts an event into a trajectory, and after it whatever waited for it.
+    private mutating func append(_ arrival: Arrival, to slot: UInt64) {
+        let holds = trajectories[slot]?.isSpilled == false && trajectories[slot]?.phase == .open
+        append(
+            arrival.key, arrival.event.kind, arrival.reference, packed: holds ? arrival.event.packed.array : nil,
+            isOrphan: false, to: slot)
+        settle(arrival.root, assembled: 1)
+        var slot = slot
+        if configuration.order == .tolerant, orphans.isAwaited(arrival.key) { slot = adopt(arrival.key, into: slot) }
+        spillIfNeeded(slot)
+        schedule(slot)
+    }
+
+    /// Puts an event into a trajectory.
+    mutating func append(
+        _ key: ScopeKey, _ kind: Event.Kind, _ reference: EventReference, packed: [UInt8]?, isOrphan: Bool,
+        to slot: UInt64
+    ) {
+        // Not taken as a whole: a second owner of its entries would make the append copy them all.
+        guard let id = trajectories[slot]?.id, let count = trajectories[slot]?.entries.count else { return }
+        if trajectories[slot]?.phase == .closed { reopen(slot) }
+        let index = Int32(clamping: count)
+        var route = routes[key] ?? Route(slot: slot, first: index)
+        route.seen.insert(Route.Seen(kind))
+        switch kind {
         case .scopeStart: route.isOpen = true
         case .scopeEnd: route.isOpen = false
         case .mark: break
         }
-        routes[event.uuid] = route
-    }
-
-    /// Counts an event that goes nowhere, and keeps track of its scope so that agents below it open no trajectories.
-    private mutating func refuse(_ event: Event, _ refusal: Refusal) {
-        switch refusal {
-        case .duplicate:
-            counts.duplicate += 1
-            return
-        case .unowned: counts.unowned += 1
-        case .endedParent: counts.endedParent += 1
-        case .late: counts.late += 1
-        case .overLimit: counts.overLimit += 1
-        }
-        switch event.kind {
-        case .scopeStart: outside.insert(event.uuid, refusal == .late ? .closed : .unowned)
-        case .scopeEnd: if outside.state(of: event.uuid) == .unowned { outside.remove(event.uuid) }
-        case .mark: break
-        }
-    }
-
-    // MARK: Closing
-
-    private mutating func closeOldest() -> FinishedTrajectory? {
-        let oldest = open.values.min { $0.firstReference < $1.firstReference }
-        return oldest.flatMap { close($0.id, isComplete: false) }
-    }
-
-    private mutating func close(_ id: EventUUID, isComplete: Bool) -> FinishedTrajectory? {
-        guard let trajectory = open.removeValue(forKey: id), let last = trajectory.events.last else { return nil }
-        let events = TrajectoryAssembler.unpacked(trajectory.events.map(\.packed))
-        outside.insert(id, .closed)
-        for event in events {
-            guard let route = routes.removeValue(forKey: event.uuid) else { continue }
-            if route.isOpen { outside.insert(event.uuid, .closed) }
-        }
-        if isComplete { counts.completed += 1 } else { counts.partial += 1 }
-        let builder = TrajectoryBuilder(origin: .dispatcher(opener: id), agent: configuration.agent)
-        return FinishedTrajectory(
-            id: id, tenant: trajectory.tenant, agentName: trajectory.name,
-            openerMetadata: events.first?.metadata?.value,
-            document: builder.document(of: events), eventCount: events.count, firstReference: trajectory.firstReference,
-            lastReference: last.reference, isComplete: isComplete)
-    }
-
-    /// Events that were read once from these bytes can be read again, so nothing is lost here.
-    private static func unpacked(_ packed: [[UInt8]]) -> [Event] {
-        var writer = EventBatchWriter()
-        for bytes in packed { writer.append(packed: bytes) }
-        guard let batch = try? EventBatch(unpacking: writer.bytes) else { return [] }
-        return (0..<batch.count).compactMap { try? batch.event(at: $0) }
-    }
-}
-
-// MARK: Snapshot
-
-extension TrajectoryAssembler {
-    private static let snapshotVersion: UInt8 = 1
-
-    /// The state without payloads: open trajectories as references to their events, known scopes, counts.
-    package func snapshot() -> [UInt8] {
-        var writer = SnapshotWriter(version: TrajectoryAssembler.snapshotVersion)
-        for field in AssemblerCounts.fields { writer.write(counts[keyPath: field]) }
-        let scopes = outside.list
-        writer.write(UInt64(scopes.count))
-        for scope in scopes {
-            writer.write(scope.uuid)
-            writer.write(UInt64(scope.state.rawValue))
-        }
-        writer.write(UInt64(open.count))
-        for trajectory in open.values.sorted(by: { $0.firstReference < $1.firstReference }) {
-            writer.write(trajectory.tenant) { $0.write($1) }
-            writer.write(UInt64(trajectory.events.count))
-            for event in trajectory.events { writer.write(event.reference) }
-        }
-        return writer.bytes
-    }
-
-    /// Takes up where `snapshot` was taken.
-    ///
-    /// - Parameter event: reads the packed bytes of an event again; nil when it is gone. A trajectory without its
-    /// opener's start is given
-    ///   up, without other events it goes on; both count as unavailable.
-    /// - Throws: `SnapshotError` when the bytes are no snapshot.
-    package init(
-        configuration: Configuration, snapshot: [UInt8], event read: (EventReference) -> [UInt8]?
-    ) throws(SnapshotError) {
-        self.init(configuration: configuration)
-        var reader = try SnapshotReader(snapshot, version: TrajectoryAssembler.snapshotVersion)
-        for field in AssemblerCounts.fields { counts[keyPath: field] = try reader.readNumber() }
-        for _ in 0..<(try reader.readCount()) {
-            let uuid = try reader.readUUID()
-            guard let state = OutsideScopes.State(rawValue: UInt8(truncatingIfNeeded: try reader.readNumber())) else {
-                throw SnapshotError("the snapshot has a scope of an unknown state")
-            }
-            outside.insert(uuid, state)
-        }
-        for _ in 0..<(try reader.readCount()) {
-            let tenant = try reader.readOptional { reader throws(SnapshotError) in try reader.readText() }
-            var references: [EventReference] = []
-            for _ in 0..<(try reader.readCount()) { references.append(try reader.readReference()) }
-            restore(references, tenant: tenant, read)
-        }
-        try reader.end()
-    }
-
-    private mutating func restore(_ references: [EventReference], tenant: String?, _ read: (EventReference) -> [UInt8]?)
-    {
-        var id: EventUUID?
-        for reference in references {
-            guard let bytes = read(reference), let event = TrajectoryAssembler.unpacked([bytes]).first else {
-                counts.unavailable += id == nil ? UInt64(references.count) : 1
-                if id == nil { return }
-                continue
-            }
-            if id == nil {
-                open[event.uuid] = OpenTrajectory(
-                    id: event.uuid, tenant: tenant, name: event.name, firstReference: reference)
-            }
-            let trajectory = id ?? event.uuid
-            append(event, at: reference, to: trajectory)
-            id = trajectory
-        }
+        routes[key] = route
+        note(
+            TrackedTrajectory.Entry(
+                uuid: key.uuid, kind: kind, reference: reference, isOrphan: isOrphan, first: route.first, packed: packed
+            ), in: slot, isOpener: key.uuid == id)
+        if count + 1 == configuration.maximumEvents { noteFull(slot) }
     }
 }

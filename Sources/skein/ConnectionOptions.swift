@@ -31,6 +31,19 @@ struct ConnectionOptions: ParsableArguments {
         return try await NATSConnection.connect(
             NATSOptions(urls: nats.urls, name: "skein-cli", authentication: nats.authentication, tls: nats.tls))
     }
+
+    /// Connects for the time of the body.
+    func with<Result>(_ body: (NATSConnection) async throws -> Result) async throws -> Result {
+        let connected = try await connect()
+        do {
+            let result = try await body(connected)
+            await connected.close()
+            return result
+        } catch {
+            await connected.close()
+            throw error
+        }
+    }
 }
 
 extension JetStream {

@@ -24,12 +24,19 @@ struct PublishCommand: AsyncParsableCommand {
     @Option(help: "Events in a message, at most.")
     var batch = 64
 
+    @Option(
+        help: "Bytes of an event, at most; what is larger than a message of the server goes in chunks.")
+    var maxEventBytes = 64 << 20
+
     @Option(help: "Form of the summary: text or json.")
     var format = OutputFormat.text
 
     func validate() throws {
         guard batch >= 1, batch <= 10_000 else {
             throw ValidationError("--batch must be between 1 and 10000, is \(batch)")
+        }
+        guard maxEventBytes >= 1024, maxEventBytes <= 1 << 30 else {
+            throw ValidationError("--max-event-bytes must be between 1024 and 1073741824, is \(maxEventBytes)")
         }
         try check(tenant: tenant)
         if files.isEmpty { throw ValidationError("name at least one file of ATOF JSON Lines") }
@@ -42,7 +49,10 @@ struct PublishCommand: AsyncParsableCommand {
         let summary: EventPublisher.Summary
         do {
             _ = try await jetStream.lastSequence(ofExisting: SkeinSubjects.eventsStream)
-            summary = try await publish(lines, EventPublisher(jetStream, tenant: tenant, batch: batch))
+            summary = try await publish(
+                lines,
+                EventPublisher(
+                    jetStream, tenant: tenant, batch: batch, maximumEventBytes: maxEventBytes))
         } catch {
             await connected.close()
             throw error

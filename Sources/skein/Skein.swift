@@ -16,13 +16,15 @@ struct Skein: AsyncParsableCommand {
             Send a recorded run to it:         skein publish run.jsonl
             Watch trajectories come out:       skein tail trajectories
             See what would be exported:        skein project run.jsonl --as openinference
+            Where did my events go:            skein ledger
+            What was given up:                 skein dead list
 
             Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
             """,
         version: SkeinVersion.current,
         subcommands: [
             UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self,
-            ValidateCommand.self,
+            DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self, ValidateCommand.self,
             BenchCommand.self,
         ])
 

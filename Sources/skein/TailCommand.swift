@@ -12,6 +12,7 @@ struct TailCommand: AsyncParsableCommand {
             Examples:
               skein tail                                    trajectories from now on, as trees
               skein tail trajectories --all --format json   every document, one a line
+              skein tail trajectories --open                those that are open now, a line each
               skein tail processed --tenant acme --count 10 ten processed events as ATOF JSON Lines
             """)
 
@@ -33,6 +34,9 @@ struct TailCommand: AsyncParsableCommand {
     @Flag(help: "Begin with the oldest that the stream holds instead of from now on.")
     var all = false
 
+    @Flag(help: "Print the trajectories that are open now, the first to open first, and end.")
+    var open = false
+
     @Option(help: "End after so many.")
     var count: Int?
 
@@ -42,13 +46,19 @@ struct TailCommand: AsyncParsableCommand {
     func validate() throws {
         if let tenant { try check(tenant: tenant) }
         if let count, count < 1 { throw ValidationError("--count must be at least 1, is \(count)") }
+        if open, source != .trajectories { throw ValidationError("--open goes with trajectories only") }
+        if open, all { throw ValidationError("--open prints what is open now, --all what was finished: choose one") }
         if agent != nil, source != .trajectories { throw ValidationError("--agent goes with trajectories only") }
     }
 
     func run() async throws {
         let connected = try await connection.connect()
         do {
-            try await follow(JetStream(connected))
+            if open {
+                try await printOpen(JetStream(connected))
+            } else {
+                try await follow(JetStream(connected))
+            }
         } catch {
             await connected.close()
             throw error
@@ -62,6 +72,17 @@ struct TailCommand: AsyncParsableCommand {
         case .events: (SkeinSubjects.eventsStream, "skein.v1.events.*.\(tenant).*")
         case .processed: (SkeinSubjects.processedStream, "skein.v1.processed.\(tenant).*.*")
         case .trajectories: (SkeinSubjects.trajectoriesStream, "skein.v1.trajectories.\(tenant).*")
+        }
+    }
+
+    private func printOpen(_ jetStream: JetStream) async throws {
+        _ = try await jetStream.lastSequence(ofExisting: SkeinSubjects.trajectoriesStream)
+        let records = try await TrajectoryReader(jetStream).open(tenant: tenant)
+        let now = EventTime(epochNanoseconds: UInt64(max(0, Date().timeIntervalSince1970) * 1e9))
+        for record in records.filter({ agent == nil || $0.agent == agent }).prefix(count ?? .max) {
+            Terminal.out(
+                format == .json
+                    ? record.json.compactText : TrajectoryTree.line(of: record, at: now))
         }
     }
 
@@ -92,8 +113,14 @@ struct TailCommand: AsyncParsableCommand {
     private func printed(_ message: JetStreamMessage, atMost limit: Int, _ jetStream: JetStream) async throws -> Int {
         switch source {
         case .trajectories:
-            let trajectory = try await TrajectoryReader(jetStream).trajectory(
-                subject: message.subject, headers: message.headers, body: message.payload)
+            let trajectory: PublishedTrajectory
+            do {
+                trajectory = try await TrajectoryReader(jetStream).trajectory(
+                    subject: message.subject, headers: message.headers, body: message.payload)
+            } catch is ReplacedTrajectoryError {
+                // Its successor follows.
+                return 0
+            }
             if let agent, trajectory.agent != agent { return 0 }
             Terminal.out(
                 format == .json

@@ -1,4 +1,5 @@
 internal import ATOF
+internal import Collector
 internal import Foundation
 
 /// An ATIF document as a readable tree: steps with what was said, tools with arguments and results, tokens and cost.
@@ -10,6 +11,14 @@ struct TrajectoryTree {
         var lines: [String] = []
         TrajectoryTree.render(document, agent: agent, indent: "", into: &lines)
         text = lines.map(TrajectoryTree.printable).joined(separator: "\n")
+    }
+
+    /// An open trajectory on a line: id, tenant, agent, events, age, and for how long nothing came.
+    static func line(of record: OpenTrajectoryRecord, at now: EventTime) -> String {
+        printable(
+            "\(record.id)  \(record.tenant)  \(record.agent)  \(record.events) events  "
+                + "open for \(now.seconds - record.openedAt.seconds) s, last event "
+                + "\(now.seconds - record.lastEventAt.seconds) s ago")
     }
 
     /// Names and texts come from producers: their control characters must not reach the terminal.

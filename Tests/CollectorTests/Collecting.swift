@@ -17,6 +17,8 @@ extension Rig {
         configuration.tickInterval = .milliseconds(50)
         configuration.failurePause = .milliseconds(200)
         configuration.runs.linger = .zero
+        // Progress records would be further messages of SKEIN_TRAJECTORIES.
+        configuration.runs.progressInterval = .seconds(3600)
         configuration.admin.isEnabled = false
         for (name, sink) in sinks {
             try configuration.addTraceEndpoint(url: sink.url, option: name)

@@ -62,6 +62,22 @@ struct CommandTests {
             name: "data that is a file", arguments: ["up", "--port", "0", "--data", "skein.toml"], code: 2,
             names: ["--data", "skein.toml"]),
         .init(
+            name: "time of dead", arguments: ["dead", "list", "--since", "yesterday"], code: 2,
+            names: ["--since", "yesterday", "2h"]),
+        .init(name: "purge of what", arguments: ["dead", "purge", "--yes"], code: 2, names: ["--all", "--tenant"]),
+        .init(
+            name: "purge of all and some", arguments: ["dead", "purge", "--all", "--tenant", "a"], code: 2,
+            names: ["--all"]),
+        .init(
+            name: "dead of nobody", arguments: ["dead", "list", "--nats", nobody], code: 1, names: [nobody]),
+        .init(
+            name: "tenant of ledger", arguments: ["ledger", "--tenant", "A"], code: 2, names: ["--tenant", "A"]),
+        .init(
+            name: "ledger of nobody", arguments: ["ledger", "--nats", nobody], code: 1, names: [nobody]),
+        .init(
+            name: "events without a size", arguments: ["publish", "skein.toml", "--max-event-bytes", "0"], code: 2,
+            names: ["--max-event-bytes"]),
+        .init(
             name: "OTLP without scheme", arguments: ["up", "--port", "0", "--otlp", "localhost:4318"], code: 2,
             names: ["--otlp", "http://"]),
     ]

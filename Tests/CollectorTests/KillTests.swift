@@ -11,7 +11,7 @@ struct KillTests {
     /// 20,000 events in 400 runs of three tenants, of which 50 at a time are interleaved.
     private static let runs = (0..<400).map { Run(number: $0, tenant: "tenant-\($0 % 3)", calls: 24) }
 
-    private static func messages(_ runs: [Run]) throws -> [OutgoingMessage] {
+    static func messages(_ runs: [Run]) throws -> [OutgoingMessage] {
         try stride(from: 0, to: runs.count, by: 50).flatMap { start in
             let together = try runs[start..<min(start + 50, runs.count)].map { try $0.messages(of: 10) }
             return (0..<5).flatMap { place in together.map { $0[place] } }
@@ -27,6 +27,8 @@ struct KillTests {
             [collector]
             partitions = 4
             checkpoint_interval_millis = 50
+            linger_millis = 0
+            progress_interval_millis = 3600000
             [http]
             enabled = false
             [[components]]
@@ -46,7 +48,7 @@ struct KillTests {
     }
 
     /// Waits for everything, then counts.
-    private static func expectEverythingOnce(_ runs: [Run], _ rig: Rig, _ sink: SpanSink) async throws {
+    static func expectEverythingOnce(_ runs: [Run], _ rig: Rig, _ sink: SpanSink) async throws {
         let spans = runs.reduce(0) { $0 + $1.spanCount }
         try await eventually("all trajectories are published", seconds: 90) {
             try await rig.messages(in: SkeinSubjects.trajectoriesStream) >= runs.count
@@ -96,6 +98,15 @@ struct KillTests {
             try await KillTests.expectEverythingOnce(KillTests.runs, rig, sink)
             let outcome = try await collector.stop()
             #expect(outcome.code == 0, "\(outcome.errors)")
+        }
+    }
+
+    /// The end of PROCESSED; 0 while the broker cannot say.
+    static func lastUnlessAway(_ rig: Rig) async throws -> UInt64 {
+        do {
+            return try await last(rig)
+        } catch let error as NATSError where error.isTemporary {
+            return 0
         }
     }
 

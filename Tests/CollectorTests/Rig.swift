@@ -20,7 +20,7 @@ struct Rig {
         options.maxPayload = maxPayload
         let server = try await NATSServerProcess.start(options)
         do {
-            let result = try await connected(server, directory, body)
+            let result = try await connected(to: [server], directory, body)
             await server.kill()
             return result
         } catch {
@@ -29,13 +29,14 @@ struct Rig {
         }
     }
 
-    private static func connected<Result>(
-        _ server: NATSServerProcess, _ directory: String, _ body: (Rig) async throws -> Result
+    /// Runs the body with a connection that knows all the servers; the first is the rig's own.
+    static func connected<Result>(
+        to servers: [NATSServerProcess], _ directory: String, _ body: (Rig) async throws -> Result
     ) async throws -> Result {
         let connection = try await NATSConnection.connect(
-            NATSOptions(urls: [server.url], name: "test", reconnectWait: .milliseconds(50)))
+            NATSOptions(urls: servers.map(\.url), name: "test", reconnectWait: .milliseconds(50)))
         do {
-            let result = try await body(Rig(server: server, jetStream: JetStream(connection), directory: directory))
+            let result = try await body(Rig(server: servers[0], jetStream: JetStream(connection), directory: directory))
             await connection.close()
             return result
         } catch {
@@ -97,7 +98,7 @@ struct Rig {
                         headers: [SkeinHeaders.messageID: message.id, SkeinHeaders.contentType: message.contentType],
                         payload: message.payload)
                     return true
-                } catch let error as NATSError where [.timeout, .disconnected, .noResponders].contains(error.code) {
+                } catch let error as NATSError where error.isTemporary {
                     return false
                 }
             }

@@ -63,12 +63,20 @@ package struct NATSTestCluster: Sendable {
     }
 }
 
+/// Who holds a stream, as its leader says.
+package struct StreamPlacement: Sendable {
+    package let leader: String
+    /// The names of the other servers, and whether each is there and up to date.
+    package let followers: [String: Bool]
+}
+
 extension JetStream {
-    /// Whether a stream has a leader and all its replicas are there and up to date.
-    package func isCurrent(_ stream: String) async throws -> Bool {
+    /// Where a stream is; nil while it does not exist or has no leader.
+    package func placement(of stream: String) async throws -> StreamPlacement? {
         struct Reply: Decodable {
             struct Cluster: Decodable {
                 struct Peer: Decodable {
+                    let name: String
                     let current: Bool
                     let offline: Bool?
                     let lag: UInt64?
@@ -80,13 +88,21 @@ extension JetStream {
         }
         do throws(NATSError) {
             let bytes = try await api("STREAM.INFO.\(stream)")
-            guard let reply = try? JSONDecoder().decode(Reply.self, from: Data(bytes)) else { return false }
-            let peers = reply.cluster?.replicas ?? []
-            return reply.cluster?.leader != nil
-                && peers.allSatisfy { $0.current && $0.offline != true && ($0.lag ?? 0) == 0 }
+            guard let cluster = (try? JSONDecoder().decode(Reply.self, from: Data(bytes)))?.cluster,
+                let leader = cluster.leader
+            else { return nil }
+            let followers = (cluster.replicas ?? []).map {
+                ($0.name, $0.current && $0.offline != true && ($0.lag ?? 0) == 0)
+            }
+            return StreamPlacement(leader: leader, followers: Dictionary(followers) { $1 })
         } catch {
-            guard error.isTemporary else { throw error }
-            return false
+            guard error.isTemporary || error.code == .notFound else { throw error }
+            return nil
         }
+    }
+
+    /// Whether a stream has a leader and all its replicas are there and up to date.
+    package func isCurrent(_ stream: String) async throws -> Bool {
+        try await placement(of: stream)?.followers.values.allSatisfy { $0 } ?? false
     }
 }

@@ -49,51 +49,127 @@ struct ClusterTests {
         }
     }
 
-    @Test("MEASURE")
-    func measure() async throws {
+    /// Publishes a number behind the last one, however often it takes, as a chain of one writer does.
+    private static func append(_ number: UInt64, _ jetStream: JetStream) async throws {
+        while true {
+            // Whether an attempt took effect, only the leader knows.
+            let last = try await retried {
+                try await jetStream.lastMessage(stream: "S", subject: "s.chain", fromLeader: true)
+            }
+            if let last, last.headers["Number"] == "\(number)" { return }
+            do throws(NATSError) {
+                _ = try await jetStream.publish(
+                    subject: "s.chain",
+                    headers: [
+                        "Number": "\(number)", "Nats-Expected-Last-Subject-Sequence": "\(last?.sequence ?? 0)",
+                    ], payload: [1])
+                return
+            } catch {
+                guard error.isTemporary || error.code == .wrongLastSequence else { throw error }
+            }
+            try await pause()
+        }
+    }
+
+    @Test("a chain, a reader, and a compare-and-set go on when the stream's leader is killed, and when it comes back")
+    func leaderKilled() async throws {
         try await Self.with { cluster, jetStream in
             try await bounded(100) {
-                let clock = ContinuousClock()
-                let forming = try await clock.measure { try await Self.createStream(jetStream) }
-                print("MEASURE forming and first stream", forming)
-                for _ in 0..<100 { _ = try await jetStream.publish(subject: "s.x", payload: [1]) }
-                let budget = PrefetchBudget(total: 64 << 20)
-                let created = clock.now
-                let consumers = try (0..<40).map {
-                    try PullConsumer(
-                        jetStream,
-                        PullConsumerConfiguration(
-                            stream: "S", namePrefix: "c\($0)", filterSubjects: ["s.>"], startSequence: 1),
-                        budget: budget) { true }
+                try await Self.createStream(jetStream)
+                let bucket = try await Self.retried {
+                    try await KeyValueBucket.open(jetStream, name: "b", replicas: 3)
                 }
-                for consumer in consumers {
-                    var last: UInt64 = 0
-                    while last < 100 { last = try await consumer.next(max: 100).last!.sequence }
-                }
-                print("MEASURE 40 consumers created and read", clock.now - created)
-                for consumer in consumers {
-                    let _ = consumer.lastSequence
-                }
-                let one = try await clock.measure { _ = try await jetStream.pending(stream: "S", filter: "s.>", from: 50) }
-                print("MEASURE pending", one)
-                for node in cluster.nodes {
-                    let expected = try await jetStream.streamInfo("S").lastSequence + 1
-                    let killed = clock.now
-                    await node.kill()
-                    try await Self.retried { _ = try await jetStream.publish(subject: "s.x", payload: [1]) }
-                    print("MEASURE publish works after", clock.now - killed)
-                    var times: [Duration] = []
-                    for consumer in consumers {
-                        var last: UInt64 = 0
-                        while last < expected { last = try await consumer.next(max: 100).last!.sequence }
-                        times.append(clock.now - killed)
+                let count = UInt64(600)
+                let written = Atomic<UInt64>(0)
+                async let writing: Void = {
+                    for number in 1...count {
+                        try await Self.append(number, jetStream)
+                        written.store(number, ordering: .relaxed)
+                        // Compare-and-set as a checkpoint does it: after a failure the value tells whether it was ours.
+                        var isSet = false
+                        while !isSet {
+                            isSet = try await Self.retried {
+                                let found = try await bucket.get("count", fromLeader: true)
+                                if found?.value == Array("\(number)".utf8) { return true }
+                                #expect(found.map { $0.value == Array("\(number - 1)".utf8) } ?? (number == 1))
+                                do throws(NATSError) {
+                                    let value = Array("\(number)".utf8)
+                                    try await bucket.update("count", value, revision: found?.revision ?? 0)
+                                    return true
+                                } catch {
+                                    guard error.isTemporary || error.code == .wrongLastRevision else { throw error }
+                                    return false
+                                }
+                            }
+                        }
                     }
-                    print("MEASURE consumers read again after", times.first!, times[20], times.last!)
-                    try await node.restart()
-                    while !(try await jetStream.isCurrent("S")) { try await Self.pause() }
-                    print("MEASURE node current after", clock.now - killed)
+                }()
+                let consumer = try PullConsumer(
+                    jetStream,
+                    PullConsumerConfiguration(
+                        stream: "S", namePrefix: "reader", filterSubjects: ["s.chain"], startSequence: 1),
+                    budget: PrefetchBudget(total: 1 << 20)
+                ) { true }
+                async let reading: [String] = {
+                    var numbers: [String] = []
+                    while numbers.count < count {
+                        for message in try await consumer.next(max: 16) {
+                            numbers.append(message.headers["Number"] ?? "")
+                        }
+                    }
+                    return numbers
+                }()
+                while written.load(ordering: .relaxed) < count / 3 { try await Self.pause() }
+                let placement = try #require(try await jetStream.placement(of: "S"))
+                #expect(placement.followers.count == 2)
+                let leader = try #require(placement.leader.last.flatMap { Int(String($0)) })
+                await cluster.nodes[leader].kill()
+                while written.load(ordering: .relaxed) < count * 2 / 3 { try await Self.pause() }
+                try await cluster.nodes[leader].restart()
+                try await writing
+                #expect(try await reading == (1...count).map { "\($0)" })
+                while !(try await jetStream.isCurrent("S")) { try await Self.pause() }
+                let info = try await jetStream.streamInfo("S")
+                #expect(info.lastSequence == count && info.configuration.replicas == 3)
+                #expect(try await jetStream.streamInfo("KV_b").configuration.replicas == 3)
+                let name = try #require(try await jetStream.consumers(of: "S", namePrefix: "reader").last)
+                let reader = try await jetStream.consumerInfo(stream: "S", consumer: name)
+                #expect(reader.replicas == 1 && reader.isInMemory)
+                await consumer.stop()
+            }
+        }
+    }
+
+    @Test("messages are read in bulk while a node is down, also from a replica that has not caught up")
+    func bulk() async throws {
+        try await Self.with { cluster, jetStream in
+            try await bounded(100) {
+                try await Self.createStream(jetStream)
+                let follower = try #require(try await jetStream.placement(of: "S")?.followers.keys.sorted().first)
+                let node = cluster.nodes[try #require(follower.last.flatMap { Int(String($0)) })]
+                func publish(_ count: Int) async throws {
+                    let failures = Mutex(0)
+                    let publisher = Publisher(jetStream)
+                    for _ in 0..<count {
+                        try await publisher.publish(subject: "s.x", payload: [1, 2, 3]) { result in
+                            if case .failure = result { failures.withLock { $0 += 1 } }
+                        }
+                    }
+                    await publisher.drain()
+                    #expect(failures.withLock { $0 } == 0)
                 }
-                for consumer in consumers { await consumer.stop() }
+                try await publish(500)
+                await node.kill()
+                // The connection may have been to that node.
+                while !jetStream.connection.isConnected { try await Self.pause() }
+                try await Self.retried { _ = try await jetStream.streamInfo("S") }
+                try await publish(2_000)
+                #expect(try await jetStream.messages(stream: "S", sequences: 1...2_500).count == 2_500)
+                try await node.restart()
+                #expect(
+                    try await Self.retried {
+                        try await jetStream.messages(stream: "S", sequences: 1...2_500).count
+                    } == 2_500)
             }
         }
     }

@@ -161,24 +161,32 @@ struct PullConsumerMachineTests {
             machine.timeAdvanced(now: .seconds(36)) == [.release(200), .reserve(preferred: 100, guaranteed: 100)])
     }
 
-    @Test("pauses longer and longer while making the consumer fails, and ends when the stream is gone")
+    @Test("pauses longer and longer while making the consumer is refused, but not after a wait in vain")
     func failingCreation() {
         var machine = PullConsumerMachine(Self.configuration)
         _ = machine.started()
-        let timeout = NATSError(.timeout, "")
+        let refused = NATSError(.unavailable, "")
         #expect(
-            machine.creationFailed(generation: 1, timeout, now: .zero) == [
+            machine.creationFailed(generation: 1, refused, now: .zero) == [
                 .release(0), .delete(generation: 1), .askOwner,
             ])
         _ = machine.ownerAnswered(.goOn)
-        #expect(machine.creationFailed(generation: 2, timeout, now: .zero) == [.release(0), .delete(generation: 2)])
+        #expect(machine.creationFailed(generation: 2, refused, now: .zero) == [.release(0), .delete(generation: 2)])
         #expect(machine.timeAdvanced(now: .milliseconds(200)).isEmpty)
         #expect(machine.timeAdvanced(now: .milliseconds(250)) == [.askOwner])
         _ = machine.ownerAnswered(.goOn)
-        _ = machine.creationFailed(generation: 3, timeout, now: .zero)
+        _ = machine.creationFailed(generation: 3, refused, now: .zero)
         #expect(machine.timeAdvanced(now: .milliseconds(400)).isEmpty)
         #expect(machine.timeAdvanced(now: .milliseconds(500)) == [.askOwner])
         #expect(machine.ownerAnswered(.goOn) == [.create(generation: 4, startSequence: 10)])
+        let timeout = NATSError(.timeout, "")
+        for generation in 4...8 {
+            #expect(
+                machine.creationFailed(generation: generation, timeout, now: .seconds(1)) == [
+                    .release(0), .delete(generation: generation), .askOwner,
+                ])
+            _ = machine.ownerAnswered(.goOn)
+        }
     }
 
     @Test(

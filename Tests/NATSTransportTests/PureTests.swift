@@ -67,6 +67,26 @@ struct ParsingTests {
     }
 
     @Test(
+        "tells errors that pass from those that stay",
+        arguments: [
+            (400, 10005, NATSError.Code.unavailable, true), (503, 10008, .unavailable, true),
+            (503, 10004, .unavailable, true), (500, 10009, .unavailable, true), (500, 10118, .unavailable, true),
+            (500, 10119, .unavailable, true), (409, 10158, .unavailable, true), (503, 10163, .unavailable, true),
+            (429, 10167, .unavailable, true), (503, 10023, .streamFull, true), (500, 10047, .streamFull, true),
+            (500, 10041, .api(code: 500, errCode: 10041), true), (503, 10039, .api(code: 503, errCode: 10039), true),
+            (500, 10052, .configuration, false), (500, 10074, .configuration, false), (400, 10058, .nameTaken, false),
+            (400, 10071, .wrongLastSequence, false), (400, 10164, .wrongLastSequence, false),
+            (404, 10059, .notFound, false), (404, 10014, .notFound, false), (404, 10037, .noMessage, false),
+            (400, 10065, .api(code: 400, errCode: 10065), false),
+        ] as [(Int, Int, NATSError.Code, Bool)])
+    func serverErrors(code: Int, errCode: Int, expected: NATSError.Code, isTemporary: Bool) {
+        let error = NATSError.api(APIError(code: code, errCode: errCode, description: "words"), about: "S")
+        #expect(error.code == expected)
+        #expect(error.isTemporary == isTemporary)
+        #expect(error.message.contains("S") && error.message.contains("words"))
+    }
+
+    @Test(
         "reads the server's times",
         arguments: [
             ("1970-01-01T00:00:00Z", Int64(0)), ("2024-02-29T12:30:45.5Z", 1_709_209_845_500_000_000),

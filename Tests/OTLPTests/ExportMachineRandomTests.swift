@@ -15,6 +15,7 @@ struct ExportMachineRandomTests {
         configuration.maxQueueItems = .random(in: 1...60, using: &random)
         configuration.maxQueueBytes = .random(in: 50...2000, using: &random)
         let isSorted = Bool.random(using: &random)
+        let lifetime: Duration? = seed % 3 == 0 ? .milliseconds(.random(in: 500...20_000, using: &random)) : nil
         var books = Books(poisoned: Double.random(in: 0...0.3, using: &random))
         var machine = ExportMachine(configuration: configuration)
         var now = Duration.zero
@@ -43,7 +44,7 @@ struct ExportMachineRandomTests {
                     }
                 }
                 let before = Array(rest)
-                actions = machine.arrived(&rest, now: now)
+                actions = machine.arrived(&rest, now: now, expires: lifetime.map { now + $0 })
                 books.arrived(before.dropLast(rest.count))
                 if rest.isEmpty {
                     books.through = lastPosition
@@ -62,6 +63,8 @@ struct ExportMachineRandomTests {
                 pending = nil
                 actions = books.perform(work, on: &machine, now: now, using: &random)
             }
+            // Before anything is sent: what is sent now was behind what expired.
+            books.lost(machine.takeLosses(), underWay: pending)
             for action in actions {
                 switch action {
                 case .send, .deadLetter:
@@ -75,13 +78,22 @@ struct ExportMachineRandomTests {
                 }
             }
             #expect(machine.confirmedPosition == books.confirmed)
-            #expect(books.confirmed == books.truth)
+            // What expired behind a request is confirmed after it.
+            #expect(lifetime == nil ? books.confirmed == books.truth : books.confirmed <= books.truth)
             #expect(machine.statistics.queueItems == books.outstanding.count)
         }
         #expect(books.outstanding.isEmpty)
-        #expect(books.left == books.came)
+        #expect(books.confirmed == books.truth)
+        #expect(books.left + books.expired == books.came || lifetime != nil)
+        #expect(
+            (books.left + books.expired).sorted { $0.lexicographicallyPrecedes($1) }
+                == books.came.sorted { $0.lexicographicallyPrecedes($1) })
         let statistics = machine.statistics
-        #expect(statistics.delivered + statistics.rejected + statistics.deadLettered == books.came.count)
+        #expect(
+            statistics.delivered + statistics.rejected + statistics.deadLettered == books.came.count
+                - statistics.expired)
+        #expect(statistics.expired == books.expired.count)
+        #expect(books.rejections == statistics.rejected + statistics.deadLettered)
         #expect(statistics.deadLettered == books.letters)
         #expect(statistics.queueBytes == 0)
     }
@@ -97,6 +109,8 @@ struct ExportMachineRandomTests {
         var through: UInt64 = 0
         var confirmed: UInt64 = 0
         var letters = 0
+        var expired: [[UInt8]] = []
+        var rejections = 0
 
         init(poisoned: Double) {
             self.poisoned = poisoned
@@ -116,6 +130,24 @@ struct ExportMachineRandomTests {
         mutating func arrived(_ items: ArraySlice<ExportItem>) {
             came += items.map(\.bytes)
             outstanding += items
+        }
+
+        /// What expired is not what is under way.
+        mutating func lost(_ losses: [ExportLoss], underWay: ExportAction?) {
+            var flying = 0
+            switch underWay {
+            case .send(let items): flying = items.count
+            case .deadLetter: flying = 1
+            default: break
+            }
+            rejections += losses.count { $0.reason == .rejected }
+            for loss in losses where loss.reason == .expired {
+                guard let index = outstanding[flying...].firstIndex(where: { $0.position == loss.position }) else {
+                    Issue.record("expired, and not waiting")
+                    continue
+                }
+                expired.append(outstanding.remove(at: index).bytes)
+            }
         }
 
         mutating func perform(

@@ -34,6 +34,14 @@ enum Events {
         return try EventBatch(unpacking: writer.bytes).event(at: 0)
     }
 
+    /// As `process` stores it, with the run's root.
+    static func packed(_ fields: EventFields, root: EventUUID?) throws -> [UInt8] {
+        guard let root else { return fields.packed() }
+        var writer = EventBatchWriter()
+        fields.packed().withUnsafeBufferPointer { writer.append(packed: $0, root: root) }
+        return try EventBatch(unpacking: writer.bytes).packedEvent(at: 0).array
+    }
+
     /// The packed events of a recorded case.
     static func ofCase(_ name: String) throws -> [[UInt8]] {
         try bytes(name, "events.jsonl").split(separator: UInt8(ascii: "\n")).map {
@@ -52,6 +60,9 @@ struct Run {
     var projector: SpanProjector
     private(set) var log: [[UInt8]] = []
     private(set) var spans: [ProjectedSpan] = []
+    private(set) var outputs: [ProjectionOutput] = []
+    /// Events that cannot be read again.
+    var gone: Set<UInt64> = []
 
     init(_ configuration: ProjectionConfiguration) { projector = SpanProjector(configuration: configuration) }
 
@@ -60,13 +71,61 @@ struct Run {
     @discardableResult
     mutating func receive(_ fields: EventFields) throws -> [ProjectedSpan] { try receive(packed: fields.packed()) }
 
+    /// A message with one event.
     @discardableResult
-    mutating func receive(packed: [UInt8]) throws -> [ProjectedSpan] {
+    mutating func receive(
+        packed: [UInt8], of tenant: String = "", at time: UInt64 = 0, isExpired: Bool = false
+    ) throws -> [ProjectedSpan] {
         log.append(packed)
-        let finished = projector.receive(
-            try Events.event(packed), at: EventReference(sequence: UInt64(log.count), index: 0))
-        spans += finished
-        return finished
+        var output = ProjectionOutput()
+        projector.advance(to: time, into: &output)
+        leave(&output)
+        let event = try Events.event(packed)
+        let references = Set(projector.references(for: event, of: tenant))
+        let (log, gone) = (log, gone)
+        projector.receive(
+            event, at: EventReference(sequence: UInt64(log.count), index: 0), of: tenant, isExpired: isExpired,
+            into: &output
+        ) { references.contains($0) && !gone.contains($0.sequence) ? log[Int($0.sequence) - 1] : nil }
+        projector.enforceBounds(after: output.received.last?.run)
+        leave(&output)
+        projector.unload()
+        outputs.append(output)
+        spans += output.spans.map(\.span)
+        return output.spans.map(\.span)
+    }
+
+    /// A message without events.
+    @discardableResult
+    mutating func tick(_ time: UInt64) -> [ProjectedSpan] {
+        var output = ProjectionOutput()
+        projector.advance(to: time, into: &output)
+        leave(&output)
+        outputs.append(output)
+        spans += output.spans.map(\.span)
+        return output.spans.map(\.span)
+    }
+
+    private mutating func leave(_ output: inout ProjectionOutput) {
+        let (log, gone) = (log, gone)
+        while projector.hasLeaving {
+            let references = Set(projector.leavingReferences(2))
+            projector.leave(2, into: &output) {
+                references.contains($0) && !gone.contains($0.sequence) ? log[Int($0.sequence) - 1] : nil
+            }
+        }
+    }
+
+    var deadline: UInt64? {
+        var projector = projector
+        return projector.nextDeadline()
+    }
+
+    /// The same, stopped and continued.
+    func restored() throws -> Run {
+        var restored = self
+        restored.projector = try SpanProjector(configuration: projector.configuration, snapshot: projector.snapshot())
+        return restored
     }
 
     /// Starts a scope and ends it a second later.
@@ -77,7 +136,21 @@ struct Run {
             try receive(Events.fields(.scopeEnd, Events.uuid(number), parent: parent, at: seconds + 1)).first)
     }
 
-    func read(_ reference: EventReference) -> [UInt8]? { log[Int(reference.sequence) - 1] }
+    /// Events by what became of them; the rest of what was received is open.
+    var books: (received: Int, inSpans: Int, notProjected: Int, expired: Int) {
+        var books = (received: 0, inSpans: 0, notProjected: 0, expired: 0)
+        for output in outputs {
+            books.received += output.received.reduce(0) { $0 + $1.events }
+            books.inSpans += output.spans.reduce(0) { $0 + $1.events }
+            for settled in output.settled {
+                switch settled.fate {
+                case .notProjected: books.notProjected += settled.events
+                case .expired: books.expired += settled.events
+                }
+            }
+        }
+        return books
+    }
 }
 
 extension ProjectedSpan {

@@ -17,10 +17,8 @@ struct SnapshotTests {
         for cut in 0...events.count {
             var run = Run(configuration)
             for packed in events[..<cut] { try run.receive(packed: packed) }
-            let snapshot = run.projector.snapshot()
-            var restored = run
-            restored.projector = try SpanProjector(configuration: configuration, snapshot: snapshot, event: run.read)
-            #expect(restored.projector.snapshot() == snapshot)
+            var restored = try run.restored()
+            #expect(restored.projector.snapshot() == run.projector.snapshot())
             #expect(restored.projector.oldestReference == run.projector.oldestReference)
             for packed in events[cut...] {
                 let expected = try run.receive(packed: packed)
@@ -35,27 +33,33 @@ struct SnapshotTests {
         var run = Run()
         try run.scope(1, at: 0)
         try run.scope(2, at: 70)
-        var restored = run
-        restored.projector = try SpanProjector(
-            configuration: run.projector.configuration, snapshot: run.projector.snapshot(), event: run.read)
+        var restored = try run.restored()
         #expect(try restored.scope(3, parent: Events.uuid(1), at: 72).context.parentSpanID == nil)
         #expect(try restored.scope(4, parent: Events.uuid(2), at: 74).context.traceID == Events.uuid(2))
     }
 
-    @Test("says what it could not read again")
-    func unreadable() throws {
+    @Test("says what it could not read again", arguments: [(1, 3, 0), (2, 1, 2)])
+    func unreadable(_ gone: UInt64, _ notProjected: Int, _ inSpans: Int) throws {
         var run = Run()
         try run.receive(Events.fields(.scopeStart, Events.uuid(1)))
         try run.receive(Events.fields(.mark, Events.uuid(2), parent: Events.uuid(1)))
-        let snapshot = run.projector.snapshot()
-        let configuration = run.projector.configuration
-        let empty = try SpanProjector(configuration: configuration, snapshot: snapshot) { _ in nil }
-        #expect(empty.openSpanCount == 0 && empty.counters.unreadableReferences == 1)
-        run.projector = try SpanProjector(configuration: configuration, snapshot: snapshot) {
-            $0.sequence == 1 ? run.read($0) : nil
-        }
-        let span = try #require(try run.receive(Events.fields(.scopeEnd, Events.uuid(1))).first)
-        #expect(span.events.isEmpty && span.droppedEvents == 1)
+        run = try run.restored()
+        run.gone = [gone]
+        let span = try run.receive(Events.fields(.scopeEnd, Events.uuid(1))).first
+        #expect((span == nil) == (gone == 1))
+        #expect(span.map { $0.events.isEmpty && $0.droppedEvents == 1 } ?? true)
+        #expect(run.projector.counters.unreadableReferences == (gone == 1 ? 2 : 1))
+        #expect(run.books.notProjected == notProjected && run.books.inSpans == inSpans)
+    }
+
+    @Test("a restored span that is given up can be unreadable, too")
+    func unreadableAbandoned() throws {
+        var run = Run(.init(projection: .full, idle: 10))
+        try run.receive(Events.fields(.scopeStart, Events.uuid(1)))
+        run = try run.restored()
+        run.gone = [1]
+        #expect(run.tick(10).isEmpty)
+        #expect(run.books.notProjected == 1 && run.projector.openSpanCount == 0)
     }
 
     @Test("refuses bytes that are cut or of another version")
@@ -63,16 +67,17 @@ struct SnapshotTests {
         var run = Run()
         try run.scope(1)
         try run.receive(Events.fields(.scopeStart, Events.uuid(2)))
+        try run.receive(Events.fields(.scopeEnd, Events.uuid(3)))
         let snapshot = run.projector.snapshot()
         for count in 0..<snapshot.count {
             #expect(throws: SnapshotError.self) {
                 try SpanProjector(
-                    configuration: run.projector.configuration, snapshot: Array(snapshot[..<count]), event: run.read)
+                    configuration: run.projector.configuration, snapshot: Array(snapshot[..<count]))
             }
         }
         #expect(throws: SnapshotError.self) {
             try SpanProjector(
-                configuration: run.projector.configuration, snapshot: [99] + snapshot.dropFirst(), event: run.read)
+                configuration: run.projector.configuration, snapshot: [99] + snapshot.dropFirst())
         }
     }
 }

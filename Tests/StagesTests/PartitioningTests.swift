@@ -25,4 +25,13 @@ struct PartitioningTests {
         }
         #expect(counts.allSatisfy { (800...1200).contains($0) }, "\(counts)")
     }
+
+    @Test("finds a key for a tick in every partition", arguments: [1, 2, 8, 12, 100, 1000])
+    func tickKeys(count: Int) {
+        let partitioning = Partitioning(count: count)
+        for partition in 0..<count {
+            let key = partitioning.tickKey(partition: partition)
+            #expect(key.map { partitioning.partition(ofTenant: "_", key: $0) } == partition)
+        }
+    }
 }

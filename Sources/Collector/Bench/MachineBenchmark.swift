@@ -26,11 +26,12 @@ struct MachineBenchmark {
         outcomes = []
 
         let assemble = try measure {
-            var assembler = TrajectoryAssembler(
-                configuration: .init(agent: AgentDescription(name: "bench", version: "1")))
+            let agent = AgentDescription(name: "bench", version: "1")
+            var assembler = TrajectoryAssembler(configuration: .init(order: .tolerant))
             try forEachEvent(processed) { event, reference in
-                if let finished = assembler.receive(event, at: reference) {
-                    _ = DocumentWriter.bytes(of: finished.document)
+                for finished in assembler.receive(event, at: reference) {
+                    let built = finished.document(by: agent, of: finished.heldEvents, unavailable: [])
+                    _ = DocumentWriter.bytes(of: built.document)
                 }
             }
         }

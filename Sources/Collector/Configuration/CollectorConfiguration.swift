@@ -25,6 +25,10 @@ package struct CollectorConfiguration: Sendable {
     /// Bytes that all readers of the process together may have fetched ahead.
     package var prefetchBytes = 16 << 20
     package var runs = Runs()
+    /// Bytes of the largest event: one that is larger than the server's max_payload comes in chunks.
+    package var maximumEventBytes = 64 << 20
+    /// How long the next chunk of a message may take.
+    package var chunkTimeout = Duration.seconds(60)
     package var admin = Admin()
     /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
     package var trajectories: TrajectoryOutput? = TrajectoryOutput()

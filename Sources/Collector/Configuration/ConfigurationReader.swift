@@ -297,6 +297,14 @@ package struct ConfigurationReader {
             configuration.checkpointInterval = .milliseconds(millis)
         }
         if let bytes = section.integer("prefetch_bytes", minimum: 1 << 20) { configuration.prefetchBytes = Int(bytes) }
+        if let bytes = section.integer("max_event_bytes", minimum: 1 << 20) {
+            if bytes > 1 << 30 { section.complain("max_event_bytes", "must be at most \(1 << 30), is \(bytes)") }
+            configuration.maximumEventBytes = Int(min(bytes, 1 << 30))
+        }
+        if let seconds = section.integer("chunk_timeout_seconds") {
+            if seconds > 86_400 { section.complain("chunk_timeout_seconds", "must be at most 86400, is \(seconds)") }
+            configuration.chunkTimeout = .seconds(min(seconds, 86_400))
+        }
         if let count = section.integer("checkpoint_messages") {
             configuration.checkpointMessages = Int(clamping: count)
         }

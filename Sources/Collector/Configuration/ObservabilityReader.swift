@@ -219,6 +219,8 @@ struct ObservabilityReader {
         if let queue = result.maximumQueueItems, let batch = result.maximumBatchItems, batch > queue {
             endpoint.complain("max_export_batch_size", "is \(batch), more than max_queue_size, which is \(queue)")
         }
+        result.maximumQueueBytes = endpoint.integer("max_queue_bytes").map(Int.init)
+        result.maximumLag = endpoint.integer("max_lag_seconds").map { .seconds($0) }
         result.scheduledDelay = endpoint.integer("scheduled_delay_millis").map { .milliseconds($0) }
     }
 

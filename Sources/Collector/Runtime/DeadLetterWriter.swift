@@ -31,7 +31,10 @@ package struct DeadLetterWriter: Sendable {
         let parts = max(1, (letter.body.count + limit - 1) / limit)
         for part in 0..<parts {
             headers[SkeinHeaders.messageID] = parts == 1 ? letter.id : "\(letter.id)/\(part + 1)"
-            if parts > 1 { headers[SkeinHeaders.chunk] = "\(part + 1)/\(parts)" }
+            if parts > 1 {
+                headers[SkeinHeaders.chunk] = "\(part + 1)/\(parts)"
+                headers[SkeinHeaders.chunkID] = letter.id
+            }
             let body = Array(letter.body[(part * limit)..<min((part + 1) * limit, letter.body.count)])
             try await jetStream.publishUntilStored(subject: subject, headers: headers, payload: body)
         }

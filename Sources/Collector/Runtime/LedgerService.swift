@@ -1,4 +1,4 @@
-internal import ATOF
+internal import Logging
 internal import NATSTransport
 internal import Stages
 
@@ -7,14 +7,42 @@ struct LedgerService: Sendable {
     private let jetStream: JetStream
     private let supervisor: TaskSupervisor
     private let member: String
+    private let logger: Logger
 
-    init(_ jetStream: JetStream, _ supervisor: TaskSupervisor, member: String) {
+    init(_ jetStream: JetStream, _ supervisor: TaskSupervisor, member: String, logger: Logger) {
         self.jetStream = jetStream
         self.supervisor = supervisor
         self.member = member
+        self.logger = logger
     }
 
+    /// Answers until the connection is closed or the task is cancelled.
     func run() async throws {
-        try await Task.sleep(for: .seconds(1_000_000))
+        let questions = try await jetStream.connection.subscribe(subject: SkeinSubjects.ledger, capacity: 64)
+        for await question in questions {
+            guard let reply = question.reply else { continue }
+            do {
+                try await answer(try LedgerQuery(json: question.payload), to: reply)
+            } catch {
+                // Who asked gets no answer of this member, and says which tasks are missing.
+                logger.warning("a question for the ledger was not answered", metadata: ["error": "\(error)"])
+            }
+        }
+        try Task.checkCancellation()
+    }
+
+    private func answer(_ query: LedgerQuery, to reply: String) async throws {
+        var reports: [LedgerReport] = []
+        for task in await supervisor.tasks() {
+            guard let ledger = await task.ledger() else { continue }
+            reports.append(
+                LedgerReport(
+                    member: member, key: task.key, epoch: ledger.epoch, rows: ledger.rows, producers: ledger.producers,
+                    query: query))
+        }
+        for report in reports {
+            try await jetStream.connection.publish(
+                subject: reply, headers: [SkeinHeaders.tasks: String(reports.count)], payload: try report.json)
+        }
     }
 }

@@ -1,5 +1,6 @@
 package import Logging
 package import NATSTransport
+package import Stages
 
 /// What all tasks of a collector share.
 package struct StageEnvironment: Sendable {
@@ -18,6 +19,8 @@ package struct StageEnvironment: Sendable {
     package var checkpointMessages = 10_000
     /// What a task writes of snapshots at the most, on average.
     package var snapshotBytesPerSecond = 2 << 20
+    /// Of messages that come in chunks.
+    package var chunkLimits = ChunkAssembler.Limits()
     /// Time between two ticks of a task.
     package var tickInterval = Duration.seconds(1)
     /// How long a graceful stop waits for deliveries, and how long for one that does not come.

@@ -12,12 +12,7 @@ extension StageTask {
                 defer { isReceiving = false }
                 // It says which messages it holds: this one must not be among them.
                 _ = await snapshotting?.value
-                try await worker.receive(
-                    StageMessage(
-                        subject: message.subject, sequence: message.sequence,
-                        timeNanoseconds: UInt64(clamping: message.timestampNanos),
-                        contentType: message.headers[SkeinHeaders.contentType],
-                        stage: message.headers[SkeinHeaders.stage], payload: message.payload))
+                try await receive(message, worker)
                 received = message.sequence
                 receivedTime = message.timestampNanos
                 messagesSinceSnapshot += 1
@@ -27,18 +22,45 @@ extension StageTask {
         }
     }
 
+    /// Hands a message to the worker once it is whole.
+    private func receive(_ message: JetStreamMessage, _ worker: any StageWorker) async throws {
+        let headers = message.headers
+        let outcome = chunks.receive(
+            StageMessage(
+                subject: message.subject, sequence: message.sequence,
+                timeNanoseconds: UInt64(clamping: message.timestampNanos),
+                contentType: headers[SkeinHeaders.contentType], stage: headers[SkeinHeaders.stage],
+                isReplay: headers[SkeinHeaders.replayOf] != nil, payload: message.payload),
+            chunk: headers[SkeinHeaders.chunk], id: headers[SkeinHeaders.chunkID])
+        let letters = DeadLetterWriter(environment.jetStream, environment.metrics)
+        for letter in outcome.deadLetters {
+            try await letters.write(letter)
+            await worker.gaveUp(letter)
+        }
+        environment.metrics.add("skein_chunks_repeated_total", outcome.repeatedChunks, ["stage": key.stage])
+        environment.metrics.add("skein_chunks_voided_total", outcome.voided, ["stage": key.stage])
+        guard let whole = outcome.message else { return }
+        try await worker.receive(whole)
+        handed = message.sequence
+    }
+
     /// - Returns: nil when reading ends because the task is being stopped.
     private func next(_ consumer: PullConsumer) async throws -> [JetStreamMessage]? {
         do throws(NATSError) {
             return try await consumer.next(max: 64)
         } catch {
             if isStopping { return nil }
-            throw error.code == .fenced ? FencedError(key: key) : error
+            switch error.code {
+            case .fenced: throw FencedError(key: key)
+            case .streamChanged, .notFound:
+                // Going on would skip or repeat events unseen.
+                throw CollectorError(
+                    "\(key): \(error.message) Run skein tasks reset --stage \(key.stage) to read what is there from its beginning"
+                )
+            default: throw error
+            }
         }
     }
-
-    /// Asked before a lost consumer is made anew: whether the task is still ours.
-    func mayGoOn(_ store: TaskStore) async -> Bool { await store.isOwner() }
 
     // MARK: Time
 
@@ -58,7 +80,7 @@ extension StageTask {
 
     /// Tells an idle partition that time has passed when something waits for it. All tasks of the partition see it.
     private func tickIfDue() async throws {
-        guard let worker, !isReceiving, let deadline = await worker.deadline(), deadline <= Wall.nanoseconds(),
+        guard let worker, !isReceiving, let deadline = await deadline(worker), deadline <= Wall.nanoseconds(),
             lastTick.duration(to: .now) >= environment.tickInterval
         else { return }
         lastTick = .now
@@ -76,10 +98,24 @@ extension StageTask {
 
     // MARK: Figures
 
+    /// What the messages say of those behind them is old while none is read: every few seconds the server is asked.
+    private func askForUnread(_ consumer: PullConsumer) async {
+        guard lastQuestion.duration(to: .now) >= .seconds(5) else { return }
+        lastQuestion = .now
+        let name = consumer.consumerName
+        // Without an answer the figure stays what it was.
+        guard let info = try? await environment.jetStream.consumerInfo(stream: stage.stream, consumer: name) else {
+            return
+        }
+        let prefetched = consumer.bufferedCount
+        backlog.unread(info.pending + UInt64(prefetched))
+    }
+
     private func showFigures() async {
-        guard let worker else { return }
+        guard let worker, let consumer else { return }
+        await askForUnread(consumer)
         let labels: KeyValuePairs = ["stage": key.stage, "partition": String(key.partition)]
-        backlog.confirmed(through: await worker.confirmed())
+        backlog.confirmed(through: await confirmed(worker))
         let metrics = environment.metrics
         metrics.set("skein_task_lag_messages", Double(backlog.messages), labels)
         metrics.set("skein_task_lag_seconds", backlog.seconds(now: Wall.nanoseconds()), labels)

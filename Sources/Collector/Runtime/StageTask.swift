@@ -2,7 +2,7 @@ internal import ATOF
 internal import Foundation
 internal import Logging
 internal import NATSTransport
-internal import Stages
+package import Stages
 
 /// Runs a stage on one partition: takes the task over, restores it, reads, and writes checkpoints behind what is delivered.
 ///
@@ -39,13 +39,17 @@ package actor StageTask {
 
     // Reading.
     var isReceiving = false
+    var chunks: ChunkAssembler
+    /// The last message that was read, and the last that the worker got: of one that comes in chunks it sees nothing before it is whole.
     var received: UInt64 = 0
+    var handed: UInt64 = 0
     var receivedTime: Int64?
     var backlog = TaskBacklog()
     var lastTick = ContinuousClock.now
+    var lastQuestion = ContinuousClock.now
 
     // Checkpoints.
-    var pending: (position: UInt64, time: Int64?, snapshot: StageSnapshot)?
+    var pending: Pending?
     var checkpointed: UInt64 = 0
     var isCheckpointing = false
     var messagesSinceSnapshot = 0
@@ -67,6 +71,7 @@ package actor StageTask {
         self.stage = stage
         key = TaskKey(stage: stage.name, partition: partition)
         self.environment = environment
+        chunks = ChunkAssembler(stage: stage.name, stream: stage.stream, limits: environment.chunkLimits)
         var logger = environment.logger
         logger[metadataKey: "task"] = "\(key)"
         self.logger = logger
@@ -133,13 +138,19 @@ package actor StageTask {
             key: key, epoch: await store.epoch, fences: !store.wasReleased, lease: lease, jetStream: jetStream,
             metrics: environment.metrics, logger: logger,
             deadLetters: DeadLetterWriter(jetStream, environment.metrics))
-        let worker = try await stage.makeWorker(context, snapshot: try await store.snapshot(), position: position)
-        let reading = PullConsumerConfiguration(
-            stream: stage.stream, namePrefix: "skein-\(stage.name)-\(key.partition)-\(await store.epoch)",
+        if context.fences { try await removeConsumers(before: context.epoch) }
+        let snapshot = try TaskSnapshot(try await store.snapshot())
+        chunks = try await restoreChunks(snapshot.chunks)
+        let worker = try await stage.makeWorker(context, snapshot: snapshot.worker, position: position)
+        var reading = PullConsumerConfiguration(
+            stream: stage.stream, namePrefix: consumerPrefix + "\(context.epoch)",
             filterSubjects: [stage.filter(partition: key.partition)], startSequence: position + 1)
-        let consumer = try PullConsumer(jetStream, reading, budget: environment.prefetch) { await self.mayGoOn(store) }
+        reading.streamCreated = await store.streamCreated
+        reading.previousTime = await store.positionTime
+        let consumer = try PullConsumer(jetStream, reading, budget: environment.prefetch) { await store.isOwner() }
         (self.store, self.worker, self.consumer) = (store, worker, consumer)
-        (received, receivedTime, checkpointed, pending) = (position, await store.positionTime, position, nil)
+        (received, handed, checkpointed, pending) = (position, position, position, nil)
+        (receivedTime, snapshotBytes) = (await store.positionTime, snapshot.worker?.count ?? 0)
         (isReceiving, isCheckpointing, messagesSinceSnapshot) = (false, false, 0)
         backlog = TaskBacklog()
         phase = .running
@@ -160,6 +171,27 @@ package actor StageTask {
             throw error
         }
         await consumer.stop()
+    }
+
+    /// Consumers are named by stage, partition, epoch and generation.
+    private var consumerPrefix: String { "skein-\(stage.name)-\(key.partition)-" }
+
+    /// Takes the consumers away from owners before, which cannot pull any more then.
+    private func removeConsumers(before epoch: UInt64) async throws {
+        for name in try await environment.jetStream.consumers(of: stage.stream, namePrefix: consumerPrefix) {
+            let rest = name.dropFirst(consumerPrefix.count).split(separator: "-")
+            guard rest.count == 2, let found = UInt64(rest[0]), found < epoch else { continue }
+            try await environment.jetStream.deleteConsumer(stream: stage.stream, consumer: name)
+        }
+    }
+
+    private func restoreChunks(_ snapshot: [UInt8]?) async throws -> ChunkAssembler {
+        let limits = environment.chunkLimits
+        guard let snapshot else { return ChunkAssembler(stage: stage.name, stream: stage.stream, limits: limits) }
+        var chunks = try ChunkAssembler(stage: stage.name, stream: stage.stream, limits: limits, snapshot: snapshot)
+        let found = try await environment.jetStream.messages(stream: stage.stream, sequences: chunks.missing)
+        for (sequence, message) in found { chunks.provide(sequence: sequence, payload: message.payload) }
+        return chunks
     }
 
     // MARK: End
@@ -199,7 +231,7 @@ package actor StageTask {
         var (last, lastProgress): (UInt64, ContinuousClock.Instant) = (0, .now)
         while ContinuousClock.now < deadline, ContinuousClock.now - lastProgress < environment.stallTimeout {
             await worker.flush()
-            let confirmed = await worker.confirmed()
+            let confirmed = await confirmed(worker)
             if !isReceiving, !isCheckpointing, confirmed >= received {
                 pending = nil
                 break
@@ -218,14 +250,25 @@ package actor StageTask {
             stream: stage.stream, subject: stage.filter(partition: key.partition), fromLeader: true)
         guard received >= last?.sequence ?? 0, !isReceiving else { return false }
         await worker.flush()
-        if let deadline = await worker.deadline(), deadline < Wall.nanoseconds(after: environment.soon) { return false }
-        return await worker.confirmed() >= received
+        if let deadline = await deadline(worker), deadline < Wall.nanoseconds(after: environment.soon) { return false }
+        return await confirmed(worker) >= received
+    }
+
+    /// Everything up to this sequence is delivered.
+    func confirmed(_ worker: any StageWorker) async -> UInt64 {
+        let confirmed = await worker.confirmed()
+        return confirmed >= handed ? received : confirmed
+    }
+
+    /// When time alone changes something.
+    func deadline(_ worker: any StageWorker) async -> UInt64? {
+        [await worker.deadline(), chunks.deadline].compactMap(\.self).min()
     }
 
     /// What became of the task's events; nil while it does not run.
-    package func ledger() async -> (epoch: UInt64, rows: [LedgerRow])? {
+    package func ledger() async -> (epoch: UInt64, rows: [LedgerRow], producers: [ProducerGap])? {
         guard let worker, let store else { return nil }
-        return (await store.epoch, await worker.ledger())
+        return (await store.epoch, await worker.ledger(), await worker.producers())
     }
 }
 

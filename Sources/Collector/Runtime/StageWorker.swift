@@ -20,6 +20,10 @@ package protocol StageWorker: Sendable {
     func deadline() async -> UInt64?
     /// What became of the events that were received.
     func ledger() async -> [LedgerRow]
+    /// Producers whose numbers show that something never arrived.
+    func producers() async -> [ProducerGap]
+    /// Counts a message that never became whole; its dead letter is written.
+    func gaveUp(_ letter: DeadLetter) async
     /// Sends what a sink holds back for a larger batch.
     func flush() async
     /// Delivers until it is cancelled or fails.
@@ -30,6 +34,8 @@ extension StageWorker {
     package func sealed(_ snapshot: StageSnapshot, at position: UInt64) async -> [UInt8] { snapshot.bytes }
     package func deadline() async -> UInt64? { nil }
     package func ledger() async -> [LedgerRow] { [] }
+    package func producers() async -> [ProducerGap] { [] }
+    package func gaveUp(_ letter: DeadLetter) async {}
 }
 
 /// A row of a task's ledger as it is reported.

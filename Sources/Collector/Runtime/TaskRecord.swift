@@ -61,8 +61,7 @@ package actor TaskStore {
     /// Rewrites the record with the next epoch.
     ///
     /// - Parameter mayTake: whether the task may be taken from the member that the record names.
-    /// - Throws: `CollectorError` when the record belongs to another incarnation of the stream, or is ahead of it; `FencedError` when the
-    ///   task is somebody else's, or becomes so meanwhile.
+    /// - Throws: `FencedError` when the task is somebody else's, or becomes so meanwhile; `CollectorError` for a record that cannot be read.
     package init(
         takingOver key: TaskKey, in bucket: KeyValueBucket, of jetStream: JetStream, owner: String,
         stream name: String, mayTake: @Sendable (String) -> Bool
@@ -73,17 +72,9 @@ package actor TaskStore {
         // Half of what a message may hold leaves room for subject and headers.
         chunkSize = max(1024, jetStream.connection.maxPayload / 2)
         let nonce = UUID().uuidString
-        let entry = try await bucket.get(key.description, fromLeader: true)
-        // Asked after the record: until it is rewritten its owner goes on, and would be ahead of an earlier answer.
-        let stream = try await jetStream.streamInfo(name)
-        if let entry {
+        if let entry = try await bucket.get(key.description, fromLeader: true) {
             var found = try TaskStore.decode(entry.value, key)
             guard mayTake(found.owner) else { throw FencedError(key: key) }
-            if let loss = try await StreamLoss.found(
-                key, position: found.position, time: found.positionTime, created: found.streamCreated, stream, jetStream
-            ) {
-                throw loss
-            }
             wasReleased = found.owner.isEmpty || found.owner == owner
             found.epoch += 1
             found.owner = owner
@@ -97,7 +88,7 @@ package actor TaskStore {
             wasReleased = bucketEnd == 0
             record = TaskRecord(
                 epoch: bucketEnd + 1, owner: owner, nonce: nonce, position: 0, keepFrom: 1,
-                streamCreated: stream.created)
+                streamCreated: try await jetStream.streamInfo(name).created)
             revision = try await TaskStore.write(record, key, bucket, over: nil)
         }
     }

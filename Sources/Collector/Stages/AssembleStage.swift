@@ -5,9 +5,10 @@ internal import NATSTransport
 internal import Stages
 internal import Trajectories
 
-/// Reads PROCESSED and publishes finished trajectories; optionally writes them as files too.
+/// Reads PROCESSED and publishes trajectories; optionally writes them as files too.
 struct AssembleStage: Stage {
     let output: CollectorConfiguration.TrajectoryOutput
+    var runs = CollectorConfiguration.Runs()
 
     var name: String { "assemble" }
     var stream: String { SkeinSubjects.processedStream }
@@ -15,20 +16,38 @@ struct AssembleStage: Stage {
     func filter(partition: Int) -> String { SkeinSubjects.processedFilter(partition: partition) }
 
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
-        let configuration = TrajectoryAssembler.Configuration(agent: output.agent)
-        var assemblers: [String: TrajectoryAssembler] = [:]
-        for (tenant, bytes) in try TenantSnapshots.decode(snapshot) {
-            let archive = EventArchive()
-            repeat {
-                try await archive.fetchMissing(from: context.jetStream)
-                assemblers[tenant] = try TrajectoryAssembler(configuration: configuration, snapshot: bytes) {
-                    archive.packedEvent(at: $0)
-                }
-            } while !archive.missing.isEmpty
+        let configuration = runs.assembling
+        var assembler = TrajectoryAssembler(configuration: configuration)
+        var ledger = Ledger<EventUUID>()
+        if let snapshot {
+            var reader = try SnapshotReader(snapshot, version: AssembleWorker.snapshotVersion)
+            assembler = try TrajectoryAssembler(configuration: configuration, snapshot: try reader.readBlob())
+            ledger = try Ledger(snapshot: try reader.readBlob())
+            try reader.end()
         }
         return AssembleWorker(
-            context, configuration: configuration, files: try output.files(), assemblers: assemblers, position: position
-        )
+            context, output: output, progressInterval: runs.progressInterval.nanoseconds, files: try output.files(),
+            assembler: assembler, ledger: ledger, position: position)
+    }
+}
+
+extension CollectorConfiguration.Runs {
+    /// The bounds of the payloads that a task holds, whatever is open in it.
+    private static let maximumTotalHeldBytes = 64 << 20
+
+    var assembling: TrajectoryAssembler.Configuration {
+        var configuration = TrajectoryAssembler.Configuration(order: .tolerant)
+        configuration.linger = linger.nanoseconds
+        configuration.idle = idle.nanoseconds
+        configuration.maximumAge = maximumAge.nanoseconds
+        configuration.revise = revise.nanoseconds
+        // Longer than a `process` task takes to be taken over, so that a parent that comes by another one is not missed.
+        configuration.parentWait = min(configuration.idle, (linger * 30).nanoseconds)
+        configuration.maximumOpen = maximumOpen
+        configuration.maximumEvents = maximumEvents
+        configuration.maximumHeldBytes = maximumHeldBytes
+        configuration.maximumTotalHeldBytes = max(maximumHeldBytes, CollectorConfiguration.Runs.maximumTotalHeldBytes)
+        return configuration
     }
 }
 
@@ -46,70 +65,161 @@ extension CollectorConfiguration.TrajectoryOutput {
     }
 }
 
-/// Delivers within `receive`: a message is finished when every trajectory that it completed is stored. Trajectories are few compared with
+/// Delivers within `receive`: a message is finished when every trajectory that it closed is stored. Trajectories are few compared with
 /// events, and the next message may wait for them.
 actor AssembleWorker: StageWorker {
+    static let snapshotVersion: UInt8 = 2
+    /// Progress records of a round: so many are written each `progressInterval`, and the others later.
+    private static let progressLimit = 256
+    /// The ledger's key for what has no root because it cannot be read.
+    private static let noRoot = EventUUID(high: 0, low: 0)
+
     private let context: StageContext
-    private let configuration: TrajectoryAssembler.Configuration
+    private let output: CollectorConfiguration.TrajectoryOutput
+    private let progressInterval: UInt64
     private let files: TrajectoryFiles?
     private let publisher: TrajectoryPublisher
-    private var assemblers: [String: TrajectoryAssembler]
+    private var assembler: TrajectoryAssembler
+    private var events: Ledger<EventUUID>
     private var received: UInt64
 
     init(
-        _ context: StageContext, configuration: TrajectoryAssembler.Configuration, files: TrajectoryFiles?,
-        assemblers: [String: TrajectoryAssembler], position: UInt64
+        _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, progressInterval: UInt64,
+        files: TrajectoryFiles?, assembler: TrajectoryAssembler, ledger: Ledger<EventUUID>, position: UInt64
     ) {
         self.context = context
-        self.configuration = configuration
+        self.output = output
+        self.progressInterval = progressInterval
         self.files = files
-        self.assemblers = assemblers
+        self.assembler = assembler
+        events = ledger
         received = position
         publisher = TrajectoryPublisher(context)
     }
 
     func receive(_ message: StageMessage) async throws {
-        let (tenant, events) = try await context.events(of: message)
-        // Taken out, because a second owner of its tables would make the first change to them copy them all.
-        var assembler = assemblers.removeValue(forKey: tenant) ?? TrajectoryAssembler(configuration: configuration)
+        let taken = try await context.eventsAndRefusals(of: message)
         let before = assembler.counts
-        var finished: [FinishedTrajectory] = []
-        for (event, reference) in events {
-            if let trajectory = assembler.receive(event, at: reference, tenant: tenant) { finished.append(trajectory) }
+        let spilled = assembler.spilled
+        var finished = assembler.timeAdvanced(to: message.timeNanoseconds)
+        for (event, reference) in taken.events {
+            finished += assembler.receive(event, at: reference, tenant: taken.tenant)
         }
-        assemblers[tenant] = assembler
-        count(assembler.counts, since: before, events: events.count)
-        for trajectory in finished {
-            let body = DocumentWriter.bytes(of: trajectory.document)
-            try await files?.write(trajectory, body, context)
-            try await publisher.publish(trajectory, tenant: tenant, body)
-        }
+        enter(taken.events.map(\.event), taken.tenant, refused: taken.refused)
+        count(since: before, events: taken.events.count, spilled: assembler.spilled - spilled)
+        for trajectory in finished { try await deliver(trajectory) }
+        for (tenant, id) in assembler.takeRetired() { await publisher.removeProgress(tenant: tenant, id: id) }
+        await publisher.publish(
+            assembler.takeProgress(interval: progressInterval, limit: AssembleWorker.progressLimit))
         received = message.sequence
     }
 
-    private func count(_ now: AssemblerCounts, since before: AssemblerCounts, events: Int) {
+    private func deliver(_ trajectory: FinishedTrajectory) async throws {
+        let spilled = trajectory.members.lazy.filter { $0.packed == nil }.map(\.reference)
+        let read =
+            spilled.isEmpty
+            ? [:] : try await EventArchive.packedEvents(at: Array(spilled), from: context.jetStream)
+        var packed: [[UInt8]] = []
+        var unavailable: [EventReference] = []
+        for member in trajectory.members {
+            if let bytes = member.packed ?? read[member.reference] {
+                packed.append(bytes)
+            } else {
+                unavailable.append(member.reference)
+            }
+        }
+        if !unavailable.isEmpty {
+            context.metrics.add("skein_events_unassembled_total", unavailable.count, ["reason": "unavailable"])
+            context.logger.warning(
+                "events of a trajectory are gone from the stream",
+                metadata: [
+                    "trajectory": "\(trajectory.id)", "revision": "\(trajectory.revision)",
+                    "events": "\(unavailable.count)",
+                ])
+            if trajectory.revision > 1 {
+                // What is published has more than what could still be read.
+                context.metrics.add("skein_trajectory_revisions_skipped_total")
+                return
+            }
+        }
+        let built = trajectory.document(by: output.agent, of: packed, unavailable: unavailable)
+        let body = DocumentWriter.bytes(of: built.document)
+        try await files?.write(trajectory, openerMetadata: built.openerMetadata, body, context)
+        try await publisher.publish(trajectory, body)
+        if trajectory.hadProgress { await publisher.removeProgress(tenant: trajectory.tenant, id: trajectory.id) }
+    }
+
+    // MARK: Accounts
+
+    private func enter(_ taken: [Event], _ tenant: String, refused: Int) {
+        var start = taken.startIndex
+        while start < taken.endIndex {
+            let root = TrajectoryAssembler.root(of: taken[start])
+            let end = taken[start...].firstIndex { TrajectoryAssembler.root(of: $0) != root } ?? taken.endIndex
+            events.add(end - start, .received, tenant: tenant, key: root)
+            start = end
+        }
+        events.add(refused, .received, tenant: tenant, key: AssembleWorker.noRoot)
+        events.add(refused, .deadLettered, tenant: tenant, key: AssembleWorker.noRoot)
+        for settlement in assembler.takeSettlements() {
+            events.add(settlement.assembled, .assembled, tenant: settlement.tenant, key: settlement.root)
+            events.add(settlement.unassembled, .unassembled, tenant: settlement.tenant, key: settlement.root)
+        }
+    }
+
+    private func count(since before: AssemblerCounts, events: Int, spilled: UInt64) {
+        let now = assembler.counts
         let metrics = context.metrics
         metrics.add("skein_events_received_total", events, ["stage": "assemble"])
         for (reason, field) in AssembleWorker.reasons {
-            let amount = now[keyPath: field] - before[keyPath: field]
-            metrics.add("skein_events_unassembled_total", Int(clamping: amount), ["reason": reason])
+            metrics.add(
+                "skein_events_unassembled_total", Int(clamping: now[keyPath: field] - before[keyPath: field]),
+                ["reason": reason])
         }
-        metrics.set(
-            "skein_open_trajectories", Double(assemblers.values.reduce(0) { $0 + $1.openCount }), context.labels)
+        for (state, field) in AssembleWorker.closings {
+            metrics.add(
+                "skein_trajectories_closed_total", Int(clamping: now[keyPath: field] - before[keyPath: field]),
+                ["state": state])
+        }
+        for (name, field) in AssembleWorker.totals {
+            metrics.add(name, Int(clamping: now[keyPath: field] - before[keyPath: field]))
+        }
+        metrics.add("skein_trajectories_spilled_total", Int(clamping: spilled))
+        metrics.set("skein_open_trajectories", Double(assembler.openCount), context.labels)
+        metrics.set("skein_closed_trajectories", Double(assembler.closedCount), context.labels)
+        metrics.set("skein_orphan_events", Double(assembler.orphanCount), context.labels)
+        metrics.set("skein_held_payload_bytes", Double(assembler.heldPayloadBytes), context.labels)
     }
 
     private static let reasons: [(String, any KeyPath<AssemblerCounts, UInt64> & Sendable)] = [
-        ("duplicate", \.duplicate), ("unowned", \.unowned), ("ended_parent", \.endedParent), ("late", \.late),
-        ("over_limit", \.overLimit), ("unavailable", \.unavailable),
+        ("duplicate", \.duplicate), ("unowned", \.unowned), ("late", \.late), ("over_limit", \.overLimit),
+        ("orphan_limit", \.orphanLimit),
     ]
 
+    private static let closings: [(String, any KeyPath<AssemblerCounts, UInt64> & Sendable)] = [
+        ("complete", \.completed), ("idle", \.abandonedIdle), ("max_age", \.abandonedAge),
+        ("max_open", \.abandonedOpen),
+    ]
+
+    private static let totals: [(String, any KeyPath<AssemblerCounts, UInt64> & Sendable)] = [
+        ("skein_events_late_total", \.revising), ("skein_events_orphaned_total", \.orphaned),
+        ("skein_trajectories_merged_total", \.merged), ("skein_trajectories_forgotten_total", \.forgottenEarly),
+    ]
+
+    // MARK: State
+
     func snapshot() -> StageSnapshot {
-        StageSnapshot(
-            bytes: TenantSnapshots.encode(assemblers.mapValues { $0.snapshot() }),
-            oldestReference: assemblers.values.compactMap { $0.oldestReference?.sequence }.min())
+        var writer = SnapshotWriter(version: AssembleWorker.snapshotVersion)
+        writer.write(assembler.snapshot())
+        writer.write(events.snapshot())
+        return StageSnapshot(bytes: writer.bytes, oldestReference: assembler.oldestReference?.sequence)
     }
 
     func confirmed() -> UInt64 { received }
+
+    func deadline() -> UInt64? { assembler.nextDeadline() }
+
+    func ledger() -> [LedgerRow] { events.rows }
 
     func flush() {}
 

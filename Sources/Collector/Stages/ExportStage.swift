@@ -1,15 +1,12 @@
 internal import ATOF
 internal import HTTPTransport
-internal import Logging
-internal import NATSTransport
-internal import OTLP
 internal import Projections
 internal import Stages
-internal import Synchronization
 
 /// Reads PROCESSED and delivers spans to one OTLP/HTTP endpoint.
 struct ExportStage: Stage {
     let endpoint: CollectorConfiguration.Endpoint
+    var runs = CollectorConfiguration.Runs()
     /// Of this endpoint alone, so that one that hangs delays no other.
     let client: HTTPClient
 
@@ -19,135 +16,53 @@ struct ExportStage: Stage {
     func filter(partition: Int) -> String { SkeinSubjects.processedFilter(partition: partition) }
 
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
-        var projectors: [String: SpanProjector] = [:]
-        for (tenant, bytes) in try TenantSnapshots.decode(snapshot) {
-            let archive = EventArchive()
-            repeat {
-                try await archive.fetchMissing(from: context.jetStream)
-                projectors[tenant] = try SpanProjector(configuration: endpoint.projection, snapshot: bytes) {
-                    archive.packedEvent(at: $0)
-                }
-            } while !archive.missing.isEmpty
+        var configuration = endpoint.projection
+        configuration.idle = runs.idle.nanoseconds
+        configuration.maximumAge = runs.maximumAge.nanoseconds
+        guard let snapshot else {
+            return ExportWorker(
+                context, endpoint: endpoint, client: client, projector: SpanProjector(configuration: configuration),
+                books: ExportBooks(), position: position)
         }
-        return ExportWorker(context, endpoint: endpoint, client: client, projectors: projectors, position: position)
+        let parts = try ExportSnapshot(snapshot)
+        return ExportWorker(
+            context, endpoint: endpoint, client: client,
+            projector: try SpanProjector(configuration: configuration, snapshot: parts.projector),
+            books: try ExportBooks(snapshot: parts.ledger), position: position)
     }
 }
 
-actor ExportWorker: StageWorker {
-    private let context: StageContext
-    private let endpoint: CollectorConfiguration.Endpoint
-    private var projectors: [String: SpanProjector]
-    private let exporter: OTLPExporter
-    private var counted = ExportStatistics()
-    /// Whose spans are under way, for their dead letters: tenant of each message that put out some.
-    private let tenants: Tenants
+/// The two parts of the task's snapshot.
+struct ExportSnapshot {
+    private static let version: UInt8 = 2
 
-    init(
-        _ context: StageContext, endpoint: CollectorConfiguration.Endpoint, client: HTTPClient,
-        projectors: [String: SpanProjector],
-        position: UInt64
-    ) {
-        self.context = context
-        self.endpoint = endpoint
-        self.projectors = projectors
-        let tenants = Tenants()
-        self.tenants = tenants
-        exporter = OTLPExporter(
-            configuration: ExportWorker.configuration(endpoint), position: position, client: client,
-            handlers: .init(
-                deadLetter: { item, refusal in
-                    try await context.deadLetters.write(
-                        DeadLetter(
-                            stage: context.key.stage, tenant: tenants[item.position],
-                            reason: "refused_\(refusal.status)",
-                            message: "the endpoint \(endpoint.name) answered \(refusal.status): \(refusal.reason)",
-                            stream: SkeinSubjects.processedStream, subject: "",
-                            position: EventReference(sequence: item.position, index: item.ordinal),
-                            contentType: SkeinHeaders.protobuf, body: item.bytes))
-                },
-                confirmed: { tenants.forget(through: $0) },
-                diagnosed: { diagnostic in
-                    context.logger.warning(
-                        "export", metadata: ["endpoint": "\(endpoint.name)", "diagnostic": "\(diagnostic)"])
-                }))
+    let projector: [UInt8]
+    let ledger: [UInt8]
+
+    init(projector: [UInt8], ledger: [UInt8]) {
+        self.projector = projector
+        self.ledger = ledger
     }
 
-    private static func configuration(_ endpoint: CollectorConfiguration.Endpoint) -> OTLPExporter.Configuration {
-        var configuration = OTLPExporter.Configuration(
-            url: endpoint.url,
-            framing: OTLPRequestFraming(
-                resource: ResourceEncoder.resource(endpoint.resource, version: SkeinVersion.current),
-                scope: ResourceEncoder.scope(endpoint.resource)),
-            version: SkeinVersion.current)
-        configuration.headers = endpoint.headers
-        configuration.timeout = endpoint.timeout
-        configuration.tls = endpoint.tls
-        configuration.compression = endpoint.compression
-        if let items = endpoint.maximumQueueItems { configuration.delivery.maxQueueItems = items }
-        if let items = endpoint.maximumBatchItems { configuration.delivery.maxBatchItems = items }
-        if let delay = endpoint.scheduledDelay { configuration.delivery.scheduledDelay = delay }
-        if let backoff = endpoint.initialBackoff { configuration.delivery.initialBackoff = backoff }
-        return configuration
+    init(_ bytes: [UInt8]) throws(SnapshotError) {
+        var reader = try SnapshotReader(bytes, version: ExportSnapshot.version)
+        projector = try reader.readBlob()
+        ledger = try reader.readBlob()
+        try reader.end()
     }
 
-    func receive(_ message: StageMessage) async throws {
-        let (tenant, events) = try await context.events(of: message)
-        // Taken out, because a second owner of its tables would make the first change to them copy them all.
-        var projector = projectors.removeValue(forKey: tenant) ?? SpanProjector(configuration: endpoint.projection)
-        var items: [ExportItem] = []
-        for (event, reference) in events {
-            for span in projector.receive(event, at: reference) {
-                items.append(
-                    ExportItem(bytes: SpanEncoder.encode(span), position: message.sequence, ordinal: items.count))
-            }
-        }
-        projectors[tenant] = projector
-        context.metrics.add("skein_events_received_total", events.count, ["stage": context.key.stage])
-        if !items.isEmpty { tenants.remember(tenant, at: message.sequence) }
-        try await exporter.accept(items, through: message.sequence)
-        count()
+    var bytes: [UInt8] {
+        var writer = SnapshotWriter(version: ExportSnapshot.version)
+        writer.write(projector)
+        writer.write(ledger)
+        return writer.bytes
     }
+}
 
-    private func count() {
-        let now = exporter.statistics
-        let metrics = context.metrics
-        let stage = context.key.stage
-        metrics.add("skein_spans_delivered_total", now.delivered - counted.delivered, ["stage": stage])
-        metrics.add("skein_spans_rejected_total", now.rejected - counted.rejected, ["stage": stage])
-        metrics.add("skein_export_requests_total", now.requests - counted.requests, ["stage": stage])
-        metrics.add("skein_export_retries_total", now.retries - counted.retries, ["stage": stage])
-        metrics.set("skein_export_queue_items", Double(now.queueItems), context.labels)
-        counted = now
-    }
-
-    func snapshot() -> StageSnapshot {
-        StageSnapshot(
-            bytes: TenantSnapshots.encode(projectors.mapValues { $0.snapshot() }),
-            oldestReference: projectors.values.compactMap { $0.oldestReference?.sequence }.min())
-    }
-
-    func confirmed() -> UInt64 {
-        count()
-        return exporter.confirmedPosition
-    }
-
-    func flush() { exporter.requestFlush() }
-
-    func run() async throws {
-        await exporter.run()
-        try Task.checkCancellation()
-    }
-
-    /// The tenant of every message that has spans under way.
-    private final class Tenants: Sendable {
-        private let tenants = Mutex<[UInt64: String]>([:])
-
-        subscript(sequence: UInt64) -> String { tenants.withLock { $0[sequence] ?? "_" } }
-
-        func remember(_ tenant: String, at sequence: UInt64) { tenants.withLock { $0[sequence] = tenant } }
-
-        func forget(through sequence: UInt64) {
-            tenants.withLock { tenants in tenants = tenants.filter { $0.key > sequence } }
-        }
+extension Duration {
+    /// Of a length that is not negative.
+    var nanoseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        return UInt64(max(0, seconds)) &* 1_000_000_000 &+ UInt64(max(0, attoseconds) / 1_000_000_000)
     }
 }

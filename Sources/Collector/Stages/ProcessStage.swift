@@ -5,21 +5,30 @@ internal import Stages
 /// Reads EVENTS and writes PROCESSED: the machine decides, the chains carry.
 struct ProcessStage: Stage {
     let partitioning: Partitioning
+    /// Of a packed event with its root; larger ones are dead letters.
+    var maximumEventBytes = 64 << 20
 
     var name: String { "process" }
     var stream: String { SkeinSubjects.eventsStream }
 
     func filter(partition: Int) -> String { SkeinSubjects.eventsFilter(partition: partition) }
 
+    func tick(partition: Int) -> String {
+        // Some key comes to every partition; were there none, a tick elsewhere would do no harm.
+        SkeinSubjects.tick(eventsKey: partitioning.tickKey(partition: partition) ?? "tick")
+    }
+
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         let machine =
             if let snapshot {
-                try ProcessMachine(partitioning: partitioning, snapshot: snapshot)
+                try ProcessMachine(
+                    partitioning: partitioning, maximumEventBytes: maximumEventBytes, snapshot: snapshot)
             } else {
-                ProcessMachine(partitioning: partitioning)
+                ProcessMachine(partitioning: partitioning, maximumEventBytes: maximumEventBytes)
             }
-        let events = try await context.jetStream.streamInfo(stream)
-        return ProcessWorker(context, machine: machine, incarnation: String(events.created), position: position)
+        let incarnation = String(try await context.jetStream.streamInfo(stream).created)
+        if context.fences { try await ProcessedFence(context, incarnation: incarnation).raise() }
+        return ProcessWorker(context, machine: machine, incarnation: incarnation, position: position)
     }
 }
 
@@ -28,6 +37,9 @@ actor ProcessWorker: StageWorker {
     private var machine: ProcessMachine
     private let incarnation: String
     private var chains: [String: ProcessedChain] = [:]
+    /// A count of uses, and for each chain that of its last.
+    private var uses: UInt64 = 0
+    private var lastUse: [String: UInt64] = [:]
     private var received: UInt64
     /// Chains that have begun, for `run` to deliver.
     private let begun = AsyncStream.makeStream(of: ProcessedChain.self)
@@ -35,6 +47,8 @@ actor ProcessWorker: StageWorker {
 
     /// Bytes that wait in all chains of a task before it stops to read.
     private static let pendingLimit = 8 << 20
+    /// Chains that are kept though nothing waits in them: a tenant that comes back costs a look at its subject.
+    private static let idleChains = 1024
 
     init(_ context: StageContext, machine: ProcessMachine, incarnation: String, position: UInt64) {
         self.context = context
@@ -62,20 +76,45 @@ actor ProcessWorker: StageWorker {
         metrics.add("skein_events_duplicate_total", counts.duplicates, ["stage": "process"])
         metrics.add("skein_events_dead_total", counts.deadLettered, ["stage": "process"])
         metrics.add("skein_events_repaired_total", counts.repaired, ["stage": "process"])
+        metrics.add("skein_events_replayed_total", counts.replayed, ["stage": "process"])
+        metrics.add("skein_producer_gaps_total", counts.gaps, ["stage": "process"])
         metrics.set("skein_open_scopes", Double(machine.openScopes), context.labels)
+        metrics.set("skein_events_missing", Double(machine.missingEvents), context.labels)
     }
+
+    func gaveUp(_ letter: DeadLetter) { count(machine.gaveUp(letter)) }
 
     private func chain(for piece: ProcessMachine.Piece) async throws -> ProcessedChain {
         let subject = SkeinSubjects.processed(
             tenant: piece.tenant, partition: piece.partition, source: context.key.partition)
+        uses += 1
+        lastUse[subject] = uses
         if let chain = chains[subject] { return chain }
+        if chains.count >= ProcessWorker.idleChains { evictIdleChains() }
         let chain = try await ProcessedChain(subject: subject, incarnation: incarnation, context: context, room: room)
         chains[subject] = chain
         begun.continuation.yield(chain)
         return chain
     }
 
+    /// Makes room for many at once: looking for them takes as long as for one.
+    private func evictIdleChains() {
+        let byAge = chains.keys.sorted { lastUse[$0, default: 0] < lastUse[$1, default: 0] }
+        for subject in byAge.prefix(ProcessWorker.idleChains / 4) {
+            guard let chain = chains[subject], chain.firstUnconfirmed == nil else { continue }
+            chain.end()
+            chains[subject] = nil
+            lastUse[subject] = nil
+            context.metrics.add("skein_chains_evicted_total")
+        }
+        context.metrics.set("skein_chains", Double(chains.count), context.labels)
+    }
+
     func snapshot() -> StageSnapshot { StageSnapshot(bytes: machine.snapshot()) }
+
+    func ledger() -> [LedgerRow] { machine.ledger.rows }
+
+    func producers() -> [ProducerGap] { machine.producerGaps }
 
     func confirmed() -> UInt64 {
         chains.values.reduce(received) { min($0, $1.firstUnconfirmed.map { $0 - 1 } ?? received) }
@@ -88,9 +127,13 @@ actor ProcessWorker: StageWorker {
         try await withThrowingDiscardingTaskGroup { deliveries in
             for await chain in begun.stream {
                 deliveries.addTask { [continuation = begun.continuation] in
-                    // A failure cancels the other deliveries, but not this loop, which would wait for further chains.
-                    defer { continuation.finish() }
-                    try await chain.deliver()
+                    do {
+                        try await chain.deliver()
+                    } catch {
+                        // It cancels the other deliveries, but not this loop, which would wait for further chains.
+                        continuation.finish()
+                        throw error
+                    }
                 }
             }
         }

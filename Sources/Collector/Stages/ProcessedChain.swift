@@ -9,6 +9,9 @@ internal import Synchronization
 /// One message is under way at a time; while it is, the next one grows. Every message names the last sequence of its subject that it
 /// expects, and the last source event that it covers. So the broker refuses a second writer, a repetition, and what follows a failure,
 /// and whoever reads the subject's last message knows what is stored.
+///
+/// An event that is larger than a message goes in chunks, one after the other under the same rule. All but the last chunk cover what the
+/// message before them covered: who finds half of an event sends it again from its beginning, with another id.
 final class ProcessedChain: Sendable {
     private struct Batch: Sendable {
         var first: UInt64
@@ -27,13 +30,6 @@ final class ProcessedChain: Sendable {
         }
     }
 
-    /// What the last stored message of the subject says.
-    private struct Head: Sendable {
-        var sequence: UInt64 = 0
-        var covered = EventReference.start
-        var epoch: UInt64 = 0
-    }
-
     private struct State: Sendable {
         var waiting: [Batch] = []
         var underWay: UInt64?
@@ -46,9 +42,10 @@ final class ProcessedChain: Sendable {
     private let context: StageContext
     private let room: Room
     private let state: Mutex<State>
-    private let firstHead: Head
+    private let firstHead: ChainHead
     private let wakeups = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let maximumBatch: Int
+    private let maximumMessage: Int
 
     /// Reads how far the subject is. The leader answers, since a replica may lag behind.
     init(subject: String, incarnation: String, context: StageContext, room: Room) async throws {
@@ -56,9 +53,10 @@ final class ProcessedChain: Sendable {
         self.incarnation = incarnation
         self.context = context
         self.room = room
+        maximumMessage = max(1024, context.jetStream.connection.maxPayload - 4096)
         // Readers unpack a message as a whole: half a MiB is where larger batches stop to gain.
-        maximumBatch = min(context.jetStream.connection.maxPayload - 4096, 512 << 10)
-        firstHead = try await ProcessedChain.head(of: subject, incarnation, context)
+        maximumBatch = min(maximumMessage, 512 << 10)
+        firstHead = try await ChainHead(of: subject, incarnation, context.jetStream)
         state = Mutex(State(covered: firstHead.covered))
     }
 
@@ -106,6 +104,9 @@ final class ProcessedChain: Sendable {
         }
     }
 
+    /// Lets `deliver` return; nothing may wait or be under way.
+    func end() { wakeups.continuation.finish() }
+
     private func take() -> Batch? {
         state.withLock { state in
             guard !state.waiting.isEmpty else { return nil }
@@ -115,18 +116,22 @@ final class ProcessedChain: Sendable {
         }
     }
 
-    private func publish(_ whole: Batch, _ head: inout Head) async throws {
+    private func publish(_ whole: Batch, _ head: inout ChainHead) async throws {
         // What was found at the head may cover more than the batch that was refused: another owner cuts its batches elsewhere.
         var rest = whole.dropping(through: head.covered)
         var pause = Duration.milliseconds(20)
+        var chunks = Chunks(epoch: context.epoch)
+        var isFull = false
+        defer { if isFull { context.metrics.set("skein_processed_full", 0, context.labels) } }
         while let batch = rest {
-            guard let error = await send(batch, &head) else { return }
-            if error.code == .payloadTooLarge, batch.ends.count == 1 { return try await refuse(batch, error) }
+            guard let error = await send(batch, &chunks, &head) else { return }
             guard error.isTemporary || error.code == .wrongLastSequence else { throw error }
             if error.code == .streamFull {
+                isFull = true
                 context.logger.error(
                     "PROCESSED is full, nothing is lost and processing waits", metadata: ["error": "\(error)"])
                 context.metrics.add("skein_processed_full_total")
+                context.metrics.set("skein_processed_full", 1, context.labels)
             }
             if error.isTemporary {
                 try await Task.sleep(for: pause)
@@ -134,23 +139,75 @@ final class ProcessedChain: Sendable {
             }
             // Whether the message is stored, only the stream knows.
             guard let found = try await headUnlessAway() else { continue }
+            if found.epoch > context.epoch { throw FencedError(key: context.key) }
+            chunks.found(found, instead: head)
             head = found
-            if head.epoch > context.epoch { throw FencedError(key: context.key) }
             rest = batch.dropping(through: head.covered)
         }
     }
 
-    /// - Returns: the error, if the broker did not say that the message is stored.
-    private func send(_ batch: Batch, _ head: inout Head) async -> NATSError? {
-        let headers: NATSHeaders = [
-            SkeinHeaders.expectedLastSubjectSequence: String(head.sequence),
-            SkeinHeaders.source: batch.last.description,
-            SkeinHeaders.sourceCreated: incarnation,
-            SkeinHeaders.epoch: String(context.epoch),
-        ]
+    /// How far an event is sent that takes several messages.
+    private struct Chunks {
+        private let epoch: UInt64
+        private var attempts = 0
+        private(set) var sent = 0
+
+        init(epoch: UInt64) { self.epoch = epoch }
+
+        /// No other attempt's on the subject, by whomever.
+        func id(of position: EventReference) -> String { "\(epoch).\(position).\(attempts)" }
+
+        mutating func stored() { sent += 1 }
+
+        /// After a failure it goes on behind the last chunk that is stored. Behind anything else readers take the half as void.
+        mutating func found(_ head: ChainHead, instead expected: ChainHead) {
+            if head.sequence == expected.sequence { return }
+            if let chunk = head.chunk, head.epoch == epoch, chunk.number == sent + 1,
+                chunk.id.hasSuffix(".\(attempts)"), head.covered == expected.covered
+            {
+                sent += 1
+            } else {
+                sent = 0
+                attempts += 1
+            }
+        }
+    }
+
+    /// - Returns: the error, if the broker did not say that all of it is stored.
+    private func send(_ batch: Batch, _ chunks: inout Chunks, _ head: inout ChainHead) async -> NATSError? {
+        guard batch.frames.count > maximumMessage else {
+            return await send(batch.frames, covering: batch.last, chunk: nil, &head)
+        }
+        let count = (batch.frames.count + maximumMessage - 1) / maximumMessage
+        while chunks.sent < count {
+            let start = chunks.sent * maximumMessage
+            let isLast = chunks.sent == count - 1
+            let error = await send(
+                Array(batch.frames[start..<min(start + maximumMessage, batch.frames.count)]),
+                covering: isLast ? batch.last : head.covered,
+                chunk: (chunks.id(of: batch.last), "\(chunks.sent + 1)/\(count)"), &head)
+            if let error { return error }
+            chunks.stored()
+        }
+        return nil
+    }
+
+    private func send(
+        _ payload: [UInt8], covering covered: EventReference, chunk: (id: String, number: String)?,
+        _ head: inout ChainHead
+    ) async -> NATSError? {
+        var headers = head.headers(covering: covered, incarnation: incarnation, epoch: context.epoch)
+        if let chunk {
+            headers[SkeinHeaders.chunkID] = chunk.id
+            headers[SkeinHeaders.chunk] = chunk.number
+        }
+        // The broker refuses what a stale owner sends; one that knows better does not even send it.
+        guard context.lease.isValid else {
+            return NATSError(.fenced, "The lease of this member is over, so \(subject) is not written any more.")
+        }
         do throws(NATSError) {
-            let ack = try await context.jetStream.publish(subject: subject, headers: headers, payload: batch.frames)
-            head = Head(sequence: ack.sequence, covered: batch.last, epoch: context.epoch)
+            let ack = try await context.jetStream.publish(subject: subject, headers: headers, payload: payload)
+            head = ChainHead(sequence: ack.sequence, covered: covered, epoch: context.epoch)
             context.metrics.add("skein_messages_sent_total", 1, ["stage": "process"])
             return nil
         } catch {
@@ -159,33 +216,12 @@ final class ProcessedChain: Sendable {
     }
 
     /// The subject's head; nil while the broker cannot be asked.
-    private func headUnlessAway() async throws -> Head? {
+    private func headUnlessAway() async throws -> ChainHead? {
         do {
-            return try await ProcessedChain.head(of: subject, incarnation, context)
+            return try await ChainHead(of: subject, incarnation, context.jetStream)
         } catch let error as NATSError where error.isTemporary {
             return nil
         }
-    }
-
-    /// An event that PROCESSED cannot hold: the stamped root made it larger than the server's limit.
-    private func refuse(_ batch: Batch, _ error: NATSError) async throws {
-        try await context.deadLetters.write(
-            DeadLetter(
-                stage: "process", tenant: SkeinSubjects.tenant(ofProcessed: subject) ?? "_", reason: "too_large",
-                message: error.message, stream: SkeinSubjects.eventsStream, subject: subject, position: batch.last,
-                contentType: SkeinHeaders.protobuf, body: batch.frames))
-    }
-
-    private static func head(of subject: String, _ incarnation: String, _ context: StageContext) async throws -> Head {
-        guard
-            let last = try await context.jetStream.lastMessage(
-                stream: SkeinSubjects.processedStream, subject: subject, fromLeader: true)
-        else { return Head() }
-        guard last.headers[SkeinHeaders.sourceCreated] == incarnation else { return Head(sequence: last.sequence) }
-        return Head(
-            sequence: last.sequence,
-            covered: last.headers[SkeinHeaders.source].flatMap { EventReference($0) } ?? .start,
-            epoch: last.headers[SkeinHeaders.epoch].flatMap { UInt64($0) } ?? 0)
     }
 
     /// The bytes that wait in all chains of a task.

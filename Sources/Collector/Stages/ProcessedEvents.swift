@@ -8,14 +8,22 @@ extension StageContext {
     func events(of message: StageMessage) async throws -> (
         tenant: String, events: [(event: Event, reference: EventReference)]
     ) {
+        let taken = try await eventsAndRefusals(of: message)
+        return (taken.tenant, taken.events)
+    }
+
+    /// The same, and how many became dead letters.
+    func eventsAndRefusals(of message: StageMessage) async throws -> (
+        tenant: String, events: [(event: Event, reference: EventReference)], refused: Int
+    ) {
         let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? SkeinSubjects.ownTenant
-        if message.isTick { return (tenant, []) }
-        if let stage = message.stage, stage != key.stage { return (tenant, []) }
+        if message.isTick { return (tenant, [], 0) }
+        if let stage = message.stage, stage != key.stage { return (tenant, [], 0) }
         guard let batch = try? EventBatch(unpacking: message.payload) else {
             try await kill(
                 message, tenant, at: 0, body: message.payload,
                 EventError(.undecodable, "not a packed skein.v1.EventBatch"))
-            return (tenant, [])
+            return (tenant, [], 1)
         }
         var events: [(Event, EventReference)] = []
         var failures: [(index: Int, body: [UInt8], error: EventError)] = []
@@ -31,7 +39,7 @@ extension StageContext {
             }
         }
         for (index, body, error) in failures { try await kill(message, tenant, at: index, body: body, error) }
-        return (tenant, events)
+        return (tenant, events, failures.count)
     }
 
     private func kill(_ message: StageMessage, _ tenant: String, at index: Int, body: [UInt8], _ error: EventError)

@@ -14,10 +14,12 @@ struct TrajectoryFiles: Sendable {
     let template: FileNameTemplate
 
     /// - Throws: the file system's error: the task then begins again at its checkpoint, and the file is written later.
-    func write(_ trajectory: FinishedTrajectory, _ body: [UInt8], _ context: StageContext) async throws {
+    func write(_ trajectory: FinishedTrajectory, openerMetadata: JSONValue?, _ body: [UInt8], _ context: StageContext)
+        async throws
+    {
         let name: String
         do {
-            name = try template.render(sessionID: trajectory.id.description, metadata: trajectory.openerMetadata)
+            name = try template.render(sessionID: trajectory.id.description, metadata: openerMetadata)
         } catch {
             context.logger.warning(
                 "trajectory has no file name, so no file is written", metadata: ["error": "\(error)"])

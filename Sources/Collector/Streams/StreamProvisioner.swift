@@ -1,3 +1,5 @@
+internal import Foundation
+package import Logging
 package import NATSTransport
 internal import Stages
 
@@ -19,17 +21,55 @@ package struct StreamProvisioner: Sendable {
 
     private let jetStream: JetStream
     private let streams: CollectorConfiguration.Streams
+    private let patience: Duration
+    private let logger: Logger?
 
-    package init(_ jetStream: JetStream, _ streams: CollectorConfiguration.Streams) {
+    /// - Parameter patience: how long a broker may say that it cannot now: a cluster that forms has no leader yet, or too few nodes.
+    package init(
+        _ jetStream: JetStream, _ streams: CollectorConfiguration.Streams, patience: Duration = .seconds(60),
+        logger: Logger? = nil
+    ) {
         self.jetStream = jetStream
         self.streams = streams
+        self.patience = patience
+        self.logger = logger
     }
 
+    /// Any number of collectors may do this at once: what one of them has created, the others take as it is.
+    ///
     /// - Throws: `CollectorError` for a stream of another shape, which names the difference; `NATSError` of the server.
     package func prepare() async throws -> Result {
+        let deadline = ContinuousClock.now + patience
+        var created: [String] = []
+        var logged: NATSError.Code?
+        while true {
+            do {
+                return try await attempt(&created)
+            } catch let error as NATSError {
+                guard StreamProvisioner.mayPass(error), ContinuousClock.now < deadline else { throw error }
+                if error.code != .nameTaken, logged != error.code {
+                    logged = error.code
+                    logger?.warning(
+                        "the streams cannot be prepared yet, the next try follows", metadata: ["error": "\(error)"])
+                }
+            }
+            try await Task.sleep(for: .milliseconds(250))
+        }
+    }
+
+    /// Whether the next attempt may go well: also when somebody else was faster. A server or account without JetStream gets none by
+    /// waiting.
+    private static func mayPass(_ error: NATSError) -> Bool {
+        switch error.code {
+        case .noResponders, .api(code: _, errCode: 10039): false
+        case .nameTaken: true
+        default: error.isTemporary
+        }
+    }
+
+    private func attempt(_ created: inout [String]) async throws -> Result {
         try await checkServer()
         let partitions = try await existingPartitions() ?? streams.partitions
-        var created: [String] = []
         for wanted in StreamLayout(streams, partitions: partitions).all {
             let found: StreamInfo
             if let existing = try await info(wanted.name) {
@@ -49,13 +89,37 @@ package struct StreamProvisioner: Sendable {
 
     /// Older servers ignore the subject transform that gives EVENTS its partitions.
     private func checkServer() async throws {
-        guard let version = try await jetStream.connection.serverVersion() else { return }
-        let numbers = version.split(separator: ".").prefix(2).compactMap { Int($0) }
-        if numbers.count == 2, (numbers[0], numbers[1]) < (2, 10) {
-            throw CollectorError(
-                "nats-server at \(jetStream.connection.redactedURLs) is \(version); Skein needs 2.10 or newer for partitions, upgrade it"
-            )
+        let version = try await jetStream.connection.serverVersion()
+        let isOld: Bool
+        if let version {
+            isOld = StreamProvisioner.isTooOld(version)
+        } else {
+            // Servers before 2.10 do not tell, nor do newer ones where an account may not ask. What exists was checked when it was
+            // created; before that a stream of no importance shows it.
+            let exists = try await info(SkeinSubjects.eventsStream) != nil
+            isOld = exists ? false : try await ignoresTransforms()
         }
+        if isOld {
+            throw CollectorError(
+                "nats-server at \(jetStream.connection.redactedURLs) is \(version ?? "older than 2.10"); Skein needs 2.10 or newer for "
+                    + "partitions, upgrade it")
+        }
+    }
+
+    /// Whether a server of this version lacks subject transforms; false for a version that is written in another way.
+    static func isTooOld(_ version: String) -> Bool {
+        let numbers = version.drop { $0 == "v" }.split(separator: ".").prefix(2).compactMap { Int($0) }
+        return numbers.count == 2 && (numbers[0], numbers[1]) < (2, 10)
+    }
+
+    private func ignoresTransforms() async throws -> Bool {
+        let name = "SKEIN_PROBE_\(UUID().uuidString)"
+        var probe = StreamConfiguration(name: name, subjects: ["skein.probe.\(name).*"])
+        probe.storage = .memory
+        probe.subjectTransform = .init(source: probe.subjects[0], destination: "skein.probe.\(name).0.{{wildcard(1)}}")
+        let found = try await jetStream.createStream(probe)
+        try await jetStream.deleteStream(name)
+        return found.configuration.subjectTransform == nil
     }
 
     private func info(_ name: String) async throws -> StreamInfo? {

@@ -38,7 +38,7 @@ struct StreamTrimmer: Sendable {
                     environment.logger.warning(
                         "a stage that is not configured here holds its streams back until its records are deleted",
                         metadata: [
-                            "stage": "\(stage)", "keys": "task.\(stage).*", "bucket": "\(environment.state.name)",
+                            "stage": "\(stage)", "remedy": "skein tasks reset --stage \(stage)",
                         ])
                 }
                 try await trim(
@@ -93,9 +93,7 @@ struct StreamTrimmer: Sendable {
         let subjects = try await environment.jetStream.subjects(
             of: "KV_\(environment.state.name)", matching: bucket + "task.*.*")
         for subject in subjects.keys {
-            let parts = subject.split(separator: ".")
-            guard let stage = parts.dropLast().last, let partition = parts.last.flatMap({ Int($0) }) else { continue }
-            let key = TaskKey(stage: String(stage), partition: partition)
+            guard let key = TaskKey(subject.dropFirst(bucket.count)) else { continue }
             guard let entry = try await environment.state.get(key.description) else { continue }
             keepFrom[key] = try TaskStore.decode(entry.value, key).keepFrom
         }
@@ -106,13 +104,9 @@ struct StreamTrimmer: Sendable {
     private func firstNeeded(of stream: String, _ keepFrom: [TaskKey: UInt64]) async throws -> UInt64 {
         let jetStream = environment.jetStream
         var first = try await jetStream.streamInfo(stream).lastSequence + 1
-        for (key, sequence) in keepFrom where (key.stage == "process") == (stream == SkeinSubjects.eventsStream) {
-            let filter =
-                key.stage == "process"
-                ? SkeinSubjects.eventsFilter(partition: key.partition)
-                : SkeinSubjects.processedFilter(partition: key.partition)
+        for (key, sequence) in keepFrom where key.stream == stream {
             // The position of an idle task stays behind; what it needs is the next message of its own.
-            if let next = try await jetStream.message(stream: stream, sequence: sequence, matching: filter) {
+            if let next = try await jetStream.message(stream: stream, sequence: sequence, matching: key.filter) {
                 first = min(first, next.sequence)
             }
         }

@@ -164,8 +164,9 @@ struct  Skein__V1__EventBatch
    */
   ProtobufCBinaryData producer;
   /*
-   * Number of the batch's first event among all events of `producer`, counted from 1. The next batch's number is this one plus the
-   * number of events, so a gap shows what never arrived. 0 means the producer does not count.
+   * Number of the batch's first event among all events of `producer` with this routing key, counted from 1: each key has its own
+   * numbers. The next batch's number is this one plus the number of events, so a gap shows what never arrived, and a batch that comes
+   * late fills it. 0 means the producer does not count.
    */
   uint64_t sequence;
 };

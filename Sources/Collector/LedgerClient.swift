@@ -1,0 +1,45 @@
+internal import Foundation
+package import NATSTransport
+internal import Stages
+
+/// Asks all members for their tasks' ledgers.
+package struct LedgerClient: Sendable {
+    private let connection: NATSConnection
+
+    package init(_ connection: NATSConnection) { self.connection = connection }
+
+    /// All tasks that have a record.
+    package func tasks() async throws -> Set<TaskKey> {
+        let base = "$KV.\(SkeinSubjects.stateBucket)."
+        let subjects = try await JetStream(connection).subjects(
+            of: "KV_\(SkeinSubjects.stateBucket)", matching: base + "task.*.*")
+        return Set(
+            subjects.keys.compactMap { subject in
+                let tokens = subject.dropFirst(base.count).split(separator: ".")
+                guard tokens.count == 3, let partition = Int(tokens[2]) else { return nil }
+                return TaskKey(stage: String(tokens[1]), partition: partition)
+            })
+    }
+
+    /// Sums up what comes until all tasks have answered, or the time is over.
+    package func ask(_ query: LedgerQuery, tasks: Set<TaskKey>, timeout: Duration) async throws -> LedgerSummary {
+        let inbox = "_INBOX.skein-ledger.\(UUID().uuidString)"
+        let answers = try await connection.subscribe(subject: inbox)
+        try await connection.publish(subject: SkeinSubjects.ledger, payload: try query.json, reply: inbox)
+        let alarm = Task {
+            try await Task.sleep(for: timeout)
+            answers.cancel()
+        }
+        defer {
+            alarm.cancel()
+            answers.cancel()
+        }
+        var summary = LedgerSummary()
+        // What cannot be read, such as a member that has no task, leaves the others to answer.
+        for await message in answers {
+            if let report = try? LedgerReport(json: message.payload) { summary.add(report) }
+            if tasks.isSubset(of: summary.tasks) { break }
+        }
+        return summary
+    }
+}

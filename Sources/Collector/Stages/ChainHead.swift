@@ -1,0 +1,47 @@
+internal import ATOF
+internal import NATSTransport
+internal import Stages
+
+/// What the last stored message of a chain of PROCESSED says.
+struct ChainHead: Sendable {
+    var sequence: UInt64 = 0
+    var covered = EventReference.start
+    var epoch: UInt64 = 0
+    /// When it is a part of an event.
+    var chunk: (id: String, number: Int)?
+
+    init(sequence: UInt64, covered: EventReference, epoch: UInt64) {
+        self.sequence = sequence
+        self.covered = covered
+        self.epoch = epoch
+    }
+
+    /// Reads it. The leader answers, since a replica may lag behind.
+    ///
+    /// - Parameter incarnation: creation time of EVENTS: positions of an earlier stream of the name say nothing about this one.
+    init(of subject: String, _ incarnation: String, _ jetStream: JetStream) async throws {
+        guard
+            let last = try await jetStream.lastMessage(
+                stream: SkeinSubjects.processedStream, subject: subject, fromLeader: true)
+        else { return }
+        sequence = last.sequence
+        guard last.headers[SkeinHeaders.sourceCreated] == incarnation else { return }
+        covered = last.headers[SkeinHeaders.source].flatMap { EventReference($0) } ?? .start
+        epoch = last.headers[SkeinHeaders.epoch].flatMap { UInt64($0) } ?? 0
+        if let id = last.headers[SkeinHeaders.chunkID],
+            let number = last.headers[SkeinHeaders.chunk].flatMap({ ChunkAssembler.parse($0)?.number })
+        {
+            chunk = (id, number)
+        }
+    }
+
+    /// Of the next message.
+    func headers(covering covered: EventReference, incarnation: String, epoch: UInt64) -> NATSHeaders {
+        [
+            SkeinHeaders.expectedLastSubjectSequence: String(sequence),
+            SkeinHeaders.source: covered.description,
+            SkeinHeaders.sourceCreated: incarnation,
+            SkeinHeaders.epoch: String(epoch),
+        ]
+    }
+}

@@ -1,0 +1,95 @@
+internal import ArgumentParser
+internal import Collector
+internal import Foundation
+internal import NATSTransport
+
+struct LagCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lag", abstract: "Show where every task is in its stream, and how much waits behind that.",
+        discussion: """
+            Examples:
+              skein lag
+              skein lag --stage export-phoenix --format json
+
+            The figures are the server's own. A task's position is that of its last checkpoint: a busy one is always a little behind.
+            """)
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Option(help: "Only this stage: process, assemble, export-<name>.")
+    var stage: String?
+
+    @Option(help: "text or json.")
+    var format = OutputFormat.text
+
+    func run() async throws {
+        let lags = try await connection.with { try await TaskList.open(JetStream($0)).lags(stage: stage) }
+        if let stage, lags.isEmpty {
+            throw CommandFailure(
+                "no task of the stage \(stage) has a record; skein lag without --stage shows those that have")
+        }
+        switch format {
+        case .json:
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+            Terminal.out(Array(try encoder.encode(lags)))
+        case .text:
+            Terminal.out(Self.row("TASK", "OWNER", "EPOCH", "POSITION", "MESSAGES", "SECONDS"))
+            for lag in lags {
+                Terminal.out(
+                    Self.row(
+                        "\(lag.stage)/\(lag.partition)", lag.owner.isEmpty ? "–" : String(lag.owner.prefix(8)),
+                        String(lag.epoch), String(lag.position), String(lag.messages),
+                        String(format: "%.1f", lag.seconds)))
+            }
+        }
+    }
+
+    private static func row(_ task: String, _ cells: String...) -> String {
+        task.padding(toLength: 28, withPad: " ", startingAt: 0)
+            + cells.map { String(repeating: " ", count: max(2, 12 - $0.count)) + $0 }.joined()
+    }
+}
+
+struct TasksCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tasks", abstract: "Tasks of collectors: forget how far they are.", subcommands: [Reset.self])
+
+    struct Reset: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "reset", abstract: "Forget positions and state of a stage's tasks.",
+            discussion: """
+                Examples:
+                  skein tasks reset --stage export-old --yes             an endpoint that does not come back holds PROCESSED no longer
+                  skein tasks reset --stage process --partition 3 --yes  after the broker has lost messages
+
+                Whoever runs the tasks begins with what their stream holds first. Process stores nothing twice all the same; an export sends
+                again what is there; open trajectories and spans of before are forgotten.
+                """)
+
+        @OptionGroup var connection: ConnectionOptions
+
+        @Option(help: "The stage: process, assemble, export-<name>.")
+        var stage: String
+
+        @Option(help: "Only this partition.")
+        var partition: Int?
+
+        @Flag(help: "Do it; without it the tasks are only shown.")
+        var yes = false
+
+        func run() async throws {
+            try await connection.with { connected in
+                let list = try await TaskList.open(JetStream(connected))
+                let keys = try await list.keys(stage: stage).filter { partition == nil || $0.partition == partition }
+                if keys.isEmpty {
+                    throw CommandFailure(
+                        "no task of the stage \(stage) has a record there; skein lag shows those that have")
+                }
+                if yes { try await list.reset(keys) }
+                for key in keys { Terminal.out("\(yes ? "reset" : "would reset") \(key.stage)/\(key.partition)") }
+                if !yes { throw UsageError("nothing was done; say --yes to forget the positions of these tasks") }
+            }
+        }
+    }
+}
