@@ -48,8 +48,8 @@ def plan(
             break
         target = rng.randrange(brokers if kind == "broker" else members)
         infrastructure.append(Fault(now, kind, target, seconds))
-        # Room to recover, so that each recovery can be told from the next fault's.
-        now += max(seconds, ttl if kind != "broker" else 0) + rng.uniform(2, 5)
+        # Room to recover, so that each recovery can be told from the next fault's; less in a short test.
+        now += max(seconds, ttl if kind != "broker" else 0) + rng.uniform(2, 5) * min(1, duration / 60)
     return infrastructure, _sink_plan(rng, duration, sinks)
 
 
