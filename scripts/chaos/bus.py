@@ -156,9 +156,23 @@ class Bus:
             except BusError:
                 await asyncio.sleep(0.1)
 
-    async def follow(self, stream: str, subject: str = ">", start: int = 1) -> AsyncIterator[Message]:
+    async def follow_all(self, stream: str) -> AsyncIterator[Message]:
         """Every message in order, for ever. One request each, so that no consumer has to survive restarts."""
-        sequence = start
+        sequence = 1
+        while True:
+            last = (await self.state(stream))["last_seq"]
+            if last < sequence:
+                await asyncio.sleep(0.05)
+                continue
+            numbers = range(sequence, min(last, sequence + 31) + 1)
+            for message in await asyncio.gather(*(self._stored(stream, {"seq": number}) for number in numbers)):
+                if message is not None:
+                    yield message
+            sequence = numbers[-1] + 1
+
+    async def follow(self, stream: str, subject: str) -> AsyncIterator[Message]:
+        """The same for the messages of some subjects."""
+        sequence = 1
         while True:
             message = await self.message(stream, sequence, subject)
             if message is None:

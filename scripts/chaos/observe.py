@@ -92,7 +92,7 @@ class TrajectoryWatcher:
 
     async def run(self) -> None:
         await self._bus.wait_for_stream(TRAJECTORIES)
-        async for message in self._bus.follow(TRAJECTORIES):
+        async for message in self._bus.follow_all(TRAJECTORIES):
             self.unseen += message.sequence - self._sequence - 1
             self._sequence = message.sequence
             self._receive(message)
