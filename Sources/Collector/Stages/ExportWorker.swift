@@ -105,7 +105,10 @@ actor ExportWorker: StageWorker {
             let reader = try await reader(of: references)
             for (event, reference) in rest.prefix(count) {
                 projector.receive(event, at: reference, of: tenant, isExpired: isExpired, into: &batch.output) {
-                    reader.packedEvent(at: $0)
+                    wanted in
+                    // A mark and the end of its span may come in one message: what was asked before it does not name the mark.
+                    reader.packedEvent(at: wanted)
+                        ?? events.first { $0.reference == wanted }?.event.packed.array
                 }
             }
             rest = rest.dropFirst(count)
