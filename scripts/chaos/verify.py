@@ -49,7 +49,7 @@ def verify(published: Published, seen: Observations, trajectories: bool = True) 
     if trajectories:
         _verify_trajectories(verdict, published, seen)
     for sink, spans in seen.spans.items():
-        _verify_spans(verdict, published, sink, spans)
+        _verify_spans(verdict, published, sink, spans, seen.changes)
     return verdict
 
 
@@ -119,7 +119,9 @@ def _verify_document(verdict: Verdict, run: Run, seen: Observations) -> None:
         verdict.complain("complete runs published as abandoned", [name])
 
 
-def _verify_spans(verdict: Verdict, published: Published, sink: str, spans: dict[bytes, list[SpanRecord]]) -> None:
+def _verify_spans(
+    verdict: Verdict, published: Published, sink: str, spans: dict[bytes, list[SpanRecord]], changes: dict[str, str]
+) -> None:
     expected: dict[bytes, set[bytes]] = {}
     optional: set[bytes] = set()
     for run in published.runs.values():
@@ -135,7 +137,11 @@ def _verify_spans(verdict: Verdict, published: Published, sink: str, spans: dict
     verdict.complain(f"unknown spans at {sink}", (span.hex() for span in spans.keys() - expected.keys() - optional))
     verdict.complain(
         f"spans with changing content at {sink}",
-        (span.hex() for span, records in spans.items() if len(records) > 1 or any(r.changed for r in records)),
+        (
+            f"{span.hex()} {changes.get(span.hex(), f'in {len(records)} traces')}"
+            for span, records in spans.items()
+            if len(records) > 1 or any(record.changed for record in records)
+        ),
     )
     verdict.complain(
         f"spans in a wrong trace at {sink}",
