@@ -89,14 +89,11 @@ class TrajectoryWatcher:
         self._chunks: dict[str, bytes] = {}
         #: Root to when its first revision was stored.
         self.stored_at: dict[bytes, float] = {}
-        #: Messages that were replaced before they could be read.
-        self.unseen = 0
         self._sequence = 0
 
     async def run(self) -> None:
         await self._bus.wait_for_stream(TRAJECTORIES)
         async for message in self._bus.follow_all(TRAJECTORIES):
-            self.unseen += message.sequence - self._sequence - 1
             self._sequence = message.sequence
             self._receive(message)
 

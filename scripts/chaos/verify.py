@@ -20,6 +20,8 @@ class Verdict:
     sink_duplicates: dict[str, int] = field(default_factory=dict)
     repeated_letters: int = 0
     late_revisions: int = 0
+    #: Revisions that the next one replaced before they could be read.
+    unseen_revisions: int = 0
 
     def complain(self, category: str, items: Iterable[str]) -> int:
         """How many complaints were added."""
@@ -92,6 +94,8 @@ def _verify_trajectories(verdict: Verdict, published: Published, seen: Observati
     ]
     verdict.duplicated_trajectories = verdict.complain("trajectories duplicated", repeated)
     verdict.late_revisions = sum(revision > 1 for _, revision in seen.revisions)
+    newest = sum(trajectory.revision for trajectory in seen.trajectories.values())
+    verdict.unseen_revisions = newest - len(seen.revisions)
     complete = {root: run for root, run in published.runs.items() if run.ended}
     verdict.lost += verdict.complain(
         "trajectories lost", (str(uuids.UUID(bytes=root)) for root in complete.keys() - seen.trajectories.keys())
