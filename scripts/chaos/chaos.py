@@ -64,11 +64,11 @@ async def _inject(test: Session, injector: Injector, settings: Settings) -> floa
 def _print(
     settings: Settings, test: Session, injector: Injector, verdict: Verdict, settled: float | None, ledger: Ledger
 ) -> None:
-    published, seen, watcher = test.published, test.seen, test.trajectories
+    published, seen = test.published, test.seen
     injected = ", ".join(f"{kind} {count}" for kind, count in sorted(injector.injected.items()))
     peaks = ", ".join(f"{member.memory_mb('VmHWM'):.0f}" for member in test.world.members)
     runs = f"{len(published.runs)} runs, {published.disordered_runs} of them out of order"
-    trajectories = f"{len(seen.trajectories)}, {verdict.late_revisions} later revisions"
+    revisions = f"{verdict.late_revisions} later revisions, {verdict.unseen_revisions} replaced before they were read"
     duplicates = [f"{sink} {count}" for sink, count in verdict.sink_duplicates.items()]
     print_table(
         [
@@ -79,7 +79,7 @@ def _print(
             ("poison", f"{len(published.poison)} messages"),
             ("processed", f"{seen.processed.total()} events"),
             ("dead-lettered", f"{len(seen.dead)}, {verdict.repeated_letters} letters more than once"),
-            ("trajectories", f"{trajectories}, {watcher.unseen} messages replaced before they were read"),
+            ("trajectories", f"{len(seen.trajectories)}, {revisions}"),
             ("spans", ", ".join(f"{sink} {len(spans)}" for sink, spans in seen.spans.items())),
             ("duplicates at the sinks", ", ".join(duplicates)),
             *(("ledger", line) for line in ledger.lines()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import json
 import re
 from collections import Counter
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from .bus import DEAD, OWN_TENANT, PROCESSED, TRAJECTORIES, Bus, Message
 from .model import EventKey, event_key, json_event_key
 from .processes import Sink
-from .schema import EventBatch
+from .schema import EventBatch, Span
 from .sink import SPAN
 
 _TOKEN = re.compile(rb"poison-[0-9a-f]{16}")
@@ -50,6 +51,8 @@ class Observations:
     trajectories: dict[bytes, Trajectory] = field(default_factory=dict)
     #: Sink to span id to what it has; more than one when traces differ.
     spans: dict[str, dict[bytes, list[SpanRecord]]] = field(default_factory=dict)
+    #: Span id in hexadecimal to what is different, in words.
+    changes: dict[str, str] = field(default_factory=dict)
 
     def receive_processed(self, subject: str, _: dict[str, str], body: bytes) -> None:
         if subject.split(".")[3] == OWN_TENANT:
@@ -86,14 +89,11 @@ class TrajectoryWatcher:
         self._chunks: dict[str, bytes] = {}
         #: Root to when its first revision was stored.
         self.stored_at: dict[bytes, float] = {}
-        #: Messages that were replaced before they could be read.
-        self.unseen = 0
         self._sequence = 0
 
     async def run(self) -> None:
         await self._bus.wait_for_stream(TRAJECTORIES)
         async for message in self._bus.follow_all(TRAJECTORIES):
-            self.unseen += message.sequence - self._sequence - 1
             self._sequence = message.sequence
             self._receive(message)
 
@@ -138,3 +138,15 @@ async def collect(bus: Bus, sinks: list[Sink], observations: Observations) -> No
     for sink in sinks:
         packed = await asyncio.to_thread(sink.ask, "/control/spans")
         observations.receive_spans(sink.name, packed)
+        changes = json.loads(await asyncio.to_thread(sink.ask, "/control/changes"))
+        for span, contents in changes.items():
+            first, second = (Span.FromString(bytes.fromhex(content)) for content in contents)
+            observations.changes[span] = difference(first, second)
+
+
+def difference(first, second) -> str:  # noqa: ANN001 (messages built at run time)
+    """The lines in which two spans differ, in protobuf's text form."""
+    lines = difflib.unified_diff(str(first).splitlines(), str(second).splitlines(), n=0, lineterm="")
+    changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+    name = first.name.decode(errors="replace")
+    return f"{name}: " + " | ".join(line[:100] for line in changed[:8])

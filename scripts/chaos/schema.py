@@ -21,6 +21,7 @@ def _message(name: str) -> type:
 
 EventBatch = _message("EventBatch")
 ExportTraceServiceRequest = _message("otlp.ExportTraceServiceRequest")
+Span = _message("otlp.Span")
 
 KIND_SCOPE, KIND_MARK = 1, 2
 PHASE_NONE, PHASE_START, PHASE_END = 0, 1, 2

@@ -4,6 +4,7 @@ POST /v1/traces         the backend
 POST /control/mode      ok, error (500), throttle (429 with Retry-After), hang (no answer), close (no answer, closed)
 GET  /control/figures   counts as JSON
 GET  /control/spans     SPAN records, one for each (trace id, span id)
+GET  /control/changes   spans that came with another content than the first time: span id to both contents, as JSON
 GET  /control/latency   pairs of doubles: time of arrival, seconds from the span's end to its arrival
 """
 
@@ -23,6 +24,8 @@ from .schema import ExportTraceServiceRequest
 
 #: trace id, span id, hash of the first content, times accepted, times seen with another content
 SPAN = struct.Struct(">16s8s16sII")
+#: So many first contents are kept for comparison, and so many changes.
+KEPT_CONTENTS, KEPT_CHANGES = 200_000, 50
 MODES = ("ok", "error", "throttle", "hang", "close")
 
 
@@ -34,6 +37,8 @@ class Recorder:
         self.mode = "ok"
         self.mode_changed = threading.Event()
         self.spans: dict[bytes, list] = {}
+        self.contents: dict[bytes, bytes] = {}
+        self.changes: dict[str, list[str]] = {}
         self.latency = array.array("d")
         self.requests = self.refused = self.accepted = 0
 
@@ -49,10 +54,19 @@ class Recorder:
                         self._record_span(span, accepted, arrival)
 
     def _record_span(self, span, accepted: bool, arrival: float) -> None:  # noqa: ANN001 (built at run time)
-        content = hashlib.blake2b(span.SerializeToString(deterministic=True), digest_size=16).digest()
-        entry = self.spans.setdefault(span.trace_id + span.span_id, [content, 0, 0])
+        content = span.SerializeToString(deterministic=True)
+        digest = hashlib.blake2b(content, digest_size=16).digest()
+        key = span.trace_id + span.span_id
+        entry = self.spans.get(key)
+        if entry is None:
+            entry = self.spans[key] = [digest, 0, 0]
+            if len(self.contents) < KEPT_CONTENTS:
+                self.contents[key] = content
         entry[1] += accepted
-        entry[2] += content != entry[0]
+        if digest != entry[0]:
+            entry[2] += 1
+            if len(self.changes) < KEPT_CHANGES and key in self.contents:
+                self.changes[span.span_id.hex()] = [self.contents[key].hex(), content.hex()]
         if accepted:
             self.accepted += 1
             if entry[1] == 1:
@@ -94,6 +108,7 @@ def handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:
             answers = {
                 "/control/figures": lambda: json.dumps(recorder.figures()).encode(),
                 "/control/spans": recorder.packed_spans,
+                "/control/changes": lambda: json.dumps(recorder.changes).encode(),
                 "/control/latency": recorder.packed_latency,
             }
             answer = answers.get(self.path)

@@ -20,6 +20,8 @@ class Verdict:
     sink_duplicates: dict[str, int] = field(default_factory=dict)
     repeated_letters: int = 0
     late_revisions: int = 0
+    #: Revisions that the next one replaced before they could be read.
+    unseen_revisions: int = 0
 
     def complain(self, category: str, items: Iterable[str]) -> int:
         """How many complaints were added."""
@@ -49,7 +51,7 @@ def verify(published: Published, seen: Observations, trajectories: bool = True) 
     if trajectories:
         _verify_trajectories(verdict, published, seen)
     for sink, spans in seen.spans.items():
-        _verify_spans(verdict, published, sink, spans)
+        _verify_spans(verdict, published, sink, spans, seen.changes)
     return verdict
 
 
@@ -92,6 +94,8 @@ def _verify_trajectories(verdict: Verdict, published: Published, seen: Observati
     ]
     verdict.duplicated_trajectories = verdict.complain("trajectories duplicated", repeated)
     verdict.late_revisions = sum(revision > 1 for _, revision in seen.revisions)
+    newest = sum(trajectory.revision for trajectory in seen.trajectories.values())
+    verdict.unseen_revisions = newest - len(seen.revisions)
     complete = {root: run for root, run in published.runs.items() if run.ended}
     verdict.lost += verdict.complain(
         "trajectories lost", (str(uuids.UUID(bytes=root)) for root in complete.keys() - seen.trajectories.keys())
@@ -119,7 +123,9 @@ def _verify_document(verdict: Verdict, run: Run, seen: Observations) -> None:
         verdict.complain("complete runs published as abandoned", [name])
 
 
-def _verify_spans(verdict: Verdict, published: Published, sink: str, spans: dict[bytes, list[SpanRecord]]) -> None:
+def _verify_spans(
+    verdict: Verdict, published: Published, sink: str, spans: dict[bytes, list[SpanRecord]], changes: dict[str, str]
+) -> None:
     expected: dict[bytes, set[bytes]] = {}
     optional: set[bytes] = set()
     for run in published.runs.values():
@@ -135,7 +141,11 @@ def _verify_spans(verdict: Verdict, published: Published, sink: str, spans: dict
     verdict.complain(f"unknown spans at {sink}", (span.hex() for span in spans.keys() - expected.keys() - optional))
     verdict.complain(
         f"spans with changing content at {sink}",
-        (span.hex() for span, records in spans.items() if len(records) > 1 or any(r.changed for r in records)),
+        (
+            f"{span.hex()} {changes.get(span.hex(), f'in {len(records)} traces')}"
+            for span, records in spans.items()
+            if len(records) > 1 or any(record.changed for record in records)
+        ),
     )
     verdict.complain(
         f"spans in a wrong trace at {sink}",
