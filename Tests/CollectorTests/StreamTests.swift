@@ -179,8 +179,11 @@ struct StreamTests {
 
     // MARK: Full
 
-    @Test("that are full make process wait; it goes on when there is room, and nothing is lost")
-    func full() async throws {
+    @Test(
+        "that are full make process wait; it goes on when there is room, and nothing is lost",
+        // What every cursor has passed is kept only while there is room for it.
+        arguments: [Duration.zero, .seconds(3600)])
+    func full(keep: Duration) async throws {
         try await Rig.with { rig in
             let isDown = Atomic(true)
             let sink = SpanSink { _ in isDown.load(ordering: .relaxed) ? 503 : 200 }
@@ -188,7 +191,7 @@ struct StreamTests {
             var configuration = try rig.configuration(exportingTo: ("sink", sink))
             // Some of the largest messages that process writes must fit.
             configuration.streams.processedMaximumBytes = 1 << 20
-            configuration.streams.processedKeep = .zero
+            configuration.streams.processedKeep = keep
             configuration.trimInterval = .milliseconds(20)
             let runs = (0..<200).map { Run(number: $0, tenant: "acme", calls: 24) }
             try await rig.collecting(configuration) { collector in
