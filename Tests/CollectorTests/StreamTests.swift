@@ -77,6 +77,37 @@ struct StreamTests {
         }
     }
 
+    @Test(
+        "that are made anew under a working collector end their tasks, which name them; the others go on",
+        arguments: [SkeinSubjects.eventsStream, SkeinSubjects.processedStream])
+    func replacedLive(stream: String) async throws {
+        try await Rig.with { rig in
+            let configuration = try rig.configuration()
+            let log = LogLines()
+            try await rig.collecting(configuration, log: log) { collector in
+                let runs = (1...4).map(Self.run)
+                try await rig.publish(try runs.flatMap { try $0.messages(of: 3) })
+                try await rig.catchUp(collector)
+                let shape = try await rig.jetStream.streamInfo(stream).configuration
+                try await rig.jetStream.deleteStream(stream)
+                _ = try await rig.jetStream.createStream(shape)
+                let stage = stream == SkeinSubjects.eventsStream ? "process" : "assemble"
+                try await eventually("both tasks have ended") { collector.metrics.total("skein_task_failed") == 2 }
+                #expect(
+                    log.all.contains {
+                        $0.contains("\(stream) was deleted and created again")
+                            && $0.contains("skein tasks reset --stage \(stage)")
+                    })
+                let list = try await TaskList.open(rig.jetStream)
+                try await list.reset(try await list.keys(stage: stage))
+                let later = (5...8).map(Self.run)
+                try await rig.publish(try later.flatMap { try $0.messages(of: 3) })
+                try await rig.catchUp(collector)
+                #expect(try await rig.messages(in: SkeinSubjects.trajectoriesStream) == 8)
+            }
+        }
+    }
+
     @Test("that were made anew are read from their beginning: positions of the earlier EVENTS count for nothing")
     func eventsMadeAnew() async throws {
         try await Rig.with { rig in
