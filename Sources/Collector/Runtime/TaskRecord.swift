@@ -145,13 +145,12 @@ package actor TaskStore {
             epoch: record.epoch, generation: generation, chunks: chunks.count, bytes: snapshot.count)
         for (number, chunk) in chunks.enumerated() { _ = try await bucket.put(chunkKey(reference, number), chunk) }
         let previous = record.snapshot
-        var next = record
-        next.position = position
-        next.positionTime = time
-        next.keepFrom = keepFrom
-        next.snapshot = reference
-        next.nonce = UUID().uuidString
-        try await write(next)
+        try await write { record in
+            record.position = position
+            record.positionTime = time
+            record.keepFrom = keepFrom
+            record.snapshot = reference
+        }
         if let previous { try await purge("\(previous.epoch).\(previous.generation).>") }
         if generation == 1 { try await purgeLeftovers(before: reference) }
     }
@@ -184,13 +183,23 @@ package actor TaskStore {
     ///
     /// - Throws: `FencedError` when somebody has it already.
     package func release() async throws {
-        var next = record
-        next.owner = ""
-        next.nonce = UUID().uuidString
-        try await write(next)
+        try await write { $0.owner = "" }
     }
 
-    private func write(_ next: TaskRecord) async throws {
+    /// Gives a task that has ended to whoever comes next, if its record names the member still.
+    ///
+    /// - Throws: `NATSError` when that is not certain; `CollectorError` for a record that cannot be read.
+    package static func release(_ key: TaskKey, of owner: String, in bucket: KeyValueBucket) async throws {
+        guard let entry = try await bucket.get(key.description, fromLeader: true) else { return }
+        var found = try decode(entry.value, key)
+        guard found.owner == owner else { return }
+        found.owner = ""
+        found.nonce = UUID().uuidString
+        try await bucket.update(key.description, encode(found), revision: entry.revision)
+    }
+
+    private func write(_ change: (inout TaskRecord) -> Void) async throws {
+        var next = TaskStore.changed(record, change)
         while true {
             do {
                 revision = try await bucket.update(key.description, TaskStore.encode(next), revision: revision)
@@ -205,11 +214,20 @@ package actor TaskStore {
                 }
                 guard found.epoch == record.epoch, found.owner == record.owner else { throw FencedError(key: key) }
                 if entry.revision == revision { throw error }
-                // An earlier write of our own, whose answer was late as well: it is this one's predecessor.
+                // An earlier write of our own, whose answer was late as well. What it says stays: the stream may have been trimmed behind
+                // its position, and the snapshot before it may be gone.
                 revision = entry.revision
+                next = TaskStore.changed(found, change)
             }
         }
         record = next
+    }
+
+    private static func changed(_ record: TaskRecord, _ change: (inout TaskRecord) -> Void) -> TaskRecord {
+        var next = record
+        change(&next)
+        next.nonce = UUID().uuidString
+        return next
     }
 
     private func chunkKey(_ reference: TaskRecord.Snapshot, _ number: Int) -> String {
