@@ -22,6 +22,8 @@ struct LagCommand: AsyncParsableCommand {
     @Option(help: "text or json.")
     var format = OutputFormat.text
 
+    func validate() throws { try check("--stage", name: stage) }
+
     func run() async throws {
         let lags = try await connection.with { try await TaskList.open(JetStream($0)).lags(stage: stage) }
         if let stage, lags.isEmpty {

@@ -32,7 +32,7 @@ struct LedgerCommand: AsyncParsableCommand {
     var timeout = 2.0
 
     func validate() throws {
-        if let tenant, !SkeinSubjects.isName(tenant) { try check(tenant: tenant) }
+        try check("--tenant", name: tenant)
         guard timeout > 0, timeout <= 600 else {
             throw ValidationError("--timeout must be above 0 and at most 600, is \(timeout)")
         }

@@ -29,6 +29,8 @@ struct TasksCommand: AsyncParsableCommand {
         @Flag(help: "Do it; without it the tasks are only shown.")
         var yes = false
 
+        func validate() throws { try check("--stage", name: stage) }
+
         func run() async throws {
             try await connection.with { connected in
                 let list = try await TaskList.open(JetStream(connected))

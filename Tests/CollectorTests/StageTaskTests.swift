@@ -101,17 +101,15 @@ struct StageTaskTests {
 
     @Test("ends at once when it is abandoned, although the broker does not answer")
     func abandonedInSilence() async throws {
-        try await Self.running { rig, task, stage, records in
+        // Whatever asks the broker waits for longer than this test may take.
+        try await Self.running(timeout: .seconds(600)) { rig, task, stage, records in
             try await Self.publish(1, rig)
             try await eventually("a checkpoint") { try await records().position == 1 }
             let server = try #require(rig.server.pid)
             kill(server, SIGSTOP)
             defer { kill(server, SIGCONT) }
-            let asked = ContinuousClock.now
             await task.abandon()
             try await eventually("the task has ended") { await task.phase == .ended }
-            // Every question to the broker takes five seconds.
-            #expect(ContinuousClock.now - asked < .seconds(3))
             kill(server, SIGCONT)
             #expect(try await records().owner == "test")
         }
@@ -179,14 +177,16 @@ struct StageTaskTests {
     }
 
     private static func running(
+        timeout: Duration = .seconds(5),
         _ body: (Rig, StageTask, ScriptedStage, () async throws -> TaskRecord) async throws -> Void
     ) async throws {
         try await Rig.with { rig in
             var streams = CollectorConfiguration().streams
             streams.partitions = 1
             let prepared = try await StreamProvisioner(rig.jetStream, streams).prepare()
+            let jetStream = JetStream(rig.jetStream.connection, timeout: timeout)
             var environment = StageEnvironment(
-                jetStream: rig.jetStream, state: prepared.state, prefetch: PrefetchBudget(total: 1 << 20),
+                jetStream: jetStream, state: prepared.state.over(jetStream), prefetch: PrefetchBudget(total: 1 << 20),
                 owner: "test", lease: .alone("test", beside: ["other"]), metrics: Metrics(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             environment.checkpointInterval = .milliseconds(10)

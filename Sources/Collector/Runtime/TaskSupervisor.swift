@@ -96,8 +96,7 @@ actor TaskSupervisor {
             looks.continuation.yield()
             await tell()
         // Whoever has it now has just taken it: the next look is early enough.
-        case .fenced: if isLeaving { looks.continuation.yield() }
-        case .abandoned:
+        case .fenced, .abandoned:
             unreleased.insert(task.key)
             if isLeaving { looks.continuation.yield() }
         }
