@@ -39,6 +39,8 @@ package actor StageTask {
 
     // Reading.
     var isReceiving = false
+    /// The worker has failed in the middle of a message: it is not used any more.
+    var hasFailed = false
     var chunks: ChunkAssembler
     /// The last message that was read, and the last that the worker got: of one that comes in chunks it sees nothing before it is whole.
     var received: UInt64 = 0
@@ -151,7 +153,7 @@ package actor StageTask {
         (self.store, self.worker, self.consumer) = (store, worker, consumer)
         (received, handed, checkpointed, pending) = (position, position, position, nil)
         (receivedTime, snapshotBytes) = (await store.positionTime, snapshot.worker?.count ?? 0)
-        (isReceiving, isCheckpointing, messagesSinceSnapshot) = (false, false, 0)
+        (isReceiving, hasFailed, isCheckpointing, messagesSinceSnapshot) = (false, false, false, 0)
         backlog = TaskBacklog()
         phase = .running
         defer { (self.worker, self.store, self.consumer) = (nil, nil, nil) }
@@ -229,7 +231,9 @@ package actor StageTask {
     private func finish(_ worker: any StageWorker, _ store: TaskStore) async throws {
         let deadline = ContinuousClock.now + environment.stopTimeout
         var (last, lastProgress): (UInt64, ContinuousClock.Instant) = (0, .now)
-        while ContinuousClock.now < deadline, ContinuousClock.now - lastProgress < environment.stallTimeout {
+        while !hasFailed, ContinuousClock.now < deadline,
+            ContinuousClock.now - lastProgress < environment.stallTimeout
+        {
             await worker.flush()
             let confirmed = await confirmed(worker)
             if !isReceiving, !isCheckpointing, confirmed >= received {
