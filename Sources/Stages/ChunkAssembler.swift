@@ -373,11 +373,9 @@ package struct ChunkAssembler: Sendable {
     }
 
     /// Gives back what `missing` asked for. What the stream does not have any more stays missing: its message ends as a dead letter.
-    package mutating func provide(sequence: UInt64, payload: [UInt8]) {
+    package mutating func provide(_ payload: (_ sequence: UInt64) -> [UInt8]?) {
         for (key, half) in open {
-            guard let place = half.sequences.firstIndex(of: sequence) else { continue }
-            open[key]?.parts[place] = payload
-            return
+            open[key]?.parts = zip(half.sequences, half.parts).map { sequence, part in part ?? payload(sequence) }
         }
     }
 }

@@ -361,12 +361,14 @@ struct TolerantAssemblyTests {
         configuration.revise = 0
         configuration.linger = 0
         var assembly = Assembly(configuration)
+        // What stays open is due before what the others leave behind.
+        try assembly.send(Self.start(9000, in: nil, "agent", root: 9000))
         for agent in 1...3000 {
             try assembly.send(
                 Self.start(agent, in: nil, "agent", root: agent), Self.end(agent, in: nil, "agent", root: agent))
         }
         #expect(assembly.finished.count == 3000)
-        #expect(assembly.assembler.closing.count <= 1026)
+        #expect(assembly.assembler.closing.count <= 1028)
     }
 
     @Test("forgets the first closed when there are too many closed ones, or too many events of them")

@@ -192,7 +192,7 @@ package actor StageTask {
         guard let snapshot else { return ChunkAssembler(stage: stage.name, stream: stage.stream, limits: limits) }
         var chunks = try ChunkAssembler(stage: stage.name, stream: stage.stream, limits: limits, snapshot: snapshot)
         let found = try await environment.jetStream.messages(stream: stage.stream, sequences: chunks.missing)
-        for (sequence, message) in found { chunks.provide(sequence: sequence, payload: message.payload) }
+        chunks.provide { found[$0]?.payload }
         return chunks
     }
 
