@@ -123,6 +123,9 @@ extension StageTask {
         let labels: KeyValuePairs = ["stage": key.stage, "partition": String(key.partition)]
         backlog.confirmed(through: await confirmed(worker))
         let metrics = environment.metrics
+        metrics.set("skein_task_prefetched_messages", Double(consumer.bufferedCount), labels)
+        metrics.set("skein_chunked_messages_open", Double(chunks.openCount), labels)
+        metrics.set("skein_prefetch_bytes", Double(environment.prefetch.used))
         metrics.set("skein_task_lag_messages", Double(backlog.messages), labels)
         metrics.set("skein_task_lag_seconds", backlog.seconds(now: Wall.nanoseconds()), labels)
     }

@@ -32,9 +32,6 @@ struct AssembleStage: Stage {
 }
 
 extension CollectorConfiguration.Runs {
-    /// The bounds of the payloads that a task holds, whatever is open in it.
-    private static let maximumTotalHeldBytes = 64 << 20
-
     var assembling: TrajectoryAssembler.Configuration {
         var configuration = TrajectoryAssembler.Configuration(order: .tolerant)
         configuration.linger = linger.nanoseconds
@@ -46,7 +43,7 @@ extension CollectorConfiguration.Runs {
         configuration.maximumOpen = maximumOpen
         configuration.maximumEvents = maximumEvents
         configuration.maximumHeldBytes = maximumHeldBytes
-        configuration.maximumTotalHeldBytes = max(maximumHeldBytes, CollectorConfiguration.Runs.maximumTotalHeldBytes)
+        configuration.maximumTotalHeldBytes = taskHeldBytes
         return configuration
     }
 }
