@@ -8,11 +8,17 @@ extension StageTask {
             guard let messages = try await next(consumer) else { return }
             backlog.arrived(messages)
             for message in messages {
+                // Stays so when it fails: what the worker holds then is half of a message, of which no snapshot may be taken.
                 isReceiving = true
-                defer { isReceiving = false }
                 // It says which messages it holds: this one must not be among them.
                 _ = await snapshotting?.value
-                try await receive(message, worker)
+                do {
+                    try await receive(message, worker)
+                } catch {
+                    hasFailed = true
+                    throw error
+                }
+                isReceiving = false
                 received = message.sequence
                 receivedTime = message.timestampNanos
                 messagesSinceSnapshot += 1

@@ -68,8 +68,6 @@ actor AssembleWorker: StageWorker {
     static let snapshotVersion: UInt8 = 2
     /// Progress records of a round: so many are written each `progressInterval`, and the others later.
     private static let progressLimit = 256
-    /// The ledger's key for what has no root because it cannot be read.
-    private static let noRoot = EventUUID(high: 0, low: 0)
 
     private let context: StageContext
     private let output: CollectorConfiguration.TrajectoryOutput
@@ -95,7 +93,7 @@ actor AssembleWorker: StageWorker {
     }
 
     func receive(_ message: StageMessage) async throws {
-        let taken = try await context.eventsAndRefusals(of: message)
+        let taken = try await context.events(of: message)
         let before = assembler.counts
         let spilled = assembler.spilled
         var finished = assembler.timeAdvanced(to: message.timeNanoseconds)
@@ -141,8 +139,10 @@ actor AssembleWorker: StageWorker {
         }
         let built = trajectory.document(by: output.agent, of: packed, unavailable: unavailable)
         let body = DocumentWriter.bytes(of: built.document)
-        try await files?.write(trajectory, openerMetadata: built.openerMetadata, body, context)
-        try await publisher.publish(trajectory, body)
+        // The broker guards the stream, nobody the file: an owner that was paused must not put an older revision over a newer one.
+        if try await publisher.publish(trajectory, body) {
+            try await files?.write(trajectory, openerMetadata: built.openerMetadata, body, context)
+        }
         if trajectory.hadProgress { await publisher.removeProgress(tenant: trajectory.tenant, id: trajectory.id) }
     }
 
@@ -157,9 +157,9 @@ actor AssembleWorker: StageWorker {
             if isReplay { events.add(end - start, .replayed, tenant: tenant, key: root) }
             start = end
         }
-        events.add(refused, .received, tenant: tenant, key: AssembleWorker.noRoot)
-        if isReplay { events.add(refused, .replayed, tenant: tenant, key: AssembleWorker.noRoot) }
-        events.add(refused, .deadLettered, tenant: tenant, key: AssembleWorker.noRoot)
+        events.add(refused, .received, tenant: tenant, key: .noRoot)
+        if isReplay { events.add(refused, .replayed, tenant: tenant, key: .noRoot) }
+        events.add(refused, .deadLettered, tenant: tenant, key: .noRoot)
         for settlement in assembler.takeSettlements() {
             events.add(settlement.assembled, .assembled, tenant: settlement.tenant, key: settlement.root)
             events.add(settlement.unassembled, .unassembled, tenant: settlement.tenant, key: settlement.root)
