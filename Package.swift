@@ -25,6 +25,7 @@ let package = Package(
             name: "CProtobufC", pkgConfig: "libprotobuf-c",
             providers: [.apt(["libprotobuf-c-dev", "protobuf-c-compiler"])]),
         .target(name: "CChildProcess"),
+        .target(name: "CMemory"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .target(
@@ -56,7 +57,7 @@ let package = Package(
         .executableTarget(
             name: "skein",
             dependencies: [
-                "ATOF", "Collector", "NATSTransport", "OTLP", "Projections", "Stages", "Trajectories",
+                "ATOF", "CMemory", "Collector", "NATSTransport", "OTLP", "Projections", "Stages", "Trajectories",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

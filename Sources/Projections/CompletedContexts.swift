@@ -3,7 +3,7 @@ internal import ATOF
 /// The traces of scopes that have ended, for children and marks that come later (`otel-projections.md` 1.2, 10).
 ///
 /// First in, first out by completion. An entry expires when an event arrives that is stamped more than a minute after
-/// its end. An expired entry keeps its place: a late child of a scope that was known opens a trace of its own, as in
+/// its end; one that was given up does not, for its run may go on after any time. An expired entry keeps its place: a late child of a scope that was known opens a trace of its own, as in
 /// the reference, while the child of a scope that was never seen here may hang below a remote parent.
 struct CompletedContexts: Sendable {
     enum Lookup: Equatable {
@@ -42,14 +42,15 @@ struct CompletedContexts: Sendable {
     }
 
     private func isExpired(_ entry: Entry, now: UInt64) -> Bool {
-        entry.ordinal < expiredBelow || (now > entry.endTime && now - entry.endTime > CompletedContexts.lifetime)
+        if entry.isAbandoned { return false }
+        return entry.ordinal < expiredBelow || (now > entry.endTime && now - entry.endTime > CompletedContexts.lifetime)
     }
 
     /// Expires what ended a minute before `now`, oldest completion first.
     mutating func advance(to now: UInt64) {
         while firstLive < order.count {
             let slot = order[firstLive]
-            if let entry = current(slot), !isExpired(entry, now: now) { return }
+            if let entry = current(slot), !entry.isAbandoned, !isExpired(entry, now: now) { return }
             expiredBelow = slot.ordinal + 1
             firstLive += 1
         }

@@ -68,16 +68,6 @@ package struct ChunkAssembler: Sendable {
         var parts: [[UInt8]?] = []
         /// The first thing that is wrong; the rest of the chunks still comes to the letter.
         var flaw: Flaw?
-
-        /// The place of a chunk; sequences ascend.
-        func place(of sequence: UInt64) -> Int? {
-            var places = sequences.indices
-            while let middle = places.isEmpty ? nil : places.lowerBound + places.count / 2 {
-                if sequences[middle] == sequence { return middle }
-                places = sequences[middle] < sequence ? middle + 1..<places.upperBound : places.lowerBound..<middle
-            }
-            return nil
-        }
     }
 
     private struct Flaw: Sendable {
@@ -389,12 +379,9 @@ package struct ChunkAssembler: Sendable {
     }
 
     /// Gives back what `missing` asked for. What the stream does not have any more stays missing: its message ends as a dead letter.
-    package mutating func provide(sequence: UInt64, payload: [UInt8]) {
-        // In place: a copy of the parts for each of them would take the square of their number.
-        for index in open.values.indices {
-            guard let place = open.values[index].place(of: sequence) else { continue }
-            open.values[index].parts[place] = payload
-            return
+    package mutating func provide(_ payload: (_ sequence: UInt64) -> [UInt8]?) {
+        for (key, half) in open {
+            open[key]?.parts = zip(half.sequences, half.parts).map { sequence, part in part ?? payload(sequence) }
         }
     }
 }

@@ -105,8 +105,8 @@ package struct LedgerCounts: Sendable, Hashable {
 /// dies when.
 ///
 /// Bounded: when there are more than `limit` keys, those that were counted first and have nothing pending fold into their tenant's total;
-/// when all have something pending, the oldest does. When there are more than `tenantLimit` tenants, what is folded of any other counts
-/// for the tenant `_`: sums stay exact.
+/// when those looked at all have something pending, they do. When there are more than `tenantLimit` tenants, what is folded of any other
+/// counts for the tenant `_`: sums stay exact.
 package struct Ledger<Key: LedgerKey>: Sendable {
     private struct Place: Hashable, Sendable {
         let tenant: String
@@ -155,14 +155,18 @@ package struct Ledger<Key: LedgerKey>: Sendable {
         if left > 0, let counted = folded[total]?[field] { folded[total]?[field] -= min(counted, left) }
     }
 
-    /// Looks at a few of the oldest only: the work for one event stays bounded.
+    /// Looks at a few of the oldest only: the work for one event stays bounded. When all of them have something pending all of them go, so
+    /// that the next ones find room: with many open runs every event would look in vain.
     private mutating func makeRoom() {
-        for _ in 0..<16 {
-            guard let oldest = order.removeFirst() else { return }
-            guard keys[oldest]?.pending != 0 else { return fold(oldest) }
-            order.append(oldest)
+        var pending: [Place] = []
+        while pending.count < 16, let oldest = order.removeFirst() {
+            if keys[oldest]?.pending == 0 {
+                for place in pending { order.append(place) }
+                return fold(oldest)
+            }
+            pending.append(oldest)
         }
-        if let oldest = order.removeFirst() { fold(oldest) }
+        for place in pending { fold(place) }
     }
 
     private mutating func fold(_ place: Place) {

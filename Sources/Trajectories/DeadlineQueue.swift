@@ -12,7 +12,12 @@ struct DeadlineQueue: Sendable {
 
     private var heap: [Entry] = []
 
+    var count: Int { heap.count }
+
     var first: Entry? { heap.first }
+
+    /// Drops the others. In the order of a heap: a sorted array is one.
+    mutating func keep(_ counts: (Entry) -> Bool) { heap = heap.filter(counts).sorted(by: Entry.precedes) }
 
     mutating func insert(_ entry: Entry) {
         heap.append(entry)

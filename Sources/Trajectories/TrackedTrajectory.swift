@@ -80,6 +80,11 @@ struct TrackedTrajectory: Sendable {
         }
     }
 
+    /// Whether the entry, of the deadlines of closed trajectories or of the others, is the one that counts.
+    func isScheduled(_ entry: DeadlineQueue.Entry, isClosed: Bool) -> Bool {
+        (phase == .closed) == isClosed && scheduled == entry.time
+    }
+
     /// What it is when it is closed now.
     func state(at now: UInt64, _ configuration: TrajectoryAssembler.Configuration) -> FinishedTrajectory.State {
         if endedAt != nil { return .complete }

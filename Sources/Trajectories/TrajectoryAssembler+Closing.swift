@@ -5,7 +5,7 @@ extension TrajectoryAssembler {
     /// When time alone changes something; nil when nothing waits for it. That a closed trajectory is forgotten waits for the next message.
     package mutating func nextDeadline() -> UInt64? {
         [
-            nextDue(\.closing)?.time,
+            nextDue(isClosed: false)?.time,
             orphans.first().map { TrackedTrajectory.sum($0.orphan.arrivedAt, configuration.idle) },
         ]
         .compactMap(\.self).filter { $0 < .max }.min()
@@ -31,20 +31,27 @@ extension TrajectoryAssembler {
         trajectories[slot]?.scheduled = deadline
         let entry = DeadlineQueue.Entry(time: deadline, slot: slot)
         if trajectory.phase == .closed { forgetting.insert(entry) } else { closing.insert(entry) }
+        dropOutdatedDeadlines()
     }
 
-    private mutating func nextDue(_ queue: WritableKeyPath<TrajectoryAssembler, DeadlineQueue>) -> DeadlineQueue.Entry?
-    {
-        while let entry = self[keyPath: queue].first {
-            guard let trajectory = trajectories[entry.slot], trajectory.scheduled == entry.time else {
-                self[keyPath: queue].removeFirst()
-                continue
+    /// A trajectory that ends in seconds leaves the deadline of its idle time behind: those must not add up to all that came meanwhile.
+    private mutating func dropOutdatedDeadlines() {
+        guard closing.count + forgetting.count > 2 * trajectories.count + 1024 else { return }
+        closing.keep { trajectories[$0.slot]?.isScheduled($0, isClosed: false) == true }
+        forgetting.keep { trajectories[$0.slot]?.isScheduled($0, isClosed: true) == true }
+    }
+
+    /// The first that is due of the closed trajectories, to be forgotten, or of the others, to be closed.
+    private mutating func nextDue(isClosed: Bool) -> DeadlineQueue.Entry? {
+        while let entry = isClosed ? forgetting.first : closing.first {
+            let trajectory = trajectories[entry.slot]
+            let counts = trajectory?.isScheduled(entry, isClosed: isClosed) == true
+            if counts, let deadline = trajectory?.deadline(configuration), deadline <= entry.time { return entry }
+            if isClosed { forgetting.removeFirst() } else { closing.removeFirst() }
+            if counts {
+                trajectories[entry.slot]?.scheduled = nil
+                schedule(entry.slot)
             }
-            let deadline = trajectory.deadline(configuration)
-            if deadline <= entry.time { return entry }
-            self[keyPath: queue].removeFirst()
-            trajectories[entry.slot]?.scheduled = nil
-            schedule(entry.slot)
         }
         return nil
     }
@@ -57,8 +64,8 @@ extension TrajectoryAssembler {
             return
         }
         while true {
-            let close = nextDue(\.closing)
-            let forget = nextDue(\.forgetting)
+            let close = nextDue(isClosed: false)
+            let forget = nextDue(isClosed: true)
             let waiting = orphans.first()
             let expiry = waiting.map { TrackedTrajectory.sum($0.orphan.arrivedAt, configuration.idle) } ?? .max
             let earliest = min(close?.time ?? .max, forget?.time ?? .max, expiry)
@@ -226,6 +233,11 @@ extension TrajectoryAssembler {
         /// Log time, nanoseconds since 1970.
         package let openedAt: UInt64
         package let lastEventAt: UInt64
+    }
+
+    /// When there is something to tell; nil when nothing has changed.
+    package mutating func progressDeadline(interval: UInt64) -> UInt64? {
+        changed.first == nil ? nil : TrackedTrajectory.sum(progressAt, interval)
     }
 
     /// The open trajectories that have changed since they were told of, at most so many, and none before the interval has passed.

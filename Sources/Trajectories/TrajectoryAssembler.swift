@@ -184,6 +184,7 @@ package struct TrajectoryAssembler: Sendable {
         } else {
             receiveUnknown(arrival, &finished)
         }
+        makeRoomForOpen(&finished)
         closeDue(&finished)
         return finished
     }
@@ -342,6 +343,10 @@ package struct TrajectoryAssembler: Sendable {
         runs[arrival.root, default: 0] += 1
         if configuration.order == .tolerant, let parent = arrival.parent { orphans.await(parent, slot) }
         append(arrival, to: slot)
+    }
+
+    /// Closes the oldest while all of them have too many events, whichever of them has grown.
+    private mutating func makeRoomForOpen(_ finished: inout [FinishedTrajectory]) {
         while openEvents > configuration.maximumOpenEvents, openOrder.count > 1, let oldest = openOrder.first {
             close(oldest, .abandoned(.maximumOpen), at: now, &finished)
         }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CMemory
 internal import Collector
 internal import Foundation
 internal import NATSTransport
@@ -32,6 +33,7 @@ struct Skein: AsyncParsableCommand {
     static func main() async {
         // A reader that goes away ends in an error of the write, not in a signal.
         signal(SIGPIPE, SIG_IGN)
+        skein_bound_heap()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

@@ -58,6 +58,29 @@ struct ChunkedEventTests {
         }
     }
 
+    @Test("of which the rest never comes are a dead letter when their time is over, though nothing else comes")
+    func cutOff() async throws {
+        try await Rig.with { rig in
+            var configuration = try rig.configuration()
+            configuration.chunkTimeout = .milliseconds(300)
+            _ = try await StreamProvisioner(rig.jetStream, configuration.streams).prepare()
+            try await rig.collecting(configuration) { collector in
+                _ = try await rig.jetStream.publish(
+                    subject: SkeinSubjects.events(tenant: "acme", key: "key"),
+                    headers: [SkeinHeaders.chunk: "1/2", SkeinHeaders.chunkID: "one"], payload: [1, 2, 3])
+                try await eventually("the half is given up") { try await rig.deadLetters().count == 1 }
+                try await rig.catchUp(collector)
+                #expect(collector.metrics.total("skein_ticks_total") > 0)
+            }
+            let letter = try #require(try await rig.deadLetters().first)
+            #expect(letter.headers[SkeinHeaders.reason] == "incomplete_chunks")
+            #expect(letter.payload == [1, 2, 3])
+            // Nothing of it is left: the position has passed it.
+            try await rig.collecting(configuration) { try await rig.catchUp($0) }
+            #expect(try await rig.deadLetters().count == 1)
+        }
+    }
+
     @Test("and dead letters that are replayed are counted, and go out of the letters")
     func replayed() async throws {
         try await Rig.with { rig in

@@ -145,7 +145,8 @@ struct DeadLetterTests {
         "that cannot come out otherwise are not replayed",
         arguments: [
             ("invalid_subject", "skein.v1.events.3.ACME.key"), ("invalid_subject", "skein.v1.events.3._.key"),
-            ("incomplete_chunks", "skein.v1.events.3.acme.key"), ("too_many_chunks", "skein.v1.events.3.acme.key"),
+            ("incomplete_chunks", "skein.v1.events.3.acme.key"), ("chunks_too_large", "skein.v1.events.3.acme.key"),
+            ("too_many_chunks", "skein.v1.events.3.acme.key"),
         ])
     func notReplayed(reason: String, subject: String) async throws {
         try await Rig.with { rig in

@@ -193,6 +193,15 @@ struct ExportBooksTests {
         let after = books.current(confirmed: 2).total()
         #expect(after[.rejected] == 1 && after[.delivered] == 1 && after[.replayed] == 2 && after.pending == 0)
     }
+
+    @Test("has events that cannot be read as dead letters")
+    func refused() {
+        var books = ExportBooks()
+        books.refuse(2, tenant: "t", isReplay: false)
+        books.refuse(1, tenant: "t", isReplay: true)
+        let total = books.current(confirmed: 0).total(tenant: "t")
+        #expect(total[.received] == 3 && total[.replayed] == 1 && total[.deadLettered] == 3 && total.pending == 0)
+    }
 }
 
 /// A batch of one packed event.

@@ -18,7 +18,8 @@ struct KillTests {
         }
     }
 
-    static func configuration(_ rig: Rig, _ sink: SpanSink) throws -> String {
+    /// - Parameter more: lines of `[collector]`.
+    static func configuration(_ rig: Rig, _ sink: SpanSink, more: String = "") throws -> String {
         try rig.file(
             "skein.toml",
             """
@@ -29,6 +30,7 @@ struct KillTests {
             checkpoint_interval_millis = 50
             linger_millis = 0
             progress_interval_millis = 3600000
+            \(more)
             [http]
             enabled = false
             [[components]]

@@ -85,7 +85,7 @@ struct MembershipTests {
         try await Rig.with { rig in
             let sink = SpanSink()
             defer { sink.server.stop() }
-            let file = try rig.file("skein.toml", try Self.text(rig, sink))
+            let file = try KillTests.configuration(rig, sink, more: "member_ttl_millis = 1000")
             let victim = try SkeinProcess(["collect", "--config", file], directory: rig.directory)
             try await eventually("the first has all tasks") {
                 let owners = try await Self.ownersUnlessMissing(rig)
@@ -108,7 +108,7 @@ struct MembershipTests {
         try await Rig.with { rig in
             let sink = SpanSink()
             defer { sink.server.stop() }
-            let file = try rig.file("skein.toml", try Self.text(rig, sink))
+            let file = try KillTests.configuration(rig, sink, more: "member_ttl_millis = 1000")
             let sleeper = try SkeinProcess(["collect", "--config", file], directory: rig.directory)
             try await eventually("the first has all tasks") {
                 let owners = try await Self.ownersUnlessMissing(rig)
@@ -207,33 +207,5 @@ struct MembershipTests {
             epochs[name] = try TaskStore.decode(entry.value, key).epoch
         }
         return epochs
-    }
-
-    private static func text(_ rig: Rig, _ sink: SpanSink) throws -> String {
-        """
-        [nats]
-        urls = ["\(rig.server.url)"]
-        [collector]
-        partitions = 4
-        member_ttl_millis = 1000
-        checkpoint_interval_millis = 20
-        linger_millis = 0
-        [http]
-        enabled = false
-        [[components]]
-        kind = "observability"
-        [components.config]
-        version = 4
-        [components.config.atif]
-        enabled = true
-        [components.config.opentelemetry]
-        enabled = true
-        [[components.config.opentelemetry.traces]]
-        name = "sink"
-        type = "openinference"
-        service_name = "skein"
-        endpoint = "\(sink.url)"
-        scheduled_delay_millis = 20
-        """
     }
 }

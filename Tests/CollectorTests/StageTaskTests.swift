@@ -57,6 +57,21 @@ struct StageTaskTests {
         }
     }
 
+    @Test("takes no snapshot of a worker that fails in the middle of a message while the task is stopped")
+    func failingWhileStopped() async throws {
+        try await Self.running(checkpointInterval: .seconds(3600)) { rig, task, stage, records in
+            try await Self.publish(1, rig)
+            try await eventually("the first message is received") { stage.state.withLock { $0.received == 1 } }
+            stage.state.withLock { $0.failsAfterFlush = true }
+            try await Self.publish(1, rig)
+            try await eventually("the second is under way") { stage.state.withLock { $0.received == 2 } }
+            await task.stop()
+            try await eventually("the task has ended", seconds: 20) { await task.phase == .ended }
+            #expect(try await records().position == 0)
+            #expect(stage.state.withLock { $0.snapshotsAfterFailure } == 0)
+        }
+    }
+
     @Test("does not take the task back from another owner when its worker fails")
     func failingAfterTakeover() async throws {
         try await Self.running { rig, task, stage, records in
@@ -197,7 +212,7 @@ struct StageTaskTests {
     }
 
     private static func running(
-        timeout: Duration = .seconds(5), eventsBytes: Int64? = nil,
+        timeout: Duration = .seconds(5), eventsBytes: Int64? = nil, checkpointInterval: Duration = .milliseconds(10),
         _ body: (Rig, StageTask, ScriptedStage, () async throws -> TaskRecord) async throws -> Void
     ) async throws {
         try await Rig.with { rig in
@@ -210,7 +225,7 @@ struct StageTaskTests {
                 jetStream: jetStream, state: prepared.state.over(jetStream), prefetch: PrefetchBudget(total: 1 << 20),
                 owner: "test", lease: .alone("test", beside: ["other"]), metrics: Metrics(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-            environment.checkpointInterval = .milliseconds(10)
+            environment.checkpointInterval = checkpointInterval
             environment.tickInterval = .milliseconds(20)
             environment.stopTimeout = .milliseconds(300)
             let stage = ScriptedStage()
@@ -242,6 +257,9 @@ private final class ScriptedStage: Stage {
         var deadline: UInt64?
         /// Sequences.
         var ticks: [UInt64] = []
+        var failsAfterFlush = false
+        var hasFailed = false
+        var snapshotsAfterFailure = 0
         var confirmsAfterFlush = false
         var waiters = 0
         var snapshotHook: (@Sendable () async throws -> Void)?
@@ -285,12 +303,17 @@ private final class ScriptedStage: Stage {
         }
 
         func receive(_ message: StageMessage) async throws {
-            let (blocks, fails) = stage.state.withLock { state in
+            let (blocks, fails, failsAfterFlush) = stage.state.withLock { state in
                 state.received += 1
                 if state.isInSnapshot { state.receivedInSnapshot += 1 }
                 if message.isTick { state.ticks.append(message.sequence) }
                 defer { state.failsNext = false }
-                return (state.blocks, state.failsNext)
+                return (state.blocks, state.failsNext, state.failsAfterFlush)
+            }
+            if failsAfterFlush {
+                for await _ in flushed.stream {}
+                stage.state.withLock { $0.hasFailed = true }
+                throw Failure("as the test wants it")
             }
             if fails { throw Failure("as the test wants it") }
             if blocks { try await forever() }
@@ -300,6 +323,7 @@ private final class ScriptedStage: Stage {
         func snapshot() async -> StageSnapshot {
             let hook = stage.state.withLock { state in
                 state.isInSnapshot = true
+                if state.hasFailed { state.snapshotsAfterFailure += 1 }
                 return state.snapshotHook
             }
             try? await hook?()

@@ -77,6 +77,37 @@ struct StreamTests {
         }
     }
 
+    @Test(
+        "that are made anew under a working collector end their tasks, which name them; the others go on",
+        arguments: [SkeinSubjects.eventsStream, SkeinSubjects.processedStream])
+    func replacedLive(stream: String) async throws {
+        try await Rig.with { rig in
+            let configuration = try rig.configuration()
+            let log = LogLines()
+            try await rig.collecting(configuration, log: log) { collector in
+                let runs = (1...4).map(Self.run)
+                try await rig.publish(try runs.flatMap { try $0.messages(of: 3) })
+                try await rig.catchUp(collector)
+                let shape = try await rig.jetStream.streamInfo(stream).configuration
+                try await rig.jetStream.deleteStream(stream)
+                _ = try await rig.jetStream.createStream(shape)
+                let stage = stream == SkeinSubjects.eventsStream ? "process" : "assemble"
+                try await eventually("both tasks have ended") { collector.metrics.total("skein_task_failed") == 2 }
+                #expect(
+                    log.all.contains {
+                        $0.contains("\(stream) was deleted and created again")
+                            && $0.contains("skein tasks reset --stage \(stage)")
+                    })
+                let list = try await TaskList.open(rig.jetStream)
+                try await list.reset(try await list.keys(stage: stage))
+                let later = (5...8).map(Self.run)
+                try await rig.publish(try later.flatMap { try $0.messages(of: 3) })
+                try await rig.catchUp(collector)
+                #expect(try await rig.messages(in: SkeinSubjects.trajectoriesStream) == 8)
+            }
+        }
+    }
+
     @Test("that were made anew are read from their beginning: positions of the earlier EVENTS count for nothing")
     func eventsMadeAnew() async throws {
         try await Rig.with { rig in
@@ -179,8 +210,11 @@ struct StreamTests {
 
     // MARK: Full
 
-    @Test("that are full make process wait; it goes on when there is room, and nothing is lost")
-    func full() async throws {
+    @Test(
+        "that are full make process wait; it goes on when there is room, and nothing is lost",
+        // What every cursor has passed is kept only while there is room for it.
+        arguments: [Duration.zero, .seconds(3600)])
+    func full(keep: Duration) async throws {
         try await Rig.with { rig in
             let isDown = Atomic(true)
             let sink = SpanSink { _ in isDown.load(ordering: .relaxed) ? 503 : 200 }
@@ -188,7 +222,7 @@ struct StreamTests {
             var configuration = try rig.configuration(exportingTo: ("sink", sink))
             // Some of the largest messages that process writes must fit.
             configuration.streams.processedMaximumBytes = 1 << 20
-            configuration.streams.processedKeep = .zero
+            configuration.streams.processedKeep = keep
             configuration.trimInterval = .milliseconds(20)
             let runs = (0..<200).map { Run(number: $0, tenant: "acme", calls: 24) }
             try await rig.collecting(configuration) { collector in

@@ -91,6 +91,19 @@ struct AbandonedSpanTests {
         #expect(try run.scope(2, parent: parent, at: 1).context.traceID == parent)
     }
 
+    @Test("keep their place for as long as they are remembered, also over a restart: a run may go on after hours")
+    func childLongAfterwards() throws {
+        var run = Run(Self.configuration())
+        try run.scope(7, at: 0)
+        try receive(&run, Events.fields(.scopeStart, parent), at: 0)
+        run.tick(30 * Self.second)
+        try run.scope(8, at: 7200)
+        for var run in [run, try run.restored()] {
+            #expect(try run.scope(2, parent: parent, at: 7200).context.traceID == parent)
+            #expect(try run.scope(3, parent: Events.uuid(7), at: 7200).context.parentSpanID == nil)
+        }
+    }
+
     @Test("that were exported before are not exported again with an end that nobody sent")
     func repeatedStart() throws {
         var run = Run(Self.configuration())

@@ -189,7 +189,7 @@ struct ChunkAssemblerTests {
         for (message, chunk, id) in log.prefix(2) { _ = assembler.receive(message, chunk: chunk, id: id) }
         assembler = try ChunkAssembler(stage: "process", stream: "SKEIN_EVENTS", snapshot: assembler.snapshot())
         #expect(assembler.missing == [10, 12])
-        assembler.provide(sequence: 12, payload: Array("a2".utf8))
+        assembler.provide { $0 == 12 ? Array("a2".utf8) : nil }
         let outcome = assembler.receive(log[2].message, chunk: log[2].chunk, id: log[2].id)
         #expect(Self.texts([outcome]) == ["incomplete_chunks:a2a3"])
     }
@@ -223,9 +223,7 @@ struct ChunkAssemblerTests {
                     let (oldest, deadline) = (assembler.oldestReference, assembler.deadline)
                     assembler = try ChunkAssembler(
                         stage: "process", stream: "SKEIN_PROCESSED", limits: limits, snapshot: snapshot)
-                    for sequence in assembler.missing {
-                        assembler.provide(sequence: sequence, payload: try #require(log.payload(at: sequence)))
-                    }
+                    assembler.provide { log.payload(at: $0) }
                     #expect(assembler.missing.isEmpty)
                     #expect(assembler.snapshot() == snapshot)
                     #expect(assembler.oldestReference == oldest && assembler.deadline == deadline)

@@ -201,4 +201,16 @@ struct ProcessLedgerTests {
         let restored = try Ledger<String>(limit: 1, tenantLimit: 2, snapshot: ledger.snapshot())
         #expect(folded(restored) == folded(ledger))
     }
+
+    @Test("folds several keys at once when all have something pending, and the settled first")
+    func ledgerRoom() {
+        var ledger = Ledger<String>(limit: 20)
+        for number in 0..<21 { ledger.add(1, .received, tenant: "t", key: "\(number)") }
+        #expect((0..<21).map { ledger[tenant: "t", key: "\($0)"] != nil } == (0..<21).map { $0 >= 16 })
+        #expect(ledger.total()[.received] == 21 && ledger.entries(key: "16").count == 1)
+        ledger.add(1, .processed, tenant: "t", key: "17")
+        for number in 21..<37 { ledger.add(1, .received, tenant: "t", key: "\(number)") }
+        #expect(ledger[tenant: "t", key: "17"] == nil && ledger[tenant: "t", key: "16"] != nil)
+        #expect(ledger.total().pending == 36)
+    }
 }

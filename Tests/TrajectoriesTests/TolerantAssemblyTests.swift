@@ -1,6 +1,7 @@
 import ATOF
 import Testing
-import Trajectories
+
+@testable import Trajectories
 
 @Suite("Trajectory assembler, in any order")
 struct TolerantAssemblyTests {
@@ -323,6 +324,51 @@ struct TolerantAssemblyTests {
         let isWhole = assembly.finished.map { trajectory in trajectory.members.allSatisfy { $0.packed != nil } }
         #expect(isWhole == [false, false, true, true])
         #expect(assembly.assembler.heldPayloadBytes == 0)
+    }
+
+    @Test("abandons the oldest when all have too many events together, whichever of them grows")
+    func openEvents() throws {
+        var configuration = Assembly.configuration
+        configuration.maximumOpenEvents = 5
+        var assembly = Assembly(configuration)
+        try assembly.send(Self.start(1, in: nil, "agent"), Self.start(2, in: nil, "agent", root: 2))
+        for number in 3..<6 { try assembly.send(Self.mark(number, in: 2, root: 2)) }
+        #expect(assembly.finished.isEmpty)
+        try assembly.send(Self.mark(6, in: 2, root: 2))
+        #expect(assembly.finished.map(\.id) == [Sample.uuid(1)])
+        #expect(assembly.finished.map(\.state) == [.abandoned(.maximumOpen)])
+        #expect(assembly.assembler.openCount == 1)
+    }
+
+    @Test("is not closed again at the deadline that it had before it was closed")
+    func outdatedDeadline() throws {
+        var configuration = Assembly.configuration
+        configuration.maximumOpen = 1
+        configuration.idle = 300 * Assembly.second
+        var assembly = Assembly(configuration)
+        try assembly.send(Self.start(1, in: nil, "agent"))
+        assembly.wait(until: 240)
+        // The first one is forgotten at 300 seconds, when it would have been too old.
+        try assembly.send(Self.start(2, in: nil, "agent", root: 2))
+        assembly.wait(until: 300)
+        #expect(assembly.finished.map(\.revision) == [1])
+        #expect(assembly.assembler.closedCount == 0)
+    }
+
+    @Test("does not keep the deadlines of trajectories that are gone")
+    func deadlines() throws {
+        var configuration = Assembly.configuration
+        configuration.revise = 0
+        configuration.linger = 0
+        var assembly = Assembly(configuration)
+        // What stays open is due before what the others leave behind.
+        try assembly.send(Self.start(9000, in: nil, "agent", root: 9000))
+        for agent in 1...3000 {
+            try assembly.send(
+                Self.start(agent, in: nil, "agent", root: agent), Self.end(agent, in: nil, "agent", root: agent))
+        }
+        #expect(assembly.finished.count == 3000)
+        #expect(assembly.assembler.closing.count <= 1028)
     }
 
     @Test("forgets the first closed when there are too many closed ones, or too many events of them")

@@ -146,7 +146,7 @@ package struct Benchmark: Sendable {
         let work: [(any Stage, BenchmarkReport.Ceiling)] = [
             (ProcessStage(partitioning: Partitioning(count: prepared.partitions)), relay),
             (AssembleStage(output: .init()), pull),
-            (ExportStage(endpoint: endpoint, client: HTTPClient(maxThreads: prepared.partitions)), pull),
+            (ExportStage(endpoint: endpoint, runs: .init(), client: HTTPClient(maxThreads: prepared.partitions)), pull),
         ]
         var stages: [BenchmarkReport.Stage] = []
         for (stage, ceiling) in work {

@@ -24,7 +24,7 @@ package struct CollectorConfiguration: Sendable {
     /// Time between two tries of a task that an operator has to mend.
     package var failurePause = Duration.seconds(15)
     /// Time between two looks at what EVENTS and PROCESSED no longer need.
-    package var trimInterval = Duration.seconds(10)
+    package var trimInterval = Duration.seconds(5)
     /// How long a graceful stop waits for deliveries.
     package var stopTimeout = Duration.seconds(10)
     /// Bytes that all readers of the process together may have fetched ahead.
@@ -76,6 +76,10 @@ package struct CollectorConfiguration: Sendable {
         package var maximumEvents = 10_000
         /// Payload bytes of a trajectory that are held in memory; beyond it they are read again from PROCESSED when it ends.
         package var maximumHeldBytes = 1 << 20
+        /// Payload bytes of open runs that all tasks of the process together hold in memory, whatever is open; the same for each task.
+        package var heldBytes = 96 << 20
+        /// Of a task.
+        package var taskHeldBytes = 4 << 20
         /// Time between two progress records of an open trajectory.
         package var progressInterval = Duration.seconds(5)
     }

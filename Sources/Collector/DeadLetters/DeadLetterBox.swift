@@ -85,7 +85,8 @@ package struct DeadLetterBox: Sendable {
         ]
         let subject: String
         if letter.stage == "process" {
-            if ChunkAssembler.Reason(rawValue: letter.reason) != nil, letter.reason != "chunks_too_large" {
+            // Also of one that was too large: its letter ends where the bound was passed.
+            if ChunkAssembler.Reason(rawValue: letter.reason) != nil {
                 return "it is a part of an event that never came whole"
             }
             guard let tenant = SkeinSubjects.tenant(ofStoredEvents: letter.subject), SkeinSubjects.isTenant(tenant),

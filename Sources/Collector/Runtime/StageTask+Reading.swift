@@ -8,11 +8,17 @@ extension StageTask {
             guard let messages = try await next(consumer) else { return }
             backlog.arrived(messages)
             for message in messages {
+                // Stays so when it fails: what the worker holds then is half of a message, of which no snapshot may be taken.
                 isReceiving = true
-                defer { isReceiving = false }
                 // It says which messages it holds: this one must not be among them.
                 _ = await snapshotting?.value
-                try await receive(message, worker)
+                do {
+                    try await receive(message, worker)
+                } catch {
+                    hasFailed = true
+                    throw error
+                }
+                isReceiving = false
                 received = message.sequence
                 receivedTime = message.timestampNanos
                 messagesSinceSnapshot += 1
@@ -133,6 +139,9 @@ extension StageTask {
         let labels: KeyValuePairs = ["stage": key.stage, "partition": String(key.partition)]
         backlog.confirmed(through: await confirmed(worker))
         let metrics = environment.metrics
+        metrics.set("skein_task_prefetched_messages", Double(consumer.bufferedCount), labels)
+        metrics.set("skein_chunked_messages_open", Double(chunks.openCount), labels)
+        metrics.set("skein_prefetch_bytes", Double(environment.prefetch.used))
         metrics.set("skein_task_lag_messages", Double(backlog.messages), labels)
         metrics.set("skein_task_lag_seconds", backlog.seconds(now: Wall.nanoseconds()), labels)
     }

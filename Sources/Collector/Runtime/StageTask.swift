@@ -39,6 +39,8 @@ package actor StageTask {
 
     // Reading.
     var isReceiving = false
+    /// The worker has failed in the middle of a message: it is not used any more.
+    var hasFailed = false
     var chunks: ChunkAssembler
     /// The last message that was read, and the last that the worker got: of one that comes in chunks it sees nothing before it is whole.
     var received: UInt64 = 0
@@ -209,7 +211,7 @@ package actor StageTask {
         (self.store, self.worker, self.consumer) = (store, worker, consumer)
         (received, handed, checkpointed, pending) = (position, position, position, nil)
         (receivedTime, snapshotBytes) = (await store.positionTime, snapshot.worker?.count ?? 0)
-        (isReceiving, isCheckpointing, messagesSinceSnapshot) = (false, false, 0)
+        (isReceiving, hasFailed, isCheckpointing, messagesSinceSnapshot) = (false, false, false, 0)
         backlog = TaskBacklog()
         phase = .running
         return Parts(store: store, worker: worker, consumer: consumer)
@@ -232,7 +234,7 @@ package actor StageTask {
         guard let snapshot else { return ChunkAssembler(stage: stage.name, stream: stage.stream, limits: limits) }
         var chunks = try ChunkAssembler(stage: stage.name, stream: stage.stream, limits: limits, snapshot: snapshot)
         let found = try await environment.jetStream.messages(stream: stage.stream, sequences: chunks.missing)
-        for (sequence, message) in found { chunks.provide(sequence: sequence, payload: message.payload) }
+        chunks.provide { found[$0]?.payload }
         return chunks
     }
 
@@ -275,7 +277,7 @@ package actor StageTask {
     private func finish(_ worker: any StageWorker, _ store: TaskStore) async throws {
         let deadline = ContinuousClock.now + environment.stopTimeout
         var (last, lastProgress): (UInt64, ContinuousClock.Instant) = (0, .now)
-        while !isAbandoned, ContinuousClock.now < deadline,
+        while !isAbandoned, !hasFailed, ContinuousClock.now < deadline,
             ContinuousClock.now - lastProgress < environment.stallTimeout
         {
             await worker.flush()

@@ -32,9 +32,6 @@ struct AssembleStage: Stage {
 }
 
 extension CollectorConfiguration.Runs {
-    /// The bounds of the payloads that a task holds, whatever is open in it.
-    private static let maximumTotalHeldBytes = 64 << 20
-
     var assembling: TrajectoryAssembler.Configuration {
         var configuration = TrajectoryAssembler.Configuration(order: .tolerant)
         configuration.linger = linger.nanoseconds
@@ -46,7 +43,7 @@ extension CollectorConfiguration.Runs {
         configuration.maximumOpen = maximumOpen
         configuration.maximumEvents = maximumEvents
         configuration.maximumHeldBytes = maximumHeldBytes
-        configuration.maximumTotalHeldBytes = max(maximumHeldBytes, CollectorConfiguration.Runs.maximumTotalHeldBytes)
+        configuration.maximumTotalHeldBytes = taskHeldBytes
         return configuration
     }
 }
@@ -71,8 +68,6 @@ actor AssembleWorker: StageWorker {
     static let snapshotVersion: UInt8 = 2
     /// Progress records of a round: so many are written each `progressInterval`, and the others later.
     private static let progressLimit = 256
-    /// The ledger's key for what has no root because it cannot be read.
-    private static let noRoot = EventUUID(high: 0, low: 0)
 
     private let context: StageContext
     private let output: CollectorConfiguration.TrajectoryOutput
@@ -98,7 +93,7 @@ actor AssembleWorker: StageWorker {
     }
 
     func receive(_ message: StageMessage) async throws {
-        let taken = try await context.eventsAndRefusals(of: message)
+        let taken = try await context.events(of: message)
         let before = assembler.counts
         let spilled = assembler.spilled
         var finished = assembler.timeAdvanced(to: message.timeNanoseconds)
@@ -144,8 +139,10 @@ actor AssembleWorker: StageWorker {
         }
         let built = trajectory.document(by: output.agent, of: packed, unavailable: unavailable)
         let body = DocumentWriter.bytes(of: built.document)
-        try await files?.write(trajectory, openerMetadata: built.openerMetadata, body, context)
-        try await publisher.publish(trajectory, body)
+        // The broker guards the stream, nobody the file: an owner that was paused must not put an older revision over a newer one.
+        if try await publisher.publish(trajectory, body) {
+            try await files?.write(trajectory, openerMetadata: built.openerMetadata, body, context)
+        }
         if trajectory.hadProgress { await publisher.removeProgress(tenant: trajectory.tenant, id: trajectory.id) }
     }
 
@@ -160,9 +157,9 @@ actor AssembleWorker: StageWorker {
             if isReplay { events.add(end - start, .replayed, tenant: tenant, key: root) }
             start = end
         }
-        events.add(refused, .received, tenant: tenant, key: AssembleWorker.noRoot)
-        if isReplay { events.add(refused, .replayed, tenant: tenant, key: AssembleWorker.noRoot) }
-        events.add(refused, .deadLettered, tenant: tenant, key: AssembleWorker.noRoot)
+        events.add(refused, .received, tenant: tenant, key: .noRoot)
+        if isReplay { events.add(refused, .replayed, tenant: tenant, key: .noRoot) }
+        events.add(refused, .deadLettered, tenant: tenant, key: .noRoot)
         for settlement in assembler.takeSettlements() {
             events.add(settlement.assembled, .assembled, tenant: settlement.tenant, key: settlement.root)
             events.add(settlement.unassembled, .unassembled, tenant: settlement.tenant, key: settlement.root)
@@ -219,7 +216,9 @@ actor AssembleWorker: StageWorker {
 
     func confirmed() -> UInt64 { received }
 
-    func deadline() -> UInt64? { assembler.nextDeadline() }
+    func deadline() -> UInt64? {
+        [assembler.nextDeadline(), assembler.progressDeadline(interval: progressInterval)].compactMap(\.self).min()
+    }
 
     func ledger() -> [LedgerRow] { events.rows }
 

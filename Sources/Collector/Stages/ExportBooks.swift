@@ -51,6 +51,14 @@ package struct ExportBooks: Sendable {
         emit(1, of: run, at: position)
     }
 
+    /// Events came in that cannot be read: they are dead letters now.
+    package mutating func refuse(_ events: Int, tenant: String, isReplay: Bool) {
+        let run = ScopeKey(tenant: tenant, uuid: .noRoot)
+        add(events, .received, run)
+        if isReplay { add(events, .replayed, run) }
+        add(events, .deadLettered, run)
+    }
+
     /// Spans that went out will not be delivered.
     package mutating func lose(_ losses: [ExportLoss]) { self.losses += losses }
 

@@ -6,7 +6,7 @@ internal import Stages
 /// Reads PROCESSED and delivers spans to one OTLP/HTTP endpoint.
 struct ExportStage: Stage {
     let endpoint: CollectorConfiguration.Endpoint
-    var runs = CollectorConfiguration.Runs()
+    let runs: CollectorConfiguration.Runs
     /// Of this endpoint alone, so that one that hangs delays no other.
     let client: HTTPClient
 
@@ -19,6 +19,7 @@ struct ExportStage: Stage {
         var configuration = endpoint.projection
         configuration.idle = runs.idle.nanoseconds
         configuration.maximumAge = runs.maximumAge.nanoseconds
+        configuration.maximumHeldBytes = runs.taskHeldBytes
         guard let snapshot else {
             return ExportWorker(
                 context, endpoint: endpoint, client: client, projector: SpanProjector(configuration: configuration),

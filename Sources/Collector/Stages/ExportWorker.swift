@@ -88,7 +88,8 @@ actor ExportWorker: StageWorker {
         if message.stage == context.key.stage, message.contentType.map(SkeinHeaders.mediaType) == SkeinHeaders.span {
             return try await replay(message, lifetime)
         }
-        let (tenant, events) = try await context.events(of: message)
+        let (tenant, events, refused) = try await context.events(of: message)
+        books.refuse(refused, tenant: tenant, isReplay: message.isReplay)
         let isExpired = lifetime.map { $0 <= .zero } ?? false
         var batch = Batch(message: message, lifetime: lifetime.map { max(.zero, $0) })
         projector.advance(to: message.timeNanoseconds, into: &batch.output)
@@ -174,6 +175,7 @@ actor ExportWorker: StageWorker {
                     stream: SkeinSubjects.processedStream, subject: message.subject,
                     position: EventReference(sequence: message.sequence, index: 0), contentType: SkeinHeaders.span,
                     body: message.payload))
+            books.refuse(1, tenant: tenant, isReplay: message.isReplay)
         }
         try await exporter.accept(
             items, through: message.sequence, lifetime: lifetime.map { max(.zero, $0) })

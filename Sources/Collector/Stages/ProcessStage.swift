@@ -80,6 +80,7 @@ actor ProcessWorker: StageWorker {
         metrics.add("skein_events_repaired_total", counts.repaired, ["stage": "process"])
         metrics.add("skein_events_replayed_total", counts.replayed, ["stage": "process"])
         metrics.add("skein_producer_gaps_total", counts.gaps, ["stage": "process"])
+        metrics.set("skein_process_waiting_bytes", Double(room.bytes), context.labels)
         metrics.set("skein_open_scopes", Double(machine.openScopes), context.labels)
         metrics.set("skein_events_missing", Double(machine.missingEvents), context.labels)
     }

@@ -232,6 +232,9 @@ final class ProcessedChain: Sendable {
 
         init(limit: Int) { self.limit = limit }
 
+        /// Bytes that wait now.
+        var bytes: Int { used.withLock { $0 } }
+
         func take(_ bytes: Int) { used.withLock { $0 += bytes } }
 
         func give(_ bytes: Int) {

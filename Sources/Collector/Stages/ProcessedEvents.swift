@@ -1,19 +1,16 @@
 internal import ATOF
 internal import Stages
 
+extension EventUUID {
+    /// The ledger's key for what has no root because it cannot be read.
+    static let noRoot = EventUUID(high: 0, low: 0)
+}
+
 extension StageContext {
-    /// The events of a message of PROCESSED, with the tenant of its subject.
+    /// The events of a message of PROCESSED, with the tenant of its subject, and how many became dead letters.
     ///
     /// Collectors write only what can be read. What somebody else put there becomes a dead letter, and the rest goes on.
     func events(of message: StageMessage) async throws -> (
-        tenant: String, events: [(event: Event, reference: EventReference)]
-    ) {
-        let taken = try await eventsAndRefusals(of: message)
-        return (taken.tenant, taken.events)
-    }
-
-    /// The same, and how many became dead letters.
-    func eventsAndRefusals(of message: StageMessage) async throws -> (
         tenant: String, events: [(event: Event, reference: EventReference)], refused: Int
     ) {
         let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? SkeinSubjects.ownTenant

@@ -11,7 +11,9 @@ struct TrajectoryPublisher: Sendable {
     init(_ context: StageContext) { self.context = context }
 
     /// Returns once the stream has the trajectory, or one that is as new.
-    func publish(_ trajectory: FinishedTrajectory, _ body: [UInt8]) async throws {
+    ///
+    /// - Returns: false when the stream has a newer one.
+    func publish(_ trajectory: FinishedTrajectory, _ body: [UInt8]) async throws -> Bool {
         let subject = SkeinSubjects.trajectory(tenant: trajectory.tenant, id: trajectory.id)
         var headers: NATSHeaders = [
             SkeinHeaders.contentType: SkeinHeaders.json,
@@ -20,8 +22,9 @@ struct TrajectoryPublisher: Sendable {
             SkeinHeaders.eventCount: String(trajectory.eventCount),
             SkeinHeaders.state: trajectory.state.isComplete ? "complete" : "abandoned",
         ]
-        // A first revision follows nothing, as a rule: then nothing has to be asked.
-        var replaced = trajectory.revision == 1 ? Head() : try await head(of: subject)
+        let isChunked = body.count > chunkSize
+        // A first revision follows nothing, as a rule: then nothing has to be asked. But the parts of one that is stored are not written again.
+        var replaced = trajectory.revision == 1 && !isChunked ? Head() : try await head(of: subject)
         var payload = body
         while true {
             guard replaced.revision < trajectory.revision else {
@@ -29,7 +32,7 @@ struct TrajectoryPublisher: Sendable {
                 context.metrics.add("skein_trajectories_republished_total")
                 break
             }
-            if payload.isEmpty == false, body.count > chunkSize {
+            if isChunked, !payload.isEmpty {
                 headers[SkeinHeaders.chunks] = String(try await publishChunks(of: trajectory, body))
                 payload = []
             }
@@ -44,6 +47,7 @@ struct TrajectoryPublisher: Sendable {
             }
         }
         if trajectory.revision > 1 { await removeChunks(of: trajectory, revision: trajectory.revision - 1) }
+        return replaced.revision <= trajectory.revision
     }
 
     private var chunkSize: Int { max(1024, context.jetStream.connection.maxPayload - 4096) }
@@ -104,7 +108,7 @@ struct TrajectoryPublisher: Sendable {
 
     // MARK: Progress
 
-    /// Tells of open trajectories. Stops at the first that the broker does not take: the next round tells again.
+    /// Tells of open trajectories. Stops at the first that the broker does not take; the others are told of when they change again.
     func publish(_ progress: [TrajectoryAssembler.Progress]) async {
         for record in progress {
             do {

@@ -48,6 +48,7 @@ struct StreamTrimmer: Sendable {
                     try await trimProcessed(below: passed[due].sequence, keepFrom)
                     passed.removeFirst(due)
                 }
+                try await relievePressure(&passed, keepFrom)
             } catch {
                 try Task.checkCancellation()
                 // The streams only stay larger for a while.
@@ -55,6 +56,25 @@ struct StreamTrimmer: Sendable {
                 environment.logger.warning(
                     "streams could not be trimmed, the next try follows", metadata: ["error": "\(error)"])
             }
+        }
+    }
+
+    /// What every cursor has passed is kept for a time only while there is room: a stream that is nearly full gives up the oldest of it
+    /// first, or `process` would wait for time to pass.
+    private func relievePressure(
+        _ passed: inout [(time: ContinuousClock.Instant, sequence: UInt64)], _ keepFrom: [TaskKey: UInt64]
+    ) async throws {
+        while passed.count > 1 || passed.first.map({ $0.sequence > 1 }) == true {
+            let stream = try await environment.jetStream.streamInfo(SkeinSubjects.processedStream)
+            guard let most = stream.configuration.maxBytes, stream.bytes > UInt64(most) / 4 * 3,
+                let oldest = passed.first
+            else { return }
+            if oldest.sequence > stream.firstSequence {
+                try await trimProcessed(below: oldest.sequence, keepFrom)
+                environment.metrics.add("skein_trimmed_early_total")
+            }
+            if passed.count == 1 { return }
+            passed.removeFirst()
         }
     }
 

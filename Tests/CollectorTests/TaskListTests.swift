@@ -1,0 +1,109 @@
+import Collector
+import Foundation
+import HTTPTestServer
+import NATSTransport
+import Stages
+import Synchronization
+import Testing
+
+@Suite("Lag", .timeLimit(.minutes(1)))
+struct TaskListTests {
+    private static let runs = (0..<20).map { Run(number: $0, tenant: "acme", calls: 4) }
+
+    private struct Row: Decodable {
+        let stage: String
+        let partition: Int
+        let owner: String
+        let position: UInt64
+        let messages: UInt64
+        let seconds: Double
+    }
+
+    private static func lag(_ rig: Rig, _ arguments: String...) async throws -> [Row] {
+        let outcome = try await SkeinProcess.run(
+            ["lag", "--nats", rig.server.url, "--format", "json"] + arguments, directory: rig.directory)
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        return try JSONDecoder().decode([Row].self, from: Data(outcome.output.utf8))
+    }
+
+    @Test(
+        "of a live collector is shown for every cursor, by the command and by the server's own account of its consumers"
+    )
+    func live() async throws {
+        try await Rig.with { rig in
+            let isDown = Atomic(true)
+            let sink = SpanSink { _ in isDown.load(ordering: .relaxed) ? 503 : 200 }
+            defer { sink.server.stop() }
+            var configuration = try rig.configuration(exportingTo: ("sink", sink))
+            // So that not all of the backlog is under way.
+            configuration.endpoints[0].maximumQueueItems = 4
+            try await rig.collecting(configuration) { collector in
+                try await rig.publish(try Self.runs.flatMap { try $0.messages(of: 2) })
+                try await eventually("all but the endpoint are done") {
+                    let rows = try await Self.lag(rig)
+                    return rows.count == 6 && rows.allSatisfy { ($0.messages == 0) == ($0.stage != "export-sink") }
+                }
+                let rows = try await Self.lag(rig, "--stage", "export-sink")
+                #expect(rows.count == 2)
+                #expect(rows.allSatisfy { $0.messages > 0 && $0.seconds > 0 && !$0.owner.isEmpty })
+                // What waits in the stream is what the server says that its consumer has not got, and what it got and nobody has yet.
+                let consumers = try await rig.jetStream.consumers(
+                    of: SkeinSubjects.processedStream, namePrefix: "skein-export-sink-0-")
+                #expect(consumers.count == 1)
+                let info = try await rig.jetStream.consumerInfo(
+                    stream: SkeinSubjects.processedStream, consumer: try #require(consumers.first))
+                #expect(info.isInMemory && info.replicas <= 1)
+                #expect(info.filterSubjects == [SkeinSubjects.processedFilter(partition: 0)])
+                #expect(String(decoding: info.json, as: UTF8.self).contains("\"num_pending\""))
+                try await eventually("the collector's own figure is the same") {
+                    let shown = collector.metrics.total("skein_task_lag_messages")
+                    return try await shown == Double(Self.lag(rig).reduce(0) { $0 + $1.messages })
+                }
+                isDown.store(false, ordering: .relaxed)
+                try await eventually("nothing waits") { try await Self.lag(rig).allSatisfy { $0.messages == 0 } }
+            }
+            #expect(try await Self.lag(rig).allSatisfy { $0.owner.isEmpty })
+        }
+    }
+
+    @Test("is nothing to ask for before a collector has run, and a stage that there is not is named")
+    func nothing() async throws {
+        try await Rig.with { rig in
+            let early = try await SkeinProcess.run(["lag", "--nats", rig.server.url], directory: rig.directory)
+            #expect(early.code == 1)
+            #expect(early.errors.contains("no collector has run here yet"))
+            try await rig.collecting(try rig.configuration()) { try await rig.catchUp($0) }
+            let unknown = try await SkeinProcess.run(
+                ["lag", "--nats", rig.server.url, "--stage", "export-x"], directory: rig.directory)
+            #expect(unknown.code == 1)
+            #expect(unknown.errors.contains("export-x"))
+        }
+    }
+
+    @Test("is forgotten by a reset: an export sends again what PROCESSED holds, process stores nothing twice")
+    func reset() async throws {
+        try await Rig.with { rig in
+            let sink = SpanSink()
+            defer { sink.server.stop() }
+            let configuration = try rig.configuration(exportingTo: ("sink", sink))
+            let spans = Self.runs.reduce(0) { $0 + $1.spanCount }
+            try await rig.collecting(configuration) { collector in
+                try await rig.publish(try Self.runs.flatMap { try $0.messages(of: 5) })
+                try await rig.catchUp(collector)
+            }
+            let asked = try await SkeinProcess.run(
+                ["tasks", "reset", "--stage", "export-sink", "--nats", rig.server.url], directory: rig.directory)
+            #expect(asked.code == 2)
+            #expect(asked.errors.contains("--yes"))
+            for stage in ["export-sink", "process"] {
+                let done = try await SkeinProcess.run(
+                    ["tasks", "reset", "--stage", stage, "--nats", rig.server.url, "--yes"], directory: rig.directory)
+                #expect(done.code == 0, "\(done.errors)")
+                #expect(done.output.contains("reset \(stage)/1"))
+            }
+            try await rig.collecting(configuration) { try await rig.catchUp($0) }
+            #expect(sink.count == spans && sink.arrivals == 2 * spans && sink.changed == 0)
+            #expect(try await rig.processedEvents().values.allSatisfy { $0 == 1 })
+        }
+    }
+}
