@@ -27,6 +27,11 @@ package enum SkeinSubjects {
     /// Where the owner of a `process` task does so: the key is one that the server puts into the partition.
     package static func tick(eventsKey key: String) -> String { events(tenant: ownTenant, key: key) }
 
+    /// The ticks of a partition of EVENTS as they are stored.
+    package static func storedTicks(eventsPartition partition: Int) -> String {
+        "skein.v1.events.\(partition).\(ownTenant).*"
+    }
+
     /// Of the stored subject.
     package static func isTick(_ subject: String) -> Bool {
         tenant(ofProcessed: subject) == ownTenant || tenant(ofStoredEvents: subject) == ownTenant

@@ -130,6 +130,26 @@ struct StageTaskTests {
         }
     }
 
+    @Test("tells that time passes also when the stream is full: what fills it may wait for that")
+    func ticksInFullStream() async throws {
+        try await Self.running(eventsBytes: 32 << 10) { rig, task, stage, _ in
+            stage.state.withLock { $0.deadline = 1 }
+            try await eventually("the first ticks") { stage.state.withLock { $0.ticks.count >= 2 } }
+            var last: UInt64 = 0
+            do {
+                while true {
+                    last = try await rig.jetStream.publish(subject: "skein.v1.events.t.k", payload: [1]).sequence
+                }
+            } catch let error as NATSError {
+                #expect(error.code == .streamFull)
+            }
+            let full = last
+            try await eventually("ticks behind that") {
+                stage.state.withLock { $0.ticks.count { $0 > full } >= 5 }
+            }
+        }
+    }
+
     @Test("releases what a checkpoint wrote whose answer came too late")
     func lateCheckpoint() async throws {
         try await Rig.with { rig in
@@ -192,13 +212,13 @@ struct StageTaskTests {
     }
 
     private static func running(
-        timeout: Duration = .seconds(5),
-        checkpointInterval: Duration = .milliseconds(10),
+        timeout: Duration = .seconds(5), eventsBytes: Int64? = nil, checkpointInterval: Duration = .milliseconds(10),
         _ body: (Rig, StageTask, ScriptedStage, () async throws -> TaskRecord) async throws -> Void
     ) async throws {
         try await Rig.with { rig in
             var streams = CollectorConfiguration().streams
             streams.partitions = 1
+            if let eventsBytes { streams.eventsMaximumBytes = eventsBytes }
             let prepared = try await StreamProvisioner(rig.jetStream, streams).prepare()
             let jetStream = JetStream(rig.jetStream.connection, timeout: timeout)
             var environment = StageEnvironment(
@@ -206,6 +226,7 @@ struct StageTaskTests {
                 owner: "test", lease: .alone("test", beside: ["other"]), metrics: Metrics(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             environment.checkpointInterval = checkpointInterval
+            environment.tickInterval = .milliseconds(20)
             environment.stopTimeout = .milliseconds(300)
             let stage = ScriptedStage()
             let task = StageTask(stage: stage, partition: 0, environment: environment)
@@ -233,6 +254,9 @@ private final class ScriptedStage: Stage {
         var blocks = false
         var failsNext = false
         var start = Start.works
+        var deadline: UInt64?
+        /// Sequences.
+        var ticks: [UInt64] = []
         var failsAfterFlush = false
         var hasFailed = false
         var snapshotsAfterFailure = 0
@@ -250,6 +274,8 @@ private final class ScriptedStage: Stage {
     let stream = SkeinSubjects.eventsStream
 
     func filter(partition: Int) -> String { SkeinSubjects.eventsFilter(partition: partition) }
+    func tick(partition: Int) -> String { SkeinSubjects.tick(eventsKey: "tick") }
+    func storedTicks(partition: Int) -> String { SkeinSubjects.storedTicks(eventsPartition: partition) }
 
     func onSnapshot(_ hook: @escaping @Sendable () async throws -> Void) { state.withLock { $0.snapshotHook = hook } }
 
@@ -280,6 +306,7 @@ private final class ScriptedStage: Stage {
             let (blocks, fails, failsAfterFlush) = stage.state.withLock { state in
                 state.received += 1
                 if state.isInSnapshot { state.receivedInSnapshot += 1 }
+                if message.isTick { state.ticks.append(message.sequence) }
                 defer { state.failsNext = false }
                 return (state.blocks, state.failsNext, state.failsAfterFlush)
             }
@@ -313,6 +340,8 @@ private final class ScriptedStage: Stage {
             if waits { for await _ in flushed.stream {} }
             return position
         }
+
+        func deadline() -> UInt64? { stage.state.withLock { $0.deadline } }
 
         func flush() { flushed.continuation.finish() }
 

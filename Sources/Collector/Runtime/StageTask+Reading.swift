@@ -91,14 +91,30 @@ extension StageTask {
         else { return }
         lastTick = .now
         let number = Wall.nanoseconds() / UInt64(max(1, environment.tickInterval / .nanoseconds(1)))
+        let id = "tick/\(stage.stream)/\(key.partition)/\(number)"
+        if await publishTick(id) == .streamFull {
+            // What pins the stream may wait for nothing but time: one tick takes the place of those before it, which whoever has not read
+            // them does not need.
+            do {
+                try await environment.jetStream.purgeStream(
+                    stage.stream, subject: stage.storedTicks(partition: key.partition))
+            } catch {
+                return logger.debug("no room for a tick", metadata: ["error": "\(error)"])
+            }
+            _ = await publishTick(id + "/again")
+        }
+    }
+
+    /// - Returns: what failed; the next tick follows.
+    private func publishTick(_ id: String) async -> NATSError.Code? {
         do throws(NATSError) {
             _ = try await environment.jetStream.publish(
-                subject: stage.tick(partition: key.partition),
-                headers: [SkeinHeaders.messageID: "tick/\(stage.stream)/\(key.partition)/\(number)"], payload: [])
+                subject: stage.tick(partition: key.partition), headers: [SkeinHeaders.messageID: id], payload: [])
             environment.metrics.add("skein_ticks_total", 1, ["stage": key.stage])
+            return nil
         } catch {
-            // The next one follows; a stream that is full has messages that carry the time.
             logger.debug("no tick", metadata: ["error": "\(error)"])
+            return error.code
         }
     }
 

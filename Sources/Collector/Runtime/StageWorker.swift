@@ -92,6 +92,8 @@ package protocol Stage: Sendable {
     func filter(partition: Int) -> String
     /// The subject of a message that says to the partition that time has passed.
     func tick(partition: Int) -> String
+    /// The subject under which the stream has these messages; it may have wildcards.
+    func storedTicks(partition: Int) -> String
     /// - Parameters:
     ///   - snapshot: of an earlier worker of the task.
     ///   - position: everything up to it was delivered.
@@ -100,4 +102,5 @@ package protocol Stage: Sendable {
 
 extension Stage {
     package func tick(partition: Int) -> String { SkeinSubjects.tick(partition: partition) }
+    package func storedTicks(partition: Int) -> String { tick(partition: partition) }
 }

@@ -18,6 +18,8 @@ struct ProcessStage: Stage {
         SkeinSubjects.tick(eventsKey: partitioning.tickKey(partition: partition) ?? "tick")
     }
 
+    func storedTicks(partition: Int) -> String { SkeinSubjects.storedTicks(eventsPartition: partition) }
+
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         let machine =
             if let snapshot {
