@@ -37,9 +37,9 @@ struct DeadCommand: AsyncParsableCommand {
         var limit: Int?
 
         func validate() throws {
-            for (option, text) in [("--stage", stage), ("--tenant", tenant), ("--reason", reason)] {
-                try check(option, name: text)
-            }
+            try check("--stage", name: stage)
+            try check("--tenant", name: tenant)
+            try check("--reason", name: reason)
             if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, is \(limit)") }
             _ = try filter(now: Date())
         }
