@@ -8,19 +8,6 @@ package struct LedgerClient: Sendable {
 
     package init(_ connection: NATSConnection) { self.connection = connection }
 
-    /// All tasks that have a record.
-    package func tasks() async throws -> Set<TaskKey> {
-        let base = "$KV.\(SkeinSubjects.stateBucket)."
-        let subjects = try await JetStream(connection).subjects(
-            of: "KV_\(SkeinSubjects.stateBucket)", matching: base + "task.*.*")
-        return Set(
-            subjects.keys.compactMap { subject in
-                let tokens = subject.dropFirst(base.count).split(separator: ".")
-                guard tokens.count == 3, let partition = Int(tokens[2]) else { return nil }
-                return TaskKey(stage: String(tokens[1]), partition: partition)
-            })
-    }
-
     /// Sums up what comes until all tasks have answered, or the time is over.
     package func ask(_ query: LedgerQuery, tasks: Set<TaskKey>, timeout: Duration) async throws -> LedgerSummary {
         let inbox = "_INBOX.skein-ledger.\(UUID().uuidString)"

@@ -55,16 +55,24 @@ package struct LedgerReport: Sendable, Hashable, Codable {
         self.producers = producers
     }
 
-    /// The most producers of an answer, so that it fits into a message.
+    /// The most producers and tenants of an answer, so that it fits into a message.
     private static let producerLimit = 256
+    private static let tenantLimit = 1024
 
-    /// What a task's worker says, as the query wants it: with a key that key's row, else a row for each tenant.
+    /// What a task's worker says, as the query wants it: with a key that key's row, else a row for each tenant. Those that are too many are
+    /// summed up for the tenant `_`.
     package init(
         member: String, key: TaskKey, epoch: UInt64, rows: [LedgerRow], producers: [ProducerGap], query: LedgerQuery
     ) {
         var counts: [String: LedgerCounts] = [:]
         for row in rows where query.tenant == nil || row.tenant == query.tenant {
             if query.key == nil || row.key == query.key { counts[row.tenant, default: LedgerCounts()] += row.counts }
+        }
+        if counts.count > LedgerReport.tenantLimit {
+            for (tenant, more) in counts.sorted(by: { $0.key < $1.key }).dropFirst(LedgerReport.tenantLimit - 1) {
+                counts[tenant] = nil
+                counts[SkeinSubjects.ownTenant, default: LedgerCounts()] += more
+            }
         }
         self.init(
             member: member, stage: key.stage, partition: key.partition, epoch: epoch,

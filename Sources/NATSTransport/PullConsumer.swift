@@ -128,11 +128,14 @@ package final class PullConsumer: Sendable {
         return try batch.get()
     }
 
+    /// Stops reading, and waits for nothing. The consumer on the server is on its way out.
+    package func close() { apply { machine, _ in machine.stopped() } }
+
     /// Stops reading and removes the consumer from the server.
     package func stop() async {
         let generation = state.withLock { $0.machine.generation }
         // The machine's own deletion is not waited for; this one is.
-        apply { machine, _ in machine.stopped() }
+        close()
         await delete(generation)
     }
 

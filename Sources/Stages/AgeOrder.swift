@@ -8,6 +8,9 @@ struct AgeOrder<Key: Hashable & Sendable>: Sendable {
 
     var count: Int { numbers.count }
 
+    /// The oldest.
+    var first: Key? { queue[head...].first { numbers[$0.key] == $0.number }?.key }
+
     var inOrder: [Key] { queue[head...].filter { numbers[$0.key] == $0.number }.map(\.key) }
 
     mutating func append(_ key: Key) {

@@ -53,6 +53,7 @@ package struct ChunkAssembler: Sendable {
     }
 
     private struct Open: Sendable {
+        let isChain: Bool
         let count: Int
         let contentType: String?
         let stage: String?
@@ -80,6 +81,8 @@ package struct ChunkAssembler: Sendable {
     private var open: [Key: Open] = [:]
     private var order = AgeOrder<Key>()
     private var openBytes = 0
+    /// No half message is given up before: it spares a look at all of them for every message.
+    private var earliest = UInt64.max
     /// The half message of a chain.
     private var chains: [String: Key] = [:]
     private var ended: [Key: Bool] = [:]
@@ -101,10 +104,10 @@ package struct ChunkAssembler: Sendable {
     package var oldestReference: UInt64? { open.values.compactMap(\.sequences.first).min() }
 
     /// When the next half message is given up, nanoseconds since 1970.
-    package var deadline: UInt64? { open.map { deadline(of: $0.key, $0.value) }.min() }
+    package var deadline: UInt64? { open.values.lazy.map { deadline(of: $0) }.min() }
 
-    private func deadline(of key: Key, _ half: Open) -> UInt64 {
-        half.time &+ (SkeinSubjects.isChain(key.subject) ? limits.chainTimeout : limits.timeout)
+    private func deadline(of half: Open) -> UInt64 {
+        half.time &+ (half.isChain ? limits.chainTimeout : limits.timeout)
     }
 
     /// Takes the next message of the stream, which may be a chunk.
@@ -115,7 +118,7 @@ package struct ChunkAssembler: Sendable {
     ///   - id: its header `Skein-Chunk-Id`.
     package mutating func receive(_ message: StageMessage, chunk: String?, id: String?) -> Outcome {
         var outcome = Outcome()
-        if !open.isEmpty { expire(at: message.timeNanoseconds, &outcome) }
+        if message.timeNanoseconds >= earliest { expire(at: message.timeNanoseconds, &outcome) }
         guard let chunk else {
             void(message.subject, by: nil, &outcome)
             outcome.message = message
@@ -151,9 +154,10 @@ package struct ChunkAssembler: Sendable {
             half = found
         } else {
             half = Open(
-                count: count, contentType: message.contentType, stage: message.stage, isReplay: message.isReplay)
+                isChain: SkeinSubjects.isChain(key.subject), count: count, contentType: message.contentType,
+                stage: message.stage, isReplay: message.isReplay)
             order.append(key)
-            if SkeinSubjects.isChain(key.subject) { chains[key.subject] = key }
+            if half.isChain { chains[key.subject] = key }
         }
         // Held by the local only, so that appending copies no payload.
         open[key] = nil
@@ -173,6 +177,7 @@ package struct ChunkAssembler: Sendable {
         }
         half.number = number
         half.time = max(half.time, message.timeNanoseconds)
+        earliest = min(earliest, deadline(of: half))
         half.sequences.append(message.sequence)
         half.parts.append(message.payload)
         half.bytes += message.payload.count
@@ -187,7 +192,7 @@ package struct ChunkAssembler: Sendable {
         }
         if number == half.count || number >= count { return finish(key, message, &outcome) }
         while open.count > 1, openBytes > limits.openBytes || open.count > limits.openMessages,
-            let oldest = order.inOrder.first
+            let oldest = order.first
         {
             giveUp(
                 oldest,
@@ -216,9 +221,9 @@ package struct ChunkAssembler: Sendable {
     }
 
     private mutating func expire(at time: UInt64, _ outcome: inout Outcome) {
-        guard let deadline, deadline <= time else { return }
+        defer { earliest = deadline ?? .max }
         for key in order.inOrder {
-            guard let half = open[key], self.deadline(of: key, half) <= time else { continue }
+            guard let half = open[key], deadline(of: half) <= time else { continue }
             giveUp(
                 key,
                 half.flaw
@@ -323,13 +328,14 @@ package struct ChunkAssembler: Sendable {
         var reader = try SnapshotReader(snapshot, version: ChunkAssembler.version)
         for _ in 0..<(try reader.readCount()) {
             let key = Key(subject: try reader.readText(), id: try reader.readText())
-            let half = try ChunkAssembler.readOpen(&reader)
+            let half = try ChunkAssembler.readOpen(&reader, isChain: SkeinSubjects.isChain(key.subject))
             guard open.updateValue(half, forKey: key) == nil else {
                 throw SnapshotError("the chunks of \(key.id) are in the snapshot twice")
             }
             order.append(key)
             openBytes += half.bytes
-            if SkeinSubjects.isChain(key.subject) { chains[key.subject] = key }
+            earliest = min(earliest, deadline(of: half))
+            if half.isChain { chains[key.subject] = key }
         }
         for _ in 0..<(try reader.readCount()) {
             let key = Key(subject: try reader.readText(), id: try reader.readText())
@@ -338,9 +344,9 @@ package struct ChunkAssembler: Sendable {
         try reader.end()
     }
 
-    private static func readOpen(_ reader: inout SnapshotReader) throws(SnapshotError) -> Open {
+    private static func readOpen(_ reader: inout SnapshotReader, isChain: Bool) throws(SnapshotError) -> Open {
         var half = Open(
-            count: try readInt(&reader),
+            isChain: isChain, count: try readInt(&reader),
             contentType: try reader.readOptional { reader throws(SnapshotError) in try reader.readText() },
             stage: try reader.readOptional { reader throws(SnapshotError) in try reader.readText() },
             isReplay: try reader.readNumber() != 0)

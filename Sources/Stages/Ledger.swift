@@ -105,7 +105,8 @@ package struct LedgerCounts: Sendable, Hashable {
 /// dies when.
 ///
 /// Bounded: when there are more than `limit` keys, those that were counted first and have nothing pending fold into their tenant's total;
-/// when those looked at all have something pending, they do.
+/// when those looked at all have something pending, they do. When there are more than `tenantLimit` tenants, what is folded of any other
+/// counts for the tenant `_`: sums stay exact.
 package struct Ledger<Key: LedgerKey>: Sendable {
     private struct Place: Hashable, Sendable {
         let tenant: String
@@ -121,11 +122,15 @@ package struct Ledger<Key: LedgerKey>: Sendable {
     }
 
     private let limit: Int
+    private let tenantLimit: Int
     private var keys: [Place: LedgerCounts] = [:]
     private var folded: [String: LedgerCounts] = [:]
     private var order = AgeOrder<Place>()
 
-    package init(limit: Int = 2048) { self.limit = limit }
+    package init(limit: Int = 2048, tenantLimit: Int = 4096) {
+        self.limit = limit
+        self.tenantLimit = tenantLimit
+    }
 
     package mutating func add(_ count: Int, _ field: LedgerCounts.Field, tenant: String, key: Key) {
         guard count > 0 else { return }
@@ -146,7 +151,8 @@ package struct Ledger<Key: LedgerKey>: Sendable {
             keys[place]?[field] -= taken
             left -= taken
         }
-        if left > 0, let counted = folded[tenant]?[field] { folded[tenant]?[field] -= min(counted, left) }
+        let total = foldedTenant(of: tenant)
+        if left > 0, let counted = folded[total]?[field] { folded[total]?[field] -= min(counted, left) }
     }
 
     /// Looks at a few of the oldest only: the work for one event stays bounded. When all of them have something pending all of them go, so
@@ -165,7 +171,11 @@ package struct Ledger<Key: LedgerKey>: Sendable {
 
     private mutating func fold(_ place: Place) {
         guard let counts = keys.removeValue(forKey: place) else { return }
-        folded[place.tenant, default: LedgerCounts()] += counts
+        folded[foldedTenant(of: place.tenant), default: LedgerCounts()] += counts
+    }
+
+    private func foldedTenant(of tenant: String) -> String {
+        folded[tenant] != nil || folded.count < tenantLimit ? tenant : SkeinSubjects.ownTenant
     }
 
     /// What is counted for a key that is not folded yet.
@@ -216,8 +226,8 @@ package struct Ledger<Key: LedgerKey>: Sendable {
         return writer.bytes
     }
 
-    package init(limit: Int = 2048, snapshot: [UInt8]) throws(SnapshotError) {
-        self.init(limit: limit)
+    package init(limit: Int = 2048, tenantLimit: Int = 4096, snapshot: [UInt8]) throws(SnapshotError) {
+        self.init(limit: limit, tenantLimit: tenantLimit)
         var reader = try SnapshotReader(snapshot, version: Self.version)
         for _ in 0..<(try reader.readCount()) {
             let tenant = try reader.readText()

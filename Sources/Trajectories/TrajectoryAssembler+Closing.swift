@@ -235,6 +235,11 @@ extension TrajectoryAssembler {
         package let lastEventAt: UInt64
     }
 
+    /// When there is something to tell; nil when nothing has changed.
+    package mutating func progressDeadline(interval: UInt64) -> UInt64? {
+        changed.first == nil ? nil : TrackedTrajectory.sum(progressAt, interval)
+    }
+
     /// The open trajectories that have changed since they were told of, at most so many, and none before the interval has passed.
     package mutating func takeProgress(interval: UInt64, limit: Int) -> [Progress] {
         guard now >= TrackedTrajectory.sum(progressAt, interval) else { return [] }

@@ -38,9 +38,7 @@ struct DeadCommand: AsyncParsableCommand {
 
         func validate() throws {
             for (option, text) in [("--stage", stage), ("--tenant", tenant), ("--reason", reason)] {
-                if let text, !SkeinSubjects.isName(text) {
-                    throw ValidationError("\(option) is \"\(text)\", must be made of a-z, 0-9, _ and -")
-                }
+                try check(option, name: text)
             }
             if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, is \(limit)") }
             _ = try filter(now: Date())

@@ -22,6 +22,8 @@ struct LagCommand: AsyncParsableCommand {
     @Option(help: "text or json.")
     var format = OutputFormat.text
 
+    func validate() throws { try check("--stage", name: stage) }
+
     func run() async throws {
         let lags = try await connection.with { try await TaskList.open(JetStream($0)).lags(stage: stage) }
         if let stage, lags.isEmpty {
@@ -48,48 +50,5 @@ struct LagCommand: AsyncParsableCommand {
     private static func row(_ task: String, _ cells: String...) -> String {
         task.padding(toLength: 28, withPad: " ", startingAt: 0)
             + cells.map { String(repeating: " ", count: max(2, 12 - $0.count)) + $0 }.joined()
-    }
-}
-
-struct TasksCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "tasks", abstract: "Tasks of collectors: forget how far they are.", subcommands: [Reset.self])
-
-    struct Reset: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "reset", abstract: "Forget positions and state of a stage's tasks.",
-            discussion: """
-                Examples:
-                  skein tasks reset --stage export-old --yes             an endpoint that does not come back holds PROCESSED no longer
-                  skein tasks reset --stage process --partition 3 --yes  after the broker has lost messages
-
-                Whoever runs the tasks begins with what their stream holds first. Process stores nothing twice all the same; an export sends
-                again what is there; open trajectories and spans of before are forgotten.
-                """)
-
-        @OptionGroup var connection: ConnectionOptions
-
-        @Option(help: "The stage: process, assemble, export-<name>.")
-        var stage: String
-
-        @Option(help: "Only this partition.")
-        var partition: Int?
-
-        @Flag(help: "Do it; without it the tasks are only shown.")
-        var yes = false
-
-        func run() async throws {
-            try await connection.with { connected in
-                let list = try await TaskList.open(JetStream(connected))
-                let keys = try await list.keys(stage: stage).filter { partition == nil || $0.partition == partition }
-                if keys.isEmpty {
-                    throw CommandFailure(
-                        "no task of the stage \(stage) has a record there; skein lag shows those that have")
-                }
-                if yes { try await list.reset(keys) }
-                for key in keys { Terminal.out("\(yes ? "reset" : "would reset") \(key.stage)/\(key.partition)") }
-                if !yes { throw UsageError("nothing was done; say --yes to forget the positions of these tasks") }
-            }
-        }
     }
 }

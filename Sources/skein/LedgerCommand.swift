@@ -32,26 +32,20 @@ struct LedgerCommand: AsyncParsableCommand {
     var timeout = 2.0
 
     func validate() throws {
-        if let tenant, !SkeinSubjects.isName(tenant) { try check(tenant: tenant) }
+        try check("--tenant", name: tenant)
         guard timeout > 0, timeout <= 600 else {
             throw ValidationError("--timeout must be above 0 and at most 600, is \(timeout)")
         }
     }
 
     func run() async throws {
-        let connected = try await connection.connect()
-        let summary: LedgerSummary
-        let silent: [TaskKey]
-        do {
-            let tasks = try await LedgerClient(connected).tasks()
-            summary = try await LedgerClient(connected).ask(
+        let (summary, silent) = try await connection.with { connected in
+            let tasks = Set(try await TaskList.open(JetStream(connected)).keys())
+            let summary = try await LedgerClient(connected).ask(
                 LedgerQuery(tenant: tenant, key: key), tasks: tasks, timeout: .milliseconds(Int(timeout * 1000)))
-            silent = tasks.subtracting(summary.tasks).sorted { ($0.stage, $0.partition) < ($1.stage, $1.partition) }
-        } catch {
-            await connected.close()
-            throw error
+            let silent = tasks.subtracting(summary.tasks)
+            return (summary, silent.sorted { ($0.stage, $0.partition) < ($1.stage, $1.partition) })
         }
-        await connected.close()
         switch format {
         case .text: print(summary, silent)
         case .json: Terminal.out(try summary.json(silent: silent))

@@ -3,6 +3,7 @@ internal import CMemory
 internal import Collector
 internal import Foundation
 internal import NATSTransport
+internal import Stages
 
 @main
 struct Skein: AsyncParsableCommand {
@@ -87,6 +88,12 @@ extension ParsableArguments {
         guard EventPublisher.isTenant(tenant) else {
             throw ValidationError("--tenant is \"\(tenant)\", must be made of a-z, 0-9, _ and -")
         }
+    }
+
+    /// - Throws: `ValidationError` for a name that is no single token of a subject; a wildcard would mean all.
+    func check(_ option: String, name: String?) throws {
+        guard let name, !SkeinSubjects.isName(name) else { return }
+        throw ValidationError("\(option) is \"\(name)\", must be made of a-z, 0-9, _ and -")
     }
 }
 

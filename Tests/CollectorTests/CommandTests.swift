@@ -73,6 +73,10 @@ struct CommandTests {
         .init(
             name: "tenant of ledger", arguments: ["ledger", "--tenant", "A"], code: 2, names: ["--tenant", "A"]),
         .init(
+            name: "all stages at once", arguments: ["tasks", "reset", "--stage", "*", "--yes"], code: 2,
+            names: ["--stage", "*"]),
+        .init(name: "stage of lag", arguments: ["lag", "--stage", "a.b"], code: 2, names: ["--stage", "a.b"]),
+        .init(
             name: "ledger of nobody", arguments: ["ledger", "--nats", nobody], code: 1, names: [nobody]),
         .init(
             name: "events without a size", arguments: ["publish", "skein.toml", "--max-event-bytes", "0"], code: 2,

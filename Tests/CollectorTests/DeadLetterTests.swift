@@ -69,6 +69,27 @@ struct DeadLetterTests {
         }
     }
 
+    @Test("end to be read although the last one is removed meanwhile")
+    func removedMeanwhile() async throws {
+        try await Rig.with { rig in
+            let (box, writer) = try await Self.prepared(rig)
+            // More than is read ahead.
+            for index in 0..<12 {
+                try await writer.write(
+                    Self.letter(UInt64(index + 1), body: [UInt8](repeating: UInt8(index), count: 600_000)))
+            }
+            var found: [UInt8?] = []
+            try await box.forEach(DeadLetterFilter()) { letter in
+                if found.isEmpty {
+                    try await rig.jetStream.deleteMessage(stream: SkeinSubjects.deadStream, sequence: 12)
+                }
+                found.append(letter.body.first)
+                return true
+            }
+            #expect(found == (0..<11).map { UInt8($0) })
+        }
+    }
+
     @Test("of process are replayed the normal way: as they came, marked, and whole")
     func replayProcess() async throws {
         try await Rig.with(maxPayload: 64 << 10) { rig in

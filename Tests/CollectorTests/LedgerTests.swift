@@ -60,6 +60,18 @@ struct LedgerTests {
         #expect(try LedgerQuery(json: []) == LedgerQuery())
     }
 
+    @Test("answers for very many tenants in one message, whose sum is exact")
+    func manyTenants() throws {
+        var counts = LedgerCounts()
+        for field in LedgerCounts.Field.allCases { counts[field] = 1 << 40 }
+        let rows = (0..<20_000).map { LedgerRow(tenant: "a-tenant-of-many-\($0)", key: nil, counts: counts) }
+        let report = LedgerReport(
+            member: "m", key: TaskKey(stage: "process", partition: 0), epoch: 1, rows: rows, producers: [],
+            query: LedgerQuery())
+        #expect(try report.json.count < 1 << 20)
+        #expect(report.rows.reduce(0) { $0 + ($1.counts["received"] ?? 0) } == 20_000 << 40)
+    }
+
     @Test("is collected from all members by skein ledger, which says who is silent and whether it adds up")
     func command() async throws {
         try await Rig.with { rig in

@@ -158,6 +158,36 @@ struct MembershipTests {
         }
     }
 
+    @Test("give away what they had before a lapse and is another's after it")
+    func joinDuringLapse() async throws {
+        try await Rig.with { rig in
+            let sink = SpanSink()
+            defer { sink.server.stop() }
+            let configuration = try Self.configuration(rig, sink, ttl: 2000)
+            try await rig.collecting(configuration) { first in
+                try await eventually("the first has all tasks") { await first.tasks().count == 12 }
+                let members = try await KeyValueBucket.existing(rig.jetStream, name: "skein_members")
+                await rig.server.kill()
+                try await eventually("no task runs") { await first.tasks().isEmpty }
+                let restarted = Int64(Date().timeIntervalSince1970 * 1e9)
+                try await rig.server.restart()
+                // The first waits for its time to live, and is known to be there; the second does not wait.
+                try await eventually("the first is there again") {
+                    // The connection of the test may be away still.
+                    (try? await members.entries())?.contains { $0.created > restarted } ?? false
+                }
+                try await rig.collecting(configuration) { second in
+                    try await eventually("they share", seconds: 20) {
+                        let (one, two) = (await first.tasks(), await second.tasks())
+                        return one.count == 6 && two.count == 6 && Set(one).isDisjoint(with: two)
+                    }
+                    try await rig.publish(try Self.runs.flatMap { try $0.messages(of: 3) })
+                    try await Self.expectEverythingOnce(Self.runs, rig, sink)
+                }
+            }
+        }
+    }
+
     private static func ownersUnlessMissing(_ rig: Rig) async throws -> [String: String] {
         do throws(NATSError) {
             _ = try await rig.jetStream.streamInfo("KV_\(SkeinSubjects.stateBucket)")

@@ -89,6 +89,66 @@ struct StageTaskTests {
         }
     }
 
+    @Test("gives the task to others also when it is stopped while it cannot go on")
+    func stopWhileFailed() async throws {
+        try await Self.running { rig, task, stage, records in
+            stage.state.withLock { ($0.failsNext, $0.start) = (true, .fails) }
+            try await Self.publish(1, rig)
+            try await eventually("the task cannot go on") { await task.phase == .failed("as the test wants it") }
+            #expect(try await records().owner == "test")
+            await task.stop()
+            try await eventually("the task has ended") { await task.phase == .ended }
+            #expect(try await records().owner == "")
+        }
+    }
+
+    @Test("stops while it waits before it runs, and gives the task to others")
+    func stopWhileStarting() async throws {
+        try await Self.running { rig, task, stage, records in
+            stage.state.withLock { ($0.failsNext, $0.start) = (true, .waits) }
+            try await Self.publish(1, rig)
+            try await eventually("the task waits") { stage.state.withLock { $0.starts.count == 2 } }
+            await task.stop()
+            try await eventually("the task has ended") { await task.phase == .ended }
+            #expect(try await records().owner == "")
+        }
+    }
+
+    @Test("ends at once when it is abandoned, although the broker does not answer")
+    func abandonedInSilence() async throws {
+        // Whatever asks the broker waits for longer than this test may take.
+        try await Self.running(timeout: .seconds(600)) { rig, task, stage, records in
+            try await Self.publish(1, rig)
+            try await eventually("a checkpoint") { try await records().position == 1 }
+            let server = try #require(rig.server.pid)
+            kill(server, SIGSTOP)
+            defer { kill(server, SIGCONT) }
+            await task.abandon()
+            try await eventually("the task has ended") { await task.phase == .ended }
+            kill(server, SIGCONT)
+            #expect(try await records().owner == "test")
+        }
+    }
+
+    @Test("releases what a checkpoint wrote whose answer came too late")
+    func lateCheckpoint() async throws {
+        try await Rig.with { rig in
+            _ = try await StreamProvisioner(rig.jetStream, CollectorConfiguration().streams).prepare()
+            let bucket = try await KeyValueBucket.open(rig.jetStream, name: SkeinSubjects.stateBucket)
+            let key = TaskKey(stage: "busy", partition: 0)
+            let owner = try await Self.takeOver(bucket, rig)
+            let entry = try #require(try await bucket.get(key.description))
+            var late = try TaskStore.decode(entry.value, key)
+            (late.position, late.keepFrom, late.nonce) = (7, 8, "late")
+            try await bucket.put(key.description, [UInt8](try JSONEncoder().encode(late)))
+            try await owner.release()
+            let released = try TaskStore.decode(try #require(try await bucket.get(key.description)).value, key)
+            #expect(released.owner == "")
+            #expect(released.position == 7)
+            #expect(released.keepFrom == 8)
+        }
+    }
+
     @Test("is taken over while its owner goes on")
     func takeoverOfBusyOwner() async throws {
         try await Rig.with { rig in
@@ -132,6 +192,7 @@ struct StageTaskTests {
     }
 
     private static func running(
+        timeout: Duration = .seconds(5),
         checkpointInterval: Duration = .milliseconds(10),
         _ body: (Rig, StageTask, ScriptedStage, () async throws -> TaskRecord) async throws -> Void
     ) async throws {
@@ -139,8 +200,9 @@ struct StageTaskTests {
             var streams = CollectorConfiguration().streams
             streams.partitions = 1
             let prepared = try await StreamProvisioner(rig.jetStream, streams).prepare()
+            let jetStream = JetStream(rig.jetStream.connection, timeout: timeout)
             var environment = StageEnvironment(
-                jetStream: rig.jetStream, state: prepared.state, prefetch: PrefetchBudget(total: 1 << 20),
+                jetStream: jetStream, state: prepared.state.over(jetStream), prefetch: PrefetchBudget(total: 1 << 20),
                 owner: "test", lease: .alone("test", beside: ["other"]), metrics: Metrics(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
             environment.checkpointInterval = checkpointInterval
@@ -170,12 +232,17 @@ private final class ScriptedStage: Stage {
         var receivedInSnapshot = 0
         var blocks = false
         var failsNext = false
+        var start = Start.works
         var failsAfterFlush = false
         var hasFailed = false
         var snapshotsAfterFailure = 0
         var confirmsAfterFlush = false
         var waiters = 0
         var snapshotHook: (@Sendable () async throws -> Void)?
+    }
+
+    enum Start {
+        case works, fails, waits
     }
 
     let state = Mutex(State())
@@ -187,7 +254,15 @@ private final class ScriptedStage: Stage {
     func onSnapshot(_ hook: @escaping @Sendable () async throws -> Void) { state.withLock { $0.snapshotHook = hook } }
 
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
-        state.withLock { $0.starts.append(position) }
+        let start = state.withLock { state in
+            state.starts.append(position)
+            return state.start
+        }
+        switch start {
+        case .works: break
+        case .fails: throw CollectorError("as the test wants it")
+        case .waits: try await Worker(stage: self, position: position).run()
+        }
         return Worker(stage: self, position: position)
     }
 

@@ -19,16 +19,6 @@ struct TrajectoryTests {
             stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
     }
 
-    /// Waits for what time alone brings: every partition is told that it has passed.
-    private static func ticking(_ rig: Rig, _ what: String, _ condition: () async throws -> Bool) async throws {
-        try await eventually(what) {
-            for partition in 0..<2 {
-                _ = try await rig.jetStream.publish(subject: SkeinSubjects.tick(partition: partition), payload: [])
-            }
-            return try await condition()
-        }
-    }
-
     @Test("are published again with the next revision when an event comes late, and an older one never replaces that")
     func revisions() async throws {
         try await Rig.with { rig in
@@ -59,6 +49,7 @@ struct TrajectoryTests {
             #expect(trajectory.document["extra"]?["skein"] == expected)
 
             // A broker that was down, and a task that has lost its place and does it all again.
+            await rig.server.kill()
             try await rig.server.restart()
             try await eventually("the broker is back") {
                 (try? await rig.jetStream.streamInfo(SkeinSubjects.trajectoriesStream)) != nil
@@ -118,7 +109,7 @@ struct TrajectoryTests {
             try await rig.collecting(configuration) { collector in
                 try await rig.publish([try Self.message(Self.run.lines.dropLast())])
                 try await rig.catchUp(collector)
-                try await Self.ticking(rig, "the trajectory is abandoned") {
+                try await eventually("the trajectory is abandoned") {
                     try await Self.published(rig)?.headers[SkeinHeaders.state] == "abandoned"
                 }
             }
@@ -138,7 +129,7 @@ struct TrajectoryTests {
             try await rig.collecting(configuration) { collector in
                 try await rig.publish([try Self.message(Self.run.lines.dropLast())])
                 try await rig.catchUp(collector)
-                try await Self.ticking(rig, "it is told of") {
+                try await eventually("it is told of") {
                     try await reader.open(tenant: "acme").first?.events == Self.run.eventCount - 1
                 }
                 #expect(try await reader.open(tenant: "other").isEmpty)

@@ -185,6 +185,23 @@ struct ProcessLedgerTests {
         #expect(ledger.total()[.missing] == 1)
     }
 
+    @Test("counts for the tenant _ when there are too many tenants, and takes that back there")
+    func ledgerTenants() throws {
+        var ledger = Ledger<String>(limit: 1, tenantLimit: 2)
+        for tenant in ["a", "b", "c", "d", "e"] { ledger.add(3, .missing, tenant: tenant, key: "k") }
+        func folded(_ ledger: Ledger<String>) -> [String: UInt64] {
+            let rows = ledger.entries().filter { $0.key == nil }.map { ($0.tenant, $0.counts[.missing]) }
+            return Dictionary(uniqueKeysWithValues: rows)
+        }
+        #expect(folded(ledger) == ["a": 3, "b": 3, "_": 6])
+        ledger.remove(2, .missing, tenant: "d", key: "k")
+        ledger.remove(2, .missing, tenant: "b", key: "k")
+        #expect(folded(ledger) == ["a": 3, "b": 1, "_": 4])
+        #expect(ledger.total()[.missing] == 11)
+        let restored = try Ledger<String>(limit: 1, tenantLimit: 2, snapshot: ledger.snapshot())
+        #expect(folded(restored) == folded(ledger))
+    }
+
     @Test("folds several keys at once when all have something pending, and the settled first")
     func ledgerRoom() {
         var ledger = Ledger<String>(limit: 20)

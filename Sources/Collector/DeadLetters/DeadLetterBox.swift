@@ -37,9 +37,12 @@ package struct DeadLetterBox: Sendable {
         var parts = LetterParts()
         var position: UInt64 = 0
         while position < last {
-            for message in try await consumer.next(max: 64) where message.sequence <= last {
-                position = message.sequence
-                guard let letter = parts.add(message), filter.matches(letter) else { continue }
+            for message in try await consumer.next(max: 64) {
+                // The last one may have been removed meanwhile: then none comes with its number.
+                position = message.pending == 0 ? last : message.sequence
+                guard message.sequence <= last, let letter = parts.add(message), filter.matches(letter) else {
+                    continue
+                }
                 guard try await body(letter) else { return }
             }
         }

@@ -33,7 +33,10 @@ package final class Lease: Sendable {
     /// How long the lease is still good; nil without one.
     var remaining: Duration? { machine.withLock { machine in machine.leaseEnd.map { $0 - now } } }
 
-    func mayTake(from owner: String) -> Bool { machine.withLock { $0.mayTake(from: owner) } }
+    /// Whether a task may be taken whose record names an owner. Without a lease nothing may: who lives now is not known then.
+    func mayTake(from owner: String) -> Bool {
+        machine.withLock { $0.isLeaseValid(now: now) && $0.mayTake(from: owner) }
+    }
 
     func renewed(sent: ContinuousClock.Instant, sightings: [MembershipMachine.Sighting]) {
         machine.withLock { $0.renewed(sent: sent - origin, sightings: sightings, now: now) }

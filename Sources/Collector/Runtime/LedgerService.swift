@@ -22,16 +22,20 @@ struct LedgerService: Sendable {
         for await question in questions {
             guard let reply = question.reply else { continue }
             do {
-                try await answer(try LedgerQuery(json: question.payload), to: reply)
+                await answer(try LedgerQuery(json: question.payload), to: reply)
             } catch {
-                // Who asked gets no answer of this member, and says which tasks are missing.
-                logger.warning("a question for the ledger was not answered", metadata: ["error": "\(error)"])
+                notAnswered(error)
             }
         }
         try Task.checkCancellation()
     }
 
-    private func answer(_ query: LedgerQuery, to reply: String) async throws {
+    /// Who asked gets no answer for some tasks, and says which are missing.
+    private func notAnswered(_ error: any Error) {
+        logger.warning("a question for the ledger was not answered", metadata: ["error": "\(error)"])
+    }
+
+    private func answer(_ query: LedgerQuery, to reply: String) async {
         var reports: [LedgerReport] = []
         for task in await supervisor.tasks() {
             guard let ledger = await task.ledger() else { continue }
@@ -41,8 +45,12 @@ struct LedgerService: Sendable {
                     query: query))
         }
         for report in reports {
-            try await jetStream.connection.publish(
-                subject: reply, headers: [SkeinHeaders.tasks: String(reports.count)], payload: try report.json)
+            do {
+                try await jetStream.connection.publish(
+                    subject: reply, headers: [SkeinHeaders.tasks: String(reports.count)], payload: try report.json)
+            } catch {
+                notAnswered(error)
+            }
         }
     }
 }

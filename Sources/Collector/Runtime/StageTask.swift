@@ -23,7 +23,7 @@ package actor StageTask {
         case released
         /// Another member has the task.
         case fenced
-        /// At once, without a word to anybody.
+        /// At once, or without an answer of the broker: the record may still name this member.
         case abandoned
     }
 
@@ -63,7 +63,17 @@ package actor StageTask {
     // The end.
     var isStopping = false
     private var isAbandoned = false
-    private var stopWaiters: [AsyncStream<Void>.Continuation] = []
+    private var isReleased = false
+    /// What is under way before anything is read; it may have to wait for the broker, and a stop must not wait for that.
+    private var takingOver: Task<Parts, any Error>?
+    private var stopWaiters: [Int: AsyncStream<Void>.Continuation] = [:]
+    private var nextWaiter = 0
+
+    private struct Parts {
+        let store: TaskStore
+        let worker: any StageWorker
+        let consumer: PullConsumer
+    }
 
     package private(set) var phase = Phase.starting
 
@@ -97,10 +107,22 @@ package actor StageTask {
                 await failed(error, pause: &pause)
             }
         }
+        if ending == nil { await release() }
         phase = .ended
         backlog = TaskBacklog()
         environment.metrics.remove(["stage": key.stage, "partition": String(key.partition)])
-        return ending ?? (isAbandoned ? .abandoned : .released)
+        return ending ?? (isReleased && !isAbandoned ? .released : .abandoned)
+    }
+
+    /// Gives the task to others also when it was stopped before it ran, or while it waited after a failure.
+    private func release() async {
+        guard !isReleased, !isAbandoned, !Task.isCancelled else { return }
+        do {
+            try await TaskStore.release(key, of: environment.owner, in: environment.state)
+            isReleased = true
+        } catch {
+            logger.warning("the task is not released", metadata: ["error": "\(error)"])
+        }
     }
 
     /// Says what failed, and waits before the next try.
@@ -130,6 +152,42 @@ package actor StageTask {
 
     private func runOnce() async throws {
         phase = .starting
+        let takingOver = Task { try await takeOver() }
+        self.takingOver = takingOver
+        defer { self.takingOver = nil }
+        let parts = try await withTaskCancellationHandler {
+            try await takingOver.value
+        } onCancel: {
+            takingOver.cancel()
+        }
+        self.takingOver = nil
+        let (store, worker, consumer) = (parts.store, parts.worker, parts.consumer)
+        defer { (self.worker, self.store, self.consumer) = (nil, nil, nil) }
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await worker.run() }
+                group.addTask { try await self.keepTime() }
+                group.addTask { try await self.read(consumer, worker) }
+                group.addTask { await self.untilStopped() }
+                // Unless it is stopped a part only ends by failing. A worker whose sink takes nothing does not end reading.
+                while try await group.next() != nil, !isStopping {}
+                if isStopping, !isAbandoned { try await finish(worker, store) }
+                group.cancelAll()
+            }
+        } catch {
+            await remove(consumer)
+            throw error
+        }
+        await remove(consumer)
+    }
+
+    private func remove(_ consumer: PullConsumer) async {
+        // Whoever lost its lease may have no broker that answers.
+        if isAbandoned { consumer.close() } else { await consumer.stop() }
+    }
+
+    /// Makes the task this member's, and restores it up to its last checkpoint.
+    private func takeOver() async throws -> Parts {
         let jetStream = environment.jetStream
         let lease = environment.lease
         let store = try await TaskStore(
@@ -156,23 +214,7 @@ package actor StageTask {
         (isReceiving, hasFailed, isCheckpointing, messagesSinceSnapshot) = (false, false, false, 0)
         backlog = TaskBacklog()
         phase = .running
-        defer { (self.worker, self.store, self.consumer) = (nil, nil, nil) }
-        do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await worker.run() }
-                group.addTask { try await self.keepTime() }
-                group.addTask { try await self.read(consumer, worker) }
-                group.addTask { await self.untilStopped() }
-                // Unless it is stopped a part only ends by failing. A worker whose sink takes nothing does not end reading.
-                while try await group.next() != nil, !isStopping {}
-                if isStopping, !isAbandoned { try await finish(worker, store) }
-                group.cancelAll()
-            }
-        } catch {
-            await consumer.stop()
-            throw error
-        }
-        await consumer.stop()
+        return Parts(store: store, worker: worker, consumer: consumer)
     }
 
     /// Consumers are named by stage, partition, epoch and generation.
@@ -199,23 +241,27 @@ package actor StageTask {
     // MARK: End
 
     /// Stops reading, delivers what is under way, writes a last checkpoint and releases the task; `run` returns then.
-    package func stop() async {
+    package func stop() {
         isStopping = true
-        for waiter in stopWaiters { waiter.finish() }
-        stopWaiters = []
-        await consumer?.stop()
+        takingOver?.cancel()
+        for waiter in stopWaiters.values { waiter.finish() }
+        // That the server has removed it is waited for at the end.
+        consumer?.close()
     }
 
     /// Ends at once: the task may be somebody else's by now.
-    package func abandon() async {
+    package func abandon() {
         isAbandoned = true
-        await stop()
+        stop()
     }
 
     private func untilStopped(atMost limit: Duration? = nil) async {
         if isStopping { return }
         let (requests, continuation) = AsyncStream.makeStream(of: Void.self)
-        stopWaiters.append(continuation)
+        nextWaiter += 1
+        let number = nextWaiter
+        stopWaiters[number] = continuation
+        defer { stopWaiters[number] = nil }
         let timer = limit.map { limit in
             Task {
                 // Cancelled when the wait is over.
@@ -227,11 +273,11 @@ package actor StageTask {
         timer?.cancel()
     }
 
-    /// Waits for deliveries as long as there are some, at most for `stopTimeout`.
+    /// Waits for deliveries as long as there are some, at most for `stopTimeout`, and no longer than the task is this member's.
     private func finish(_ worker: any StageWorker, _ store: TaskStore) async throws {
         let deadline = ContinuousClock.now + environment.stopTimeout
         var (last, lastProgress): (UInt64, ContinuousClock.Instant) = (0, .now)
-        while !hasFailed, ContinuousClock.now < deadline,
+        while !isAbandoned, !hasFailed, ContinuousClock.now < deadline,
             ContinuousClock.now - lastProgress < environment.stallTimeout
         {
             await worker.flush()
@@ -243,8 +289,13 @@ package actor StageTask {
             if confirmed > last { (last, lastProgress) = (confirmed, .now) }
             try await Task.sleep(for: .milliseconds(20))
         }
+        // One that is under way writes the record too; it ends when the broker answers, or does not for too long.
+        while isCheckpointing, !isAbandoned { try await Task.sleep(for: .milliseconds(20)) }
+        if isAbandoned { return }
         try await checkpointIfDue(now: true)
+        if isAbandoned { return }
         try await store.release()
+        isReleased = true
     }
 
     /// Whether everything that the stream holds for this task now is read and delivered, and nothing is about to happen by itself.
@@ -273,16 +324,5 @@ package actor StageTask {
     package func ledger() async -> (epoch: UInt64, rows: [LedgerRow], producers: [ProducerGap])? {
         guard let worker, let store else { return nil }
         return (await store.epoch, await worker.ledger(), await worker.producers())
-    }
-}
-
-/// The clock on the wall, as the server stamps messages.
-enum Wall {
-    static func nanoseconds(after delay: Duration = .zero) -> UInt64 {
-        let (seconds, attoseconds) = delay.components
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        let now = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-        return UInt64(clamping: now + seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
 }

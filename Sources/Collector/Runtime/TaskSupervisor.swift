@@ -15,6 +15,10 @@ actor TaskSupervisor {
     private let stages: [String: any Stage]
     private var timeToLive: Duration { membership.timeToLive }
     private var running: [TaskKey: Running] = [:]
+    /// Tasks that ended here though their records may still name this member: nobody else takes them before that is taken back.
+    private var unreleased: Set<TaskKey> = []
+    /// The records, for questions that must not keep a renewal waiting for long.
+    private let records: KeyValueBucket
     private var isLeaving = false
     private let starts = AsyncStream.makeStream(of: StageTask.self)
     private let looks = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -29,6 +33,9 @@ actor TaskSupervisor {
         self.membership = membership
         self.environment = environment
         self.stages = Dictionary(uniqueKeysWithValues: stages.map { ($0.name, $0) })
+        records = environment.state.over(
+            JetStream(
+                environment.jetStream.connection, timeout: max(membership.timeToLive / 8, .milliseconds(250))))
         self.onStart = onStart
     }
 
@@ -89,7 +96,9 @@ actor TaskSupervisor {
             looks.continuation.yield()
             await tell()
         // Whoever has it now has just taken it: the next look is early enough.
-        case .fenced, .abandoned: if isLeaving { looks.continuation.yield() }
+        case .fenced, .abandoned:
+            unreleased.insert(task.key)
+            if isLeaving { looks.continuation.yield() }
         }
     }
 
@@ -171,19 +180,34 @@ actor TaskSupervisor {
             running[key]?.isStopping = true
             Task { await entry.task.stop() }
         }
-        for key in wanted.subtracting(running.keys).sorted(by: { $0.description < $1.description }) {
-            guard let stage = stages[key.stage], await isFree(key), running[key] == nil, !isLeaving else { continue }
+        await releaseLeftovers(besides: wanted)
+        let free = await free(among: wanted.subtracting(running.keys))
+        // Meanwhile the lease may have ended, or this member been told to leave.
+        let stillWanted = self.wanted()
+        for key in free.sorted(by: { $0.description < $1.description }) {
+            guard let stage = stages[key.stage], stillWanted.contains(key), running[key] == nil else { continue }
             let task = StageTask(stage: stage, partition: key.partition, environment: environment)
             running[key] = Running(task: task)
+            unreleased.remove(key)
             starts.continuation.yield(task)
         }
         showTasks()
     }
 
-    /// Whether the task's record says that it may be taken now. What cannot be read is left to the next look.
+    /// Those whose records say that they may be taken now. What cannot be read is left to the next look. All are asked for at once: however
+    /// slow the broker is, the next renewal has to come in time.
+    private func free(among keys: Set<TaskKey>) async -> [TaskKey] {
+        await withTaskGroup(of: TaskKey?.self) { group in
+            for key in keys { group.addTask { await self.isFree(key) ? key : nil } }
+            var free: [TaskKey] = []
+            for await case let key? in group { free.append(key) }
+            return free
+        }
+    }
+
     private func isFree(_ key: TaskKey) async -> Bool {
         do {
-            guard let entry = try await environment.state.get(key.description, fromLeader: true) else { return true }
+            guard let entry = try await records.get(key.description, fromLeader: true) else { return true }
             return environment.lease.mayTake(from: try TaskStore.decode(entry.value, key).owner)
         } catch is CollectorError {
             // The task says itself what is wrong with its record.
@@ -191,6 +215,33 @@ actor TaskSupervisor {
         } catch {
             return false
         }
+    }
+
+    /// Gives away what ended here without being released and is another's now.
+    private func releaseLeftovers(besides wanted: Set<TaskKey>) async {
+        let leftovers = unreleased.subtracting(wanted).filter { running[$0] == nil }
+        if leftovers.isEmpty { return }
+        let (records, owner) = (records, environment.owner)
+        let released = await withTaskGroup(of: TaskKey?.self) { group in
+            for key in leftovers {
+                group.addTask {
+                    do {
+                        try await TaskStore.release(key, of: owner, in: records)
+                    } catch is NATSError {
+                        // The next look tries again.
+                        return nil
+                    } catch {
+                        // A record that cannot be read names nobody.
+                    }
+                    return key
+                }
+            }
+            var released: Set<TaskKey> = []
+            for await case let key? in group { released.insert(key) }
+            return released
+        }
+        unreleased.subtract(released)
+        if !released.isEmpty { await tell() }
     }
 
     private func abandonAll() async {

@@ -216,7 +216,9 @@ actor AssembleWorker: StageWorker {
 
     func confirmed() -> UInt64 { received }
 
-    func deadline() -> UInt64? { assembler.nextDeadline() }
+    func deadline() -> UInt64? {
+        [assembler.nextDeadline(), assembler.progressDeadline(interval: progressInterval)].compactMap(\.self).min()
+    }
 
     func ledger() -> [LedgerRow] { events.rows }
 
