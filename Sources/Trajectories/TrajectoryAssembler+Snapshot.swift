@@ -2,7 +2,7 @@ package import ATOF
 
 /// The state without payloads: trajectories and orphans as identities and references.
 extension TrajectoryAssembler {
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
 
     package func snapshot() -> [UInt8] {
         var writer = SnapshotWriter(version: TrajectoryAssembler.version)
@@ -10,7 +10,7 @@ extension TrajectoryAssembler {
         writer.write(now)
         writer.write(progressAt)
         writer.write(nextSlot)
-        for scopes in [outside.list, forgotten.list] {
+        for scopes in [outside.lists.ended, outside.lists.open, forgotten.lists.open] {
             writer.write(scopes.count)
             for scope in scopes {
                 writer.write(scope.tenant)
@@ -112,6 +112,11 @@ extension TrajectoryAssembler {
         now = try reader.readNumber()
         progressAt = try reader.readNumber()
         nextSlot = try reader.readNumber()
+        for _ in 0..<(try reader.readCount()) {
+            let scope = try TrajectoryAssembler.readScope(&reader)
+            outside.insert(scope)
+            outside.end(scope)
+        }
         for _ in 0..<(try reader.readCount()) { outside.insert(try TrajectoryAssembler.readScope(&reader)) }
         for _ in 0..<(try reader.readCount()) { forgotten.insert(try TrajectoryAssembler.readScope(&reader)) }
         for _ in 0..<(try reader.readCount()) { try restoreTrajectory(&reader) }

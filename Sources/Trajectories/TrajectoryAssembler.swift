@@ -303,6 +303,7 @@ package struct TrajectoryAssembler: Sendable {
 
     private mutating func receiveOutside(_ arrival: Arrival) {
         refuse(arrival, \.unowned)
+        if arrival.event.kind == .scopeEnd { outside.end(arrival.key) }
         guard arrival.event.kind == .scopeStart else { return }
         // What is below it is recognised by its root where that is outside.
         if arrival.root == arrival.key || !outside.contains(arrival.root) { outside.insert(arrival.key) }

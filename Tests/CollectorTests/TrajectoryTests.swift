@@ -70,6 +70,37 @@ struct TrajectoryTests {
         }
     }
 
+    @Test("that are larger than a message are stored once, also when their task does it all again")
+    func parts() async throws {
+        try await Rig.with(maxPayload: 64 << 10) { rig in
+            let configuration = try rig.configuration()
+            let run = Run(number: 2, tenant: "acme", calls: 200)
+            let subject = SkeinSubjects.events(tenant: "acme", key: run.id.description)
+            try await rig.collecting(configuration) { collector in
+                for start in stride(from: 0, to: run.lines.count, by: 40) {
+                    let lines = run.lines[start..<min(start + 40, run.lines.count)]
+                    try await rig.publish([OutgoingMessage(subject: subject, payload: try packed(lines))])
+                }
+                try await rig.catchUp(collector)
+            }
+            let part = SkeinSubjects.trajectoryChunk(tenant: "acme", id: run.id, revision: 1, number: 1)
+            let first = try #require(
+                try await rig.jetStream.lastMessage(stream: SkeinSubjects.trajectoriesStream, subject: part))
+            for partition in 0..<2 {
+                try await rig.jetStream.purgeStream(
+                    "KV_\(SkeinSubjects.stateBucket)",
+                    subject: "$KV.\(SkeinSubjects.stateBucket).task.assemble.\(partition)")
+            }
+            try await rig.collecting(configuration) { collector in
+                try await rig.catchUp(collector)
+                #expect(collector.metrics.total("skein_trajectories_republished_total") == 1)
+            }
+            let again = try await rig.jetStream.lastMessage(stream: SkeinSubjects.trajectoriesStream, subject: part)
+            #expect(again?.sequence == first.sequence)
+            #expect(try await TrajectoryReader(rig.jetStream).all().count == 1)
+        }
+    }
+
     @Test("of runs that never end are published as abandoned once they are idle")
     func abandoned() async throws {
         try await Rig.with { rig in

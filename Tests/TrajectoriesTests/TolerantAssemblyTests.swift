@@ -226,6 +226,26 @@ struct TolerantAssemblyTests {
 
     // MARK: Orphans
 
+    @Test("remembers open scopes of no trajectory, however many of another run come and go")
+    func outsideBounds() throws {
+        var configuration = Assembly.configuration
+        configuration.maximumOutsideScopes = 4
+        var assembly = Assembly(configuration)
+        try assembly.send(Self.start(1, in: nil))
+        for number in 100..<200 {
+            try assembly.send(Self.start(number, in: nil, root: 90), Self.end(number, in: nil, root: 90))
+        }
+        try assembly.restart()
+        // Below a scope of no trajectory an agent opens none.
+        try assembly.send(Self.start(2, in: 1, "agent"), Self.mark(3, in: 1))
+        #expect(assembly.assembler.openCount == 0 && assembly.assembler.orphanCount == 0)
+        #expect(assembly.assembler.counts.unowned == 203)
+        // With nothing but open ones the first goes.
+        for number in 200..<204 { try assembly.send(Self.start(number, in: nil, root: 91)) }
+        try assembly.send(Self.mark(4, in: 1))
+        #expect(assembly.assembler.orphanCount == 1)
+    }
+
     @Test("includes events of the run whose parents never came at its end, and none of another run")
     func parentsThatNeverCome() throws {
         var assembly = Assembly()
