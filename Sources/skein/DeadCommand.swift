@@ -130,7 +130,7 @@ struct ShowLetter: AsyncParsableCommand {
             guard let letter = try await letters.letter(at: sequence) else {
                 throw CommandFailure("there is no dead letter \(sequence); skein dead list shows those there are")
             }
-            if raw { return FileHandle.standardOutput.write(Data(letter.body)) }
+            if raw { return Terminal.raw(letter.body) }
             switch format {
             case .json: Terminal.out(try letter.line(.json))
             case .text:

@@ -8,6 +8,9 @@ enum Terminal {
 
     static func out(_ line: [UInt8]) { write(line + [UInt8(ascii: "\n")], to: STDOUT_FILENO) }
 
+    /// Bytes as they are, without a line feed.
+    static func raw(_ bytes: [UInt8]) { write(bytes, to: STDOUT_FILENO) }
+
     /// A line that replaces itself, when somebody watches.
     static func progress(_ text: String) {
         guard isatty(2) == 1 else { return }

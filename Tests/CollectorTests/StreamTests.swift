@@ -1,3 +1,4 @@
+import ATOF
 import Collector
 import Foundation
 import HTTPTestServer
@@ -209,6 +210,40 @@ struct StreamTests {
     }
 
     // MARK: Full
+
+    @Test(
+        "that are full of what a long run refers to give that up: the other runs go on, and its end says what is missing"
+    )
+    func fullOfReferences() async throws {
+        try await Rig.with { rig in
+            var configuration = try rig.configuration()
+            configuration.streams.partitions = 1
+            configuration.streams.processedMaximumBytes = 1 << 20
+            configuration.streams.processedKeep = .zero
+            configuration.trimInterval = .milliseconds(20)
+            // Nothing of the long run is held, so that what is gone is missed.
+            configuration.runs.maximumHeldBytes = 1
+            let long = Run(number: 0, tenant: "acme", calls: 24)
+            let others = (1...200).map { Run(number: $0, tenant: "acme", calls: 24) }
+            let messages = try long.messages(of: 10)
+            try await rig.collecting(configuration) { collector in
+                try await rig.publish(messages.dropLast())
+                try await rig.catchUp(collector)
+                try await rig.publish(try others.flatMap { try $0.messages(of: 10) })
+                try await rig.catchUp(collector)
+                #expect(collector.metrics.total("skein_references_trimmed_total") > 0)
+                #expect(try await rig.messages(in: SkeinSubjects.trajectoriesStream) == others.count)
+                try await rig.publish(messages.suffix(1))
+                try await rig.catchUp(collector)
+            }
+            let all = try await TrajectoryReader(rig.jetStream).all()
+            #expect(all.count == others.count + 1)
+            let counts = all.first { $0.id == long.id.description }?.document["extra"]?["skein"]?["events"]
+            #expect(counts?["unavailable"] == .int(Int64(long.eventCount - 10)))
+            let last = all.first { $0.id == others[199].id.description }?.document["extra"]?["skein"]?["events"]
+            #expect(last?["unavailable"] == 0)
+        }
+    }
 
     @Test(
         "that are full make process wait; it goes on when there is room, and nothing is lost",

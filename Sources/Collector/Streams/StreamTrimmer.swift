@@ -33,7 +33,7 @@ struct StreamTrimmer: Sendable {
                 continue
             }
             do {
-                let keepFrom = try await keepFrom()
+                let (keepFrom, unread) = try await needs()
                 for stage in Set(keepFrom.keys.map(\.stage)).sorted() where foreign.insert(stage).inserted {
                     environment.logger.warning(
                         "a stage that is not configured here holds its streams back until its records are deleted",
@@ -49,6 +49,7 @@ struct StreamTrimmer: Sendable {
                     passed.removeFirst(due)
                 }
                 try await relievePressure(&passed, keepFrom)
+                try await giveUpReferences(keepFrom, unread)
             } catch {
                 try Task.checkCancellation()
                 // The streams only stay larger for a while.
@@ -78,6 +79,27 @@ struct StreamTrimmer: Sendable {
         }
     }
 
+    /// What open runs refer to is kept for them only while there is room: with the stream nearly full one long run would stop all others, and
+    /// its own end would find no room either. Its oldest payloads go; what is built without them says so. No cursor is passed.
+    private func giveUpReferences(_ keepFrom: [TaskKey: UInt64], _ unread: [TaskKey: UInt64]) async throws {
+        let stream = try await environment.jetStream.streamInfo(SkeinSubjects.processedStream)
+        guard let most = stream.configuration.maxBytes, stream.bytes > UInt64(most) / 8 * 7, stream.firstSequence > 0
+        else { return }
+        let limit = try await firstNeeded(of: SkeinSubjects.processedStream, unread)
+        // A quarter of what there is: it leaves the stream below where this begins.
+        let quarter = stream.firstSequence + (stream.lastSequence + 1 - stream.firstSequence) / 4 + 1
+        let sequence = min(limit, quarter)
+        guard sequence > stream.firstSequence else { return }
+        try await trimProcessed(below: sequence, keepFrom)
+        environment.metrics.add("skein_references_trimmed_total")
+        environment.logger.error(
+            "PROCESSED is nearly full of what open runs still refer to: their oldest payloads are given up",
+            metadata: [
+                "stream": "\(SkeinSubjects.processedStream)", "below": "\(sequence)",
+                "remedy": "raise processed_max_bytes, or lower idle_seconds and max_age_seconds",
+            ])
+    }
+
     private func trim(_ stream: String, subject: String? = nil, below sequence: UInt64) async throws {
         let removed = try await environment.jetStream.purgeStream(stream, subject: subject, below: sequence)
         environment.metrics.add("skein_messages_trimmed_total", Int(clamping: removed), ["stream": stream])
@@ -102,22 +124,26 @@ struct StreamTrimmer: Sendable {
         for subject in subjects { try await trim(stream, subject: subject, below: heads[subject] ?? sequence) }
     }
 
-    /// For each task of any collector the first message that it may still need. A task without a record has read nothing yet, and records
-    /// of stages that are not configured here count too: somebody else's, or one that was taken out for a while.
-    private func keepFrom() async throws -> [TaskKey: UInt64] {
+    /// For each task of any collector the first message that it may still need, and the first that it has not finished. A task without a
+    /// record has read nothing yet, and records of stages that are not configured here count too: somebody else's, or one that was taken
+    /// out for a while.
+    private func needs() async throws -> (keepFrom: [TaskKey: UInt64], unread: [TaskKey: UInt64]) {
         var keepFrom: [TaskKey: UInt64] = [:]
         for stage in stages {
             for partition in 0..<partitions { keepFrom[TaskKey(stage: stage, partition: partition)] = 1 }
         }
+        var unread = keepFrom
         let bucket = "$KV.\(environment.state.name)."
         let subjects = try await environment.jetStream.subjects(
             of: "KV_\(environment.state.name)", matching: bucket + "task.*.*")
         for subject in subjects.keys {
             guard let key = TaskKey(subject.dropFirst(bucket.count)) else { continue }
             guard let entry = try await environment.state.get(key.description, fromLeader: true) else { continue }
-            keepFrom[key] = try TaskStore.decode(entry.value, key).keepFrom
+            let record = try TaskStore.decode(entry.value, key)
+            keepFrom[key] = record.keepFrom
+            unread[key] = record.position + 1
         }
-        return keepFrom
+        return (keepFrom, unread)
     }
 
     /// The first message of a stream that any task needs; behind its last message when none is.
