@@ -46,6 +46,30 @@ struct ConfigurationTests {
         .init(
             toml: "[nats]\nurls = [\"nats://a:b@x\"]",
             complaints: ["error configuration.unsupported_value nats.urls[0]"]),
+        // When runs are over, and how much is held.
+        .init(
+            toml:
+                "[collector]\nmember_ttl_millis = 10\nlinger_millis = -1\nidle_seconds = 0\nmax_event_bytes = 1\nchunk_timeout_seconds = 0",
+            complaints: [
+                "error configuration.unsupported_value collector.member_ttl_millis",
+                "error configuration.unsupported_value collector.linger_millis",
+                "error configuration.unsupported_value collector.idle_seconds",
+                "error configuration.unsupported_value collector.max_event_bytes",
+                "error configuration.unsupported_value collector.chunk_timeout_seconds",
+            ]),
+        .init(
+            toml: "[collector]\nmax_trajectory_events = 100000000\nheld_bytes = \"1\"\ncheckpoint_messages = 0",
+            complaints: [
+                "error configuration.unsupported_value collector.max_trajectory_events",
+                "error configuration.unsupported_value collector.held_bytes",
+                "error configuration.unsupported_value collector.checkpoint_messages",
+            ]),
+        .init(
+            toml: "[collector]\nrevise_seconds = 7200",
+            complaints: ["warning configuration.inconsistent collector.revise_seconds"]),
+        .init(
+            toml: "[collector]\nprocessed_keep_seconds = 900",
+            complaints: ["warning configuration.inconsistent collector.idle_seconds"]),
         // Ways to authenticate.
         .init(toml: "[nats]\nuser = \"a\"", complaints: ["error configuration.unsupported_value nats.password_env"]),
         .init(

@@ -343,6 +343,13 @@ package struct ConfigurationReader {
             if value > most { section.complain(key, "must be at most \(most), is \(value)") }
             configuration.runs[keyPath: path] = Int(min(value, most))
         }
+        for (key, value) in [("idle_seconds", configuration.runs.idle), ("revise_seconds", configuration.runs.revise)]
+        where value > configuration.streams.processedKeep {
+            section.report(
+                .warning, "inconsistent", key,
+                "is longer than processed_keep_seconds: what waits for it may be gone from PROCESSED by then; keep that as long"
+            )
+        }
     }
 
     private mutating func readHTTP(_ document: inout ConfigurationSection) {
