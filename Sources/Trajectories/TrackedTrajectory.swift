@@ -53,6 +53,8 @@ struct TrackedTrajectory: Sendable {
     /// Whether its progress was told.
     var hadProgress = false
 
+    /// Packed bytes of its events, held or not.
+    var bytes = 0
     /// Bytes of the payloads that are held.
     var heldBytes = 0
     /// Its payloads were too many to hold; they are read again.

@@ -116,6 +116,7 @@ extension TrajectoryAssembler {
         guard let upperCount = trajectories[parent]?.entries.count, trajectories[child]?.phase == .open,
             let lowerCount = trajectories[child]?.entries.count,
             lowerCount + upperCount <= configuration.maximumEvents,
+            (trajectories[child]?.bytes ?? 0) <= configuration.maximumBytes - (trajectories[parent]?.bytes ?? 0),
             var lower = trajectories.removeValue(forKey: child), var upper = trajectories.removeValue(forKey: parent)
         else { return nil }
         // The smaller one moves, so that a chain of agents that comes backwards costs no more than its length.
@@ -140,6 +141,7 @@ extension TrajectoryAssembler {
         merged.lastEventAt = max(upper.lastEventAt, lower.lastEventAt)
         merged.counts.duplicate += lower.counts.duplicate
         merged.counts.overLimit += lower.counts.overLimit
+        merged.bytes += lower.bytes
         merged.heldBytes += lower.heldBytes
         merged.isSpilled = upper.isSpilled || lower.isSpilled
         merged.scheduled = nil

@@ -79,6 +79,7 @@ extension TrajectoryAssembler {
         writer.write(trajectory.lastEventAt)
         writer.write(trajectory.endedAt) { $0.write($1) }
         writer.write(trajectory.hadProgress ? 1 : 0)
+        writer.write(trajectory.bytes)
         for count in [
             trajectory.counts.duplicate, trajectory.counts.late, trajectory.counts.overLimit,
             trajectory.counts.orphaned,
@@ -197,6 +198,7 @@ extension TrajectoryAssembler {
         trajectory.revision = revision
         trajectory.endedAt = try reader.readOptional { reader throws(SnapshotError) in try reader.readNumber() }
         trajectory.hadProgress = try reader.readNumber() != 0
+        trajectory.bytes = Int(clamping: try reader.readNumber())
         trajectory.counts.duplicate = try reader.readNumber()
         trajectory.counts.late = try reader.readNumber()
         trajectory.counts.overLimit = try reader.readNumber()

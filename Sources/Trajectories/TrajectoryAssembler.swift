@@ -31,6 +31,8 @@ package struct TrajectoryAssembler: Sendable {
         package var maximumOpenEvents = 1_000_000
         /// Further events of a trajectory are counted and left out, except ends of scopes that are in it.
         package var maximumEvents = 10_000
+        /// Packed bytes of a trajectory beyond which further events are left out alike: its document is built as a whole.
+        package var maximumBytes = Int.max
         /// Closed trajectories that can still be revised; beyond it the first that was closed is forgotten.
         package var maximumClosed = 1024
         /// Events of all of those.
@@ -365,7 +367,10 @@ package struct TrajectoryAssembler: Sendable {
         append(arrival, to: slot)
     }
 
-    func isFull(_ slot: UInt64) -> Bool { (trajectories[slot]?.entries.count ?? 0) >= configuration.maximumEvents }
+    func isFull(_ slot: UInt64) -> Bool {
+        guard let trajectory = trajectories[slot] else { return false }
+        return trajectory.entries.count >= configuration.maximumEvents || trajectory.bytes >= configuration.maximumBytes
+    }
 
     private mutating func leaveOut(_ arrival: Arrival, at slot: UInt64) {
         trajectories[slot]?.counts.overLimit += 1
@@ -389,11 +394,20 @@ package struct TrajectoryAssembler: Sendable {
         append(
             arrival.key, arrival.event.kind, arrival.reference, packed: holds ? arrival.event.packed.array : nil,
             isOrphan: false, to: slot)
+        weigh(arrival.event, in: slot)
         settle(arrival.root, assembled: 1)
         var slot = slot
         if configuration.order == .tolerant, orphans.isAwaited(arrival.key) { slot = adopt(arrival.key, into: slot) }
         spillIfNeeded(slot)
         schedule(slot)
+    }
+
+    /// Counts the bytes of an event that has joined. What waited for its parent is not weighed: it is bounded by number.
+    private mutating func weigh(_ event: Event, in slot: UInt64) {
+        guard let before = trajectories[slot]?.bytes else { return }
+        let after = before + event.packed.count
+        trajectories[slot]?.bytes = after
+        if before < configuration.maximumBytes, after >= configuration.maximumBytes { noteFull(slot) }
     }
 
     /// Puts an event into a trajectory.

@@ -81,6 +81,7 @@ struct AssemblyRestoreTests {
 
     private static func configuration(seed: UInt64) -> TrajectoryAssembler.Configuration {
         var configuration = Assembly.configuration
+        if seed % 4 == 0 { configuration.maximumBytes = 1200 }
         if seed % 4 == 1 {
             configuration.maximumOpen = 2
             configuration.maximumEvents = 6

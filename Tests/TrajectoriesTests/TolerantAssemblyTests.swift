@@ -322,6 +322,26 @@ struct TolerantAssemblyTests {
         #expect(assembly.finished.count == 1)
     }
 
+    @Test("leaves out what comes beyond the maximum of bytes, wherever it hangs, and closes with the end")
+    func giantBytes() throws {
+        var configuration = Assembly.configuration
+        configuration.maximumBytes = 5_000
+        var assembly = Assembly(configuration)
+        try assembly.send(Self.start(1, in: 90, "agent", root: 1))
+        for number in 10..<30 {
+            try assembly.send(
+                Sample.fields(.mark, number, in: 1, data: .string(String(repeating: "x", count: 1_000))).of(root: 1))
+        }
+        // Below a scope that was left out itself.
+        try assembly.send(Self.mark(40, in: 39, root: 1))
+        #expect(assembly.assembler.orphanCount == 0)
+        try assembly.send(Self.end(1, in: 90, "agent", root: 1))
+        assembly.wait(until: 4)
+        let trajectory = try #require(assembly.finished.first)
+        #expect(trajectory.eventCount == 7)
+        #expect(trajectory.counts.overLimit == 16)
+    }
+
     @Test("drops payloads from memory beyond the bound of a trajectory, and the largest beyond that of the task")
     func heldBytes() throws {
         func fields(_ number: Int, in parent: Int, bytes: Int) -> EventFields {

@@ -74,6 +74,8 @@ package struct CollectorConfiguration: Sendable {
         package var maximumOpen = 4096
         /// Further events of a trajectory are counted and left out.
         package var maximumEvents = 10_000
+        /// Packed bytes of a trajectory beyond which further events are left out alike.
+        package var maximumBytes = 128 << 20
         /// Payload bytes of a trajectory that are held in memory; beyond it they are read again from PROCESSED when it ends.
         package var maximumHeldBytes = 1 << 20
         /// Payload bytes of open runs that all tasks of the process together hold in memory, whatever is open; the same for each task.

@@ -336,6 +336,7 @@ package struct ConfigurationReader {
         }
         let counts: [(String, WritableKeyPath<CollectorConfiguration.Runs, Int>, Int64)] = [
             ("max_open_trajectories", \.maximumOpen, 1_000_000), ("max_trajectory_events", \.maximumEvents, 10_000_000),
+            ("max_trajectory_bytes", \.maximumBytes, 1 << 32),
             ("max_trajectory_held_bytes", \.maximumHeldBytes, 1 << 32), ("held_bytes", \.heldBytes, 1 << 36),
         ]
         for (key, path, most) in counts {

@@ -42,6 +42,7 @@ extension CollectorConfiguration.Runs {
         configuration.parentWait = min(configuration.idle, (linger * 30).nanoseconds)
         configuration.maximumOpen = maximumOpen
         configuration.maximumEvents = maximumEvents
+        configuration.maximumBytes = maximumBytes
         configuration.maximumHeldBytes = maximumHeldBytes
         configuration.maximumTotalHeldBytes = taskHeldBytes
         return configuration
