@@ -140,11 +140,6 @@ package struct KeyValueBucket: Sendable {
         return entries
     }
 
-    /// The keys of `entries`.
-    package func keys(prefix: String = "") async throws(NATSError) -> [String] {
-        try await entries(prefix: prefix).map(\.key)
-    }
-
     private func subject(_ key: String) -> String { "$KV.\(name).\(key)" }
 
     private func write(_ key: String, _ value: [UInt8], _ headers: NATSHeaders) async throws(NATSError) -> UInt64 {

@@ -148,11 +148,11 @@ struct KeyValueBucketTests {
 
             try await bucket.put("task.a.1", [])
             try await bucket.put("task.b.0", [9])
-            #expect(try await bucket.keys(prefix: "task.a") == ["task.a.0", "task.a.1"])
+            #expect(try await bucket.entries(prefix: "task.a").map(\.key) == ["task.a.0", "task.a.1"])
             #expect(await code { try await bucket.delete("task.a.0", revision: first) } == .wrongLastRevision)
             try await bucket.delete("task.a.0", revision: second)
             #expect(try await bucket.get("task.a.0") == nil)
-            #expect(try await bucket.keys() == ["task.a.1", "task.b.0"])
+            #expect(try await bucket.entries().map(\.key) == ["task.a.1", "task.b.0"])
             #expect(try await bucket.create("task.a.0", [4]) > second)
             try await bucket.purge("task.a.0")
             #expect(try await bucket.get("task.a.0", fromLeader: true) == nil)
