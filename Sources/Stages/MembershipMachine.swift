@@ -10,12 +10,15 @@ package struct MembershipMachine: Sendable {
         package let member: Assignment.Member
         /// It hands its tasks over and takes none.
         package let isLeaving: Bool
+        /// Its lease has lapsed, and it takes nothing for a while.
+        package let isSettling: Bool
         /// When the server stored the announcement, nanoseconds since 1970.
         package let announced: Int64
 
-        package init(member: Assignment.Member, isLeaving: Bool, announced: Int64) {
+        package init(member: Assignment.Member, isLeaving: Bool, isSettling: Bool = false, announced: Int64) {
             self.member = member
             self.isLeaving = isLeaving
+            self.isSettling = isSettling
             self.announced = announced
         }
     }
@@ -36,6 +39,9 @@ package struct MembershipMachine: Sendable {
     package private(set) var standing = Standing.joining
     /// Members whose announcement lives, leaving ones too: whose tasks must not be taken.
     package private(set) var alive: Set<String> = []
+    /// Nobody was seen whose lease had not lapsed too, since this one's had: it was the broker that was away, and those that settle will be
+    /// back at the same time. Whoever lapsed alone is done without meanwhile.
+    private var lapsedTogether = false
     private var lastRenewal: Duration?
     private var assignment = Assignment(partitions: 0, members: [])
 
@@ -64,6 +70,7 @@ package struct MembershipMachine: Sendable {
     package mutating func renewed(sent: Duration, sightings: [Sighting], now: Duration) {
         // The lease may have ended without anybody looking.
         if standing == .active || isSettling, !isLeaseValid(now: now) { standing = .lapsed }
+        if standing == .lapsed { lapsedTogether = true }
         lastRenewal = sent
         guard let own = sightings.first(where: { $0.member.id == id }) else { return }
         // The server's own clock on both sides. What it has not removed yet although its time is over counts as gone.
@@ -71,7 +78,11 @@ package struct MembershipMachine: Sendable {
         let oldest = own.announced - (seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
         let living = sightings.filter { $0.announced > oldest }
         alive = Set(living.map(\.member.id))
-        assignment = Assignment(partitions: partitions, members: living.filter { !$0.isLeaving }.map(\.member))
+        let others = living.filter { $0.member.id != id && !$0.isLeaving }
+        let settling = others.filter(\.isSettling)
+        if standing == .active ? settling.isEmpty : settling.count < others.count { lapsedTogether = false }
+        let counted = others.filter { !$0.isSettling || lapsedTogether } + (own.isLeaving ? [] : [own])
+        assignment = Assignment(partitions: partitions, members: counted.map(\.member))
         switch standing {
         case .joining: standing = .active
         case .lapsed: standing = .settling(until: now + timeToLive)
@@ -87,6 +98,9 @@ package struct MembershipMachine: Sendable {
         standing = .lapsed
         return true
     }
+
+    /// Whether its announcement says that it takes nothing for now.
+    package var announcesSettling: Bool { standing == .lapsed || isSettling }
 
     private var isSettling: Bool { if case .settling = standing { true } else { false } }
 

@@ -5,8 +5,12 @@ import Testing
 struct MembershipMachineTests {
     private static let second: Int64 = 1_000_000_000
 
-    private static func sighting(_ id: String, at seconds: Int64, leaving: Bool = false) -> MembershipMachine.Sighting {
-        .init(member: .init(id: id, stages: ["process"]), isLeaving: leaving, announced: seconds * second)
+    private static func sighting(
+        _ id: String, at seconds: Int64, leaving: Bool = false, settling: Bool = false
+    ) -> MembershipMachine.Sighting {
+        .init(
+            member: .init(id: id, stages: ["process"]), isLeaving: leaving, isSettling: settling,
+            announced: seconds * second)
     }
 
     private static func machine() -> MembershipMachine {
@@ -67,6 +71,58 @@ struct MembershipMachineTests {
         #expect(machine.tasks(now: .seconds(60)).isEmpty)
         machine.renewed(sent: .seconds(60), sightings: sightings, now: .seconds(60))
         #expect(machine.standing == .settling(until: .seconds(64)))
+    }
+
+    @Test("does without a member that settles alone, and says so itself while it settles")
+    func settlesAlone() {
+        var machine = Self.machine()
+        machine.renewed(
+            sent: .zero, sightings: [Self.sighting("a", at: 100), Self.sighting("b", at: 100, settling: true)],
+            now: .zero)
+        #expect(!machine.announcesSettling)
+        #expect(machine.tasks(now: .zero).count == 4)
+        // It still has what its records name.
+        #expect(!machine.mayTake(from: "b"))
+        machine.renewed(
+            sent: .seconds(1), sightings: [Self.sighting("a", at: 101), Self.sighting("b", at: 101)], now: .seconds(1))
+        #expect(machine.tasks(now: .seconds(1)).count == 2)
+    }
+
+    @Test("shares with those that settle too when all have lapsed together, so that the first does not take everything")
+    func settleTogether() {
+        var machine = Self.machine()
+        machine.renewed(sent: .zero, sightings: [Self.sighting("a", at: 100)], now: .zero)
+        _ = machine.timePassed(now: .seconds(3))
+        #expect(machine.announcesSettling)
+        let both = [Self.sighting("a", at: 110, settling: true), Self.sighting("b", at: 110, settling: true)]
+        machine.renewed(sent: .seconds(10), sightings: both, now: .seconds(10))
+        machine.renewed(sent: .seconds(12), sightings: both, now: .seconds(12))
+        machine.renewed(sent: .seconds(14), sightings: both, now: .seconds(14))
+        #expect(machine.standing == .active)
+        #expect(machine.tasks(now: .seconds(14)).count == 2)
+        // Once the other is back too, one that settles has lapsed alone.
+        let own = Self.sighting("a", at: 115)
+        machine.renewed(sent: .seconds(15), sightings: [own, Self.sighting("b", at: 115)], now: .seconds(15))
+        #expect(machine.tasks(now: .seconds(15)).count == 2)
+        machine.renewed(
+            sent: .seconds(16), sightings: [own, Self.sighting("b", at: 115, settling: true)], now: .seconds(16))
+        #expect(machine.tasks(now: .seconds(16)).count == 4)
+    }
+
+    @Test("comes back behind those that went on without it, and takes its share of what they release")
+    func settleBehindOthers() {
+        var machine = Self.machine()
+        machine.renewed(sent: .zero, sightings: [Self.sighting("a", at: 100)], now: .zero)
+        _ = machine.timePassed(now: .seconds(3))
+        let sightings = [
+            Self.sighting("a", at: 110, settling: true), Self.sighting("b", at: 110),
+            Self.sighting("c", at: 110, settling: true),
+        ]
+        for seconds in [10, 12, 14] {
+            machine.renewed(sent: .seconds(seconds), sightings: sightings, now: .seconds(seconds))
+        }
+        // Of a and b; c is still settling.
+        #expect(machine.tasks(now: .seconds(14)).count == 2)
     }
 
     @Test("does not count a renewal whose answer came too late")

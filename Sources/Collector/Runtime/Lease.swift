@@ -25,6 +25,9 @@ package final class Lease: Sendable {
 
     var standing: MembershipMachine.Standing { machine.withLock { $0.standing } }
 
+    /// Whether the announcement has to say that this member takes nothing for now.
+    var announcesSettling: Bool { machine.withLock { $0.announcesSettling } }
+
     var memberCount: Int { machine.withLock { $0.alive.count } }
 
     /// What this member is to work on now.

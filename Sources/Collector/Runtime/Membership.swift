@@ -14,6 +14,7 @@ struct Membership: Sendable {
     private struct Announcement: Codable {
         let stages: [String]
         let leaving: Bool
+        let settling: Bool
     }
 
     private let bucket: KeyValueBucket
@@ -60,14 +61,15 @@ struct Membership: Sendable {
     }
 
     /// Renews the announcement, then reads all.
-    func renew(isLeaving: Bool) async throws -> [MembershipMachine.Sighting] {
-        let value = try JSONEncoder().encode(Announcement(stages: stages, leaving: isLeaving))
+    func renew(isLeaving: Bool, isSettling: Bool) async throws -> [MembershipMachine.Sighting] {
+        let value = try JSONEncoder().encode(Announcement(stages: stages, leaving: isLeaving, settling: isSettling))
         try await bucket.put(id, [UInt8](value))
         return try await bucket.entries(fromLeader: true).compactMap { entry in
             // Whatever cannot be read is no member: it is not for this version, or not ours.
             guard let found = try? JSONDecoder().decode(Announcement.self, from: Data(entry.value)) else { return nil }
             return MembershipMachine.Sighting(
                 member: Assignment.Member(id: entry.key, stages: Set(found.stages)), isLeaving: found.leaving,
+                isSettling: found.settling,
                 announced: entry.created)
         }
     }

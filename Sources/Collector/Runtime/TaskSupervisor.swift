@@ -147,7 +147,8 @@ actor TaskSupervisor {
     private func renew() async {
         let sent = ContinuousClock.now
         do {
-            let sightings = try await membership.renew(isLeaving: isLeaving)
+            let sightings = try await membership.renew(
+                isLeaving: isLeaving, isSettling: environment.lease.announcesSettling)
             environment.lease.renewed(sent: sent, sightings: sightings)
             environment.metrics.set("skein_members", Double(environment.lease.memberCount))
         } catch {
@@ -173,7 +174,12 @@ actor TaskSupervisor {
         case .active: break
         case .joining, .settling, .lapsed:
             // While leaving the tasks end in their own time; without a lease they must not.
-            if !environment.lease.isValid || !isLeaving { return await abandonAll() }
+            if !environment.lease.isValid || !isLeaving {
+                await abandonAll()
+                // The others do without this one meanwhile, and must not wait for what it has.
+                if environment.lease.isValid { await releaseLeftovers(besides: []) }
+                return
+            }
         }
         let wanted = wanted()
         for (key, entry) in running where !wanted.contains(key) && !entry.isStopping {
