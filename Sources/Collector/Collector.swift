@@ -62,7 +62,7 @@ package final class Collector: Sendable {
                 try await StreamTrimmer(
                     environment, stages: stages.map(\.name), keep: self.configuration.streams.processedKeep,
                     interval: self.configuration.trimInterval, partitions: prepared.partitions
-                ).run { await supervisor.isFirst() }
+                ).run(isDue: { await supervisor.isFirst() }, isRunning: { environment.lease.runs(stage: $0) })
             }
             group.addTask { try await LedgerService(jetStream, supervisor, member: member, logger: self.logger).run() }
             group.addTask {
@@ -137,7 +137,9 @@ package final class Collector: Sendable {
                     switch await task.phase {
                     case .running: break
                     case .failed(let reason): waiting.append("\(task.name) has failed: \(reason)")
-                    case .starting, .ended: waiting.append("\(task.name) is starting")
+                    case .starting, .ended:
+                        let failure = await task.lastFailure.map { ", the last try ended with: \($0)" } ?? ""
+                        waiting.append("\(task.name) is starting\(failure)")
                     }
                 }
                 return waiting.isEmpty ? nil : waiting.sorted().joined(separator: "\n")

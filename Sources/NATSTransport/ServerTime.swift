@@ -1,6 +1,7 @@
 /// Reads the times that nats-server writes.
 enum ServerTime {
-    /// Nanoseconds since 1970 of an RFC 3339 time with up to nine fractional digits; `nil` if it is none.
+    /// Nanoseconds since 1970 of an RFC 3339 time with up to nine fractional digits; `nil` if it is none, or beyond what 64 bits hold, as Go's
+    /// zero time is.
     static func nanoseconds(_ text: String) -> Int64? {
         let bytes = Array(text.utf8)
         func number(_ range: Range<Int>) -> Int64? {
@@ -13,7 +14,8 @@ enum ServerTime {
             return value
         }
         guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
-            let minute = number(14..<16), let second = number(17..<19), (1...12).contains(month)
+            let minute = number(14..<16), let second = number(17..<19), (1...12).contains(month),
+            (1678...2261).contains(year)
         else { return nil }
         var index = 19
         var fraction: Int64 = 0

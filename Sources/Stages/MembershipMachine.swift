@@ -39,6 +39,8 @@ package struct MembershipMachine: Sendable {
     package private(set) var standing = Standing.joining
     /// Members whose announcement lives, leaving ones too: whose tasks must not be taken.
     package private(set) var alive: Set<String> = []
+    /// What the living members run.
+    package private(set) var stages: Set<String> = []
     /// Nobody was seen whose lease had not lapsed too, since this one's had: it was the broker that was away, and those that settle will be
     /// back at the same time. Whoever lapsed alone is done without meanwhile.
     private var lapsedTogether = false
@@ -78,6 +80,7 @@ package struct MembershipMachine: Sendable {
         let oldest = own.announced - (seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
         let living = sightings.filter { $0.announced > oldest }
         alive = Set(living.map(\.member.id))
+        stages = living.reduce(into: []) { $0.formUnion($1.member.stages) }
         let others = living.filter { $0.member.id != id && !$0.isLeaving }
         let settling = others.filter(\.isSettling)
         if standing == .active ? settling.isEmpty : settling.count < others.count { lapsedTogether = false }

@@ -67,7 +67,7 @@ struct PublishCommand: AsyncParsableCommand {
                 "{\"events\":\(summary.events),\"messages\":\(summary.messages),\"refused\":\(summary.refused)}")
         }
         if summary.refused > 0 {
-            throw CommandFailure("\(summary.refused) lines are not events and were not published")
+            throw CommandFailure("\(summary.refused) lines were not published")
         }
     }
 

@@ -15,7 +15,8 @@ struct TasksCommand: AsyncParsableCommand {
                   skein tasks reset --stage process --partition 3 --yes  after the broker has lost messages
 
                 Whoever runs the tasks begins with what their stream holds first. Process stores nothing twice all the same; an export sends
-                again what is there; open trajectories and spans of before are forgotten.
+                again what is there; open trajectories and spans of before are forgotten, and so are
+                the stage's counts of the ledger and, of process, the producers' numbers.
                 """)
 
         @OptionGroup var connection: ConnectionOptions

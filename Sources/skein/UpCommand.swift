@@ -120,7 +120,7 @@ struct UpCommand: AsyncParsableCommand {
             }
             return refusedLines
         }
-        if refused > 0 { throw CommandFailure("\(refused) lines are not events and were not published") }
+        if refused > 0 { throw CommandFailure("\(refused) lines were not published") }
     }
 
     private func startServer() async throws -> NATSServerProcess {
@@ -130,6 +130,7 @@ struct UpCommand: AsyncParsableCommand {
         } catch {
             throw UsageError("--data: \(data) cannot be created as a directory; name one that can be written")
         }
+        try DirectoryLock.take(data)
         if port != 0, !TCPPort.isFree(UInt16(port)) {
             throw CommandFailure(
                 "port \(port) on 127.0.0.1 is in use; end what listens there, or choose another with --port (0 for a free one)"

@@ -122,6 +122,24 @@ struct CommandTests {
         }
     }
 
+    @Test("a data directory in use is named: two servers on one store would ruin it")
+    func directoryInUse() async throws {
+        try await withDirectory { directory in
+            let arguments = ["up", "--data", "\(directory)/data", "--port", "0"]
+            try "[http]\nenabled = false\n".write(toFile: "\(directory)/skein.toml", atomically: true, encoding: .utf8)
+            let first = try SkeinProcess(arguments + Self.file, directory: directory)
+            try await eventually("the first runs") { first.errors.contains("Ctrl-C ends it") }
+            Self.expect(
+                try await SkeinProcess.run(arguments + Self.file, directory: directory), 1,
+                ["--data", "in use by another"])
+            #expect(try await first.stop().code == 0)
+            // The lock has gone with the process.
+            let next = try SkeinProcess(arguments + Self.file, directory: directory)
+            try await eventually("the next runs") { next.errors.contains("Ctrl-C ends it") }
+            #expect(try await next.stop().code == 0)
+        }
+    }
+
     @Test("a port in use is named: of the embedded server, and of the probes")
     func portInUse() async throws {
         let occupant = HTTPTestServer { _ in .init(200) }

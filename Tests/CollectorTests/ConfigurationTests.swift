@@ -71,6 +71,7 @@ struct ConfigurationTests {
             toml: "[collector]\nprocessed_keep_seconds = 900",
             complaints: ["warning configuration.inconsistent collector.idle_seconds"]),
         // Ways to authenticate.
+        .init(toml: "[nats]\nnkey = \"U\"", complaints: ["error configuration.unsupported_value nats.nkey_seed_file"]),
         .init(toml: "[nats]\nuser = \"a\"", complaints: ["error configuration.unsupported_value nats.password_env"]),
         .init(
             toml: "[nats]\npassword_env = \"P\"", environment: ["P": "p"],

@@ -80,6 +80,27 @@ struct TaskListTests {
         }
     }
 
+    @Test("is forgotten by a reset under an idle owner too, which begins anew by itself")
+    func resetLive() async throws {
+        try await Rig.with { rig in
+            let sink = SpanSink()
+            defer { sink.server.stop() }
+            let log = LogLines()
+            let spans = Self.runs.reduce(0) { $0 + $1.spanCount }
+            try await rig.collecting(try rig.configuration(exportingTo: ("sink", sink)), log: log) { collector in
+                try await rig.publish(try Self.runs.flatMap { try $0.messages(of: 5) })
+                try await rig.catchUp(collector)
+                let list = try await TaskList.open(rig.jetStream)
+                try await list.reset(try await list.keys(stage: "export-sink"))
+                try await eventually("everything is sent again") { sink.arrivals == 2 * spans }
+                try await eventually("the records are back") { try await list.keys(stage: "export-sink").count == 2 }
+            }
+            #expect(sink.count == spans && sink.changed == 0)
+            #expect(log.all.contains { $0.contains("was reset") })
+            #expect(!log.all.contains { $0.contains("task failed") })
+        }
+    }
+
     @Test("is forgotten by a reset: an export sends again what PROCESSED holds, process stores nothing twice")
     func reset() async throws {
         try await Rig.with { rig in

@@ -99,7 +99,10 @@ struct ParsingTests {
 
     @Test(
         "refuses what is no time",
-        arguments: ["", "2024", "2024-13-01T00:00:00Z", "2024-01-01T00:00:00", "x024-01-01T00:00:00Z"])
+        arguments: [
+            "", "2024", "2024-13-01T00:00:00Z", "2024-01-01T00:00:00", "x024-01-01T00:00:00Z", "0001-01-01T00:00:00Z",
+            "2262-05-01T00:00:00Z",
+        ])
     func noTime(text: String) {
         #expect(ServerTime.nanoseconds(text) == nil)
     }

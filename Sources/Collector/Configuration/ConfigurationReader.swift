@@ -241,6 +241,9 @@ package struct ConfigurationReader {
                 section.complain("nkey", "is missing; give the public key (U…) that belongs to nkey_seed_file")
             }
         }
+        if publicKey != nil, !section.has("nkey_seed_file") {
+            section.complain("nkey_seed_file", "is missing; name the file of the seed that belongs to nkey")
+        }
         if let credentials = file(&section, "credentials_file") {
             ways.append(("credentials_file", .credentials(file: credentials)))
         }

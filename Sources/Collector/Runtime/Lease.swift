@@ -28,6 +28,9 @@ package final class Lease: Sendable {
     /// Whether the announcement has to say that this member takes nothing for now.
     var announcesSettling: Bool { machine.withLock { $0.announcesSettling } }
 
+    /// Whether a living member runs the stage.
+    func runs(stage: String) -> Bool { machine.withLock { $0.stages.contains(stage) } }
+
     var memberCount: Int { machine.withLock { $0.alive.count } }
 
     /// What this member is to work on now.

@@ -19,6 +19,8 @@ package struct StageEnvironment: Sendable {
     package var checkpointMessages = 10_000
     /// What a task writes of snapshots at the most, on average.
     package var snapshotBytesPerSecond = 2 << 20
+    /// Time between two looks of a task at its record.
+    package var recordInterval = Duration.seconds(3)
     /// Of messages that come in chunks.
     package var chunkLimits = ChunkAssembler.Limits()
     /// Time between two ticks of a task.

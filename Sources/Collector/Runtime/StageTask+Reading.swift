@@ -68,6 +68,15 @@ extension StageTask {
         }
     }
 
+    /// Looks at the task's record every few seconds. A broker that does not answer is noticed elsewhere.
+    private func checkRecord() async throws {
+        guard let store, lastCheck.duration(to: .now) >= environment.recordInterval else { return }
+        lastCheck = .now
+        do {
+            try await store.check()
+        } catch is NATSError {}
+    }
+
     // MARK: Time
 
     /// Does what is due now and then: checkpoints, ticks, figures.
@@ -81,6 +90,7 @@ extension StageTask {
                 await showFigures()
                 nextFigures = .now + .seconds(1)
             }
+            try await checkRecord()
         }
     }
 

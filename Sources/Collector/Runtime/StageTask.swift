@@ -49,6 +49,7 @@ package actor StageTask {
     var backlog = TaskBacklog()
     var lastTick = ContinuousClock.now
     var lastQuestion = ContinuousClock.now
+    var lastCheck = ContinuousClock.now
 
     // Checkpoints.
     var pending: Pending?
@@ -76,6 +77,8 @@ package actor StageTask {
     }
 
     package private(set) var phase = Phase.starting
+    /// What the last try ended with, while the task has not run since.
+    package private(set) var lastFailure: String?
 
     package nonisolated var name: String { "\(key.stage)/\(key.partition)" }
 
@@ -101,6 +104,8 @@ package actor StageTask {
                 logger.notice("another collector has the task")
                 environment.metrics.add("skein_task_fenced_total", 1, ["stage": key.stage])
                 ending = .fenced
+            } catch is TaskReset {
+                logger.notice("task was reset and begins anew")
             } catch {
                 if isStopping || Task.isCancelled { break }
                 if ContinuousClock.now - started > .seconds(30) { pause = .milliseconds(100) }
@@ -143,11 +148,12 @@ package actor StageTask {
             await untilStopped(atMost: environment.failurePause)
         } else {
             phase = .starting
+            lastFailure = "\(error)"
             logger.warning("task failed and starts again at its checkpoint", metadata: ["error": "\(error)"])
             await untilStopped(atMost: pause)
             pause = min(pause * 2, .seconds(5))
         }
-        environment.metrics.remove("skein_task_failed", ["stage": key.stage, "partition": String(key.partition)])
+        environment.metrics.set("skein_task_failed", 0, ["stage": key.stage, "partition": String(key.partition)])
     }
 
     private func runOnce() async throws {
@@ -214,6 +220,8 @@ package actor StageTask {
         (isReceiving, hasFailed, isCheckpointing, messagesSinceSnapshot) = (false, false, false, 0)
         backlog = TaskBacklog()
         phase = .running
+        lastFailure = nil
+        environment.metrics.set("skein_task_failed", 0, ["stage": key.stage, "partition": String(key.partition)])
         return Parts(store: store, worker: worker, consumer: consumer)
     }
 

@@ -1,6 +1,13 @@
 internal import Foundation
 package import NATSTransport
 
+/// The task's record was deleted, as `skein tasks reset` does: it begins anew.
+package struct TaskReset: Error, Sendable, CustomStringConvertible {
+    package let key: TaskKey
+
+    package var description: String { "the record of \(key) was deleted" }
+}
+
 /// A task's place in the state bucket: takes it over, and writes checkpoints with compare-and-set.
 package actor TaskStore {
     private let bucket: KeyValueBucket
@@ -125,11 +132,21 @@ package actor TaskStore {
 
     /// Whether nobody has taken the task over since; asked before a lost reader is made anew.
     package func isOwner() async -> Bool {
-        // While the bucket cannot be read nothing can be written either: reading on does no harm.
-        guard let entry = try? await bucket.get(key.description, fromLeader: true),
-            let found = try? TaskStore.decode(entry.value, key)
-        else { return true }
-        return found.epoch == record.epoch
+        do {
+            try await check()
+            return true
+        } catch {
+            // While the bucket cannot be read nothing can be written either: reading on does no harm.
+            return !(error is FencedError)
+        }
+    }
+
+    /// Looks whether the record is still this owner's: an idle one writes nothing that would tell.
+    ///
+    /// - Throws: `FencedError` when another owner has it, `TaskReset` when it was deleted, `NATSError` when it cannot be read.
+    package func check() async throws {
+        guard let entry = try await bucket.get(key.description, fromLeader: true) else { throw TaskReset(key: key) }
+        if try TaskStore.decode(entry.value, key).epoch != record.epoch { throw FencedError(key: key) }
     }
 
     /// Gives the task to whoever comes next.
@@ -159,7 +176,9 @@ package actor TaskStore {
                 break
             } catch let error as NATSError {
                 // The answer may be what was lost, not the write.
-                guard let entry = try await bucket.get(key.description, fromLeader: true) else { throw error }
+                guard let entry = try await bucket.get(key.description, fromLeader: true) else {
+                    throw TaskReset(key: key)
+                }
                 let found = try TaskStore.decode(entry.value, key)
                 if found.nonce == next.nonce {
                     revision = entry.revision

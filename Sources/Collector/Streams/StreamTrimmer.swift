@@ -21,8 +21,10 @@ struct StreamTrimmer: Sendable {
         self.partitions = partitions
     }
 
-    /// - Parameter isDue: whether this member is the one that trims.
-    func run(_ isDue: @Sendable () async -> Bool) async throws {
+    /// - Parameters:
+    ///   - isDue: whether this member is the one that trims.
+    ///   - isRunning: whether any member runs a stage.
+    func run(isDue: @Sendable () async -> Bool, isRunning: @Sendable (String) -> Bool) async throws {
         /// Where the lowest cursor of PROCESSED was, and when: what it had passed before `keep` may go.
         var passed: [(time: ContinuousClock.Instant, sequence: UInt64)] = []
         var foreign: Set<String> = Set(stages)
@@ -34,11 +36,12 @@ struct StreamTrimmer: Sendable {
             }
             do {
                 let (keepFrom, unread) = try await needs()
-                for stage in Set(keepFrom.keys.map(\.stage)).sorted() where foreign.insert(stage).inserted {
+                for stage in Set(keepFrom.keys.map(\.stage)).sorted()
+                where !isRunning(stage) && foreign.insert(stage).inserted {
                     environment.logger.warning(
-                        "a stage that is not configured here holds its streams back until its records are deleted",
+                        "a stage that no collector runs holds its streams back until its records are deleted",
                         metadata: [
-                            "stage": "\(stage)", "remedy": "skein tasks reset --stage \(stage)",
+                            "stage": "\(stage)", "remedy": "skein tasks reset --stage \(stage) --yes",
                         ])
                 }
                 try await trim(
