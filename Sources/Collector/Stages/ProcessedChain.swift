@@ -135,7 +135,7 @@ final class ProcessedChain: Sendable {
             }
             if error.isTemporary {
                 try await Task.sleep(for: pause)
-                pause = min(pause * 2, .seconds(2))
+                pause = min(pause * 2, .seconds(1))
             }
             // Whether the message is stored, only the stream knows.
             guard let found = try await headUnlessAway() else { continue }

@@ -89,16 +89,16 @@ struct StreamTrimmer: Sendable {
         guard let most = stream.configuration.maxBytes, stream.bytes > UInt64(most) / 8 * 7, stream.firstSequence > 0
         else { return }
         let limit = try await firstNeeded(of: SkeinSubjects.processedStream, unread)
-        // A quarter of what there is: it leaves the stream below where this begins.
+        // A quarter of what there is: it leaves the stream below where this begins. When less than that is held by references alone, it is full
+        // of what somebody has not read, and giving them up would make no room.
         let quarter = stream.firstSequence + (stream.lastSequence + 1 - stream.firstSequence) / 4 + 1
-        let sequence = min(limit, quarter)
-        guard sequence > stream.firstSequence else { return }
-        try await trimProcessed(below: sequence, keepFrom)
+        guard limit >= quarter else { return }
+        try await trimProcessed(below: quarter, keepFrom)
         environment.metrics.add("skein_references_trimmed_total")
         environment.logger.error(
             "PROCESSED is nearly full of what open runs still refer to: their oldest payloads are given up",
             metadata: [
-                "stream": "\(SkeinSubjects.processedStream)", "below": "\(sequence)",
+                "stream": "\(SkeinSubjects.processedStream)", "below": "\(quarter)",
                 "remedy": "raise processed_max_bytes, or lower idle_seconds and max_age_seconds",
             ])
     }
