@@ -259,7 +259,7 @@ struct StreamTests {
             configuration.streams.processedMaximumBytes = 1 << 20
             configuration.streams.processedKeep = keep
             configuration.trimInterval = .milliseconds(20)
-            let runs = (0..<140).map { Run(number: $0, tenant: "acme", calls: 24) }
+            let runs = (0..<200).map { Run(number: $0, tenant: "acme", calls: 24) }
             try await rig.collecting(configuration) { collector in
                 try await rig.publish(try runs.flatMap { try $0.messages(of: 10) })
                 try await eventually("PROCESSED is full") { collector.metrics.total("skein_processed_full_total") > 0 }
