@@ -67,16 +67,10 @@ struct DeadCommand: AsyncParsableCommand {
 extension ConnectionOptions {
     /// Runs the body with the letters, and closes the connection after it.
     fileprivate func withLetters<Result>(_ body: (DeadLetterBox) async throws -> Result) async throws -> Result {
-        let connected = try await connect()
-        do {
+        try await with { connected in
             let jetStream = JetStream(connected)
             _ = try await jetStream.lastSequence(ofExisting: SkeinSubjects.deadStream)
-            let result = try await body(DeadLetterBox(jetStream))
-            await connected.close()
-            return result
-        } catch {
-            await connected.close()
-            throw error
+            return try await body(DeadLetterBox(jetStream))
         }
     }
 }
