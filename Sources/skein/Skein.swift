@@ -26,7 +26,7 @@ struct Skein: AsyncParsableCommand {
         version: SkeinVersion.current,
         subcommands: [
             UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self,
-            DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self, ValidateCommand.self,
+            CodecCommand.self, DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self, ValidateCommand.self,
             BenchCommand.self,
         ])
 

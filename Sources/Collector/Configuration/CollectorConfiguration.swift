@@ -38,6 +38,8 @@ package struct CollectorConfiguration: Sendable {
     /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
     package var trajectories: TrajectoryOutput? = TrajectoryOutput()
     package var endpoints: [Endpoint] = []
+    /// Whose answer counts where the reference is wrong.
+    package var compatibility = Compatibility.skein
 
     package init() {}
 

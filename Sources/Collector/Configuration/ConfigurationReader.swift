@@ -272,8 +272,24 @@ package struct ConfigurationReader {
         return path
     }
 
+    /// The environment wins over the file.
+    private mutating func readCompatibility(_ word: String?, _ key: String, _ section: inout ConfigurationSection) {
+        guard let word else { return }
+        if let known = Compatibility(rawValue: word) {
+            configuration.compatibility = known
+        } else {
+            section.complain(key, "is \"\(word)\", must be skein or strict")
+        }
+    }
+
     private mutating func readCollector(_ document: inout ConfigurationSection) {
+        readCompatibility(environment["SKEIN_COMPATIBILITY"], "SKEIN_COMPATIBILITY", &document)
         guard var section = document.section("collector") else { return }
+        if environment["SKEIN_COMPATIBILITY"] == nil {
+            readCompatibility(section.string("compatibility"), "compatibility", &section)
+        } else {
+            _ = section.raw("compatibility")
+        }
         if let partitions = section.integer("partitions") {
             if partitions > 256 { section.complain("partitions", "must be at most 256, is \(partitions)") }
             configuration.streams.partitions = Int(min(partitions, 256))
