@@ -45,8 +45,9 @@ actor ExportWorker: StageWorker {
                             contentType: SkeinHeaders.span, body: item.bytes))
                 },
                 diagnosed: { diagnostic in
-                    context.logger.warning(
-                        "export", metadata: ["endpoint": "\(endpoint.name)", "diagnostic": "\(diagnostic)"])
+                    var level = Logger.Level.warning
+                    if case .recovered = diagnostic { level = .info }
+                    context.logger.log(level: level, "\(diagnostic)", metadata: ["endpoint": "\(endpoint.name)"])
                 }))
     }
 
