@@ -106,17 +106,3 @@ enum DisplayText {
         return joined(lines, "\n\n") ?? text(content)
     }
 }
-
-extension String {
-    /// Without the white space of Unicode at both ends.
-    var trimmed: String {
-        guard let first = utf8.first, let last = utf8.last else { return self }
-        // The common case costs two comparisons: printable ASCII at both ends.
-        if first > 0x20, first < 0x7F, last > 0x20, last < 0x7F { return self }
-        let scalars = unicodeScalars
-        guard let start = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
-            let end = scalars.lastIndex(where: { !$0.properties.isWhitespace })
-        else { return "" }
-        return String(scalars[start...end])
-    }
-}

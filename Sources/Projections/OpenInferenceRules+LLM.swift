@@ -163,11 +163,13 @@ extension OpenInferenceRules {
     // MARK: Responses
 
     /// - Returns: the model's name as the end knows it.
-    static func addResponse(_ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]) -> String? {
+    static func addResponse(
+        _ event: Event, _ payloads: EventPayloads, _ pricing: PricingSources, _ attributes: inout [Attribute]
+    ) -> String? {
         let annotated = LLMNormalizer.annotatedResponse(payloads.profile)
-        let response = annotated ?? LLMNormalizer.response(profile: nil, data: payloads.data)
+        let response = annotated ?? LLMNormalizer.response(profile: nil, data: payloads.data, pricing: pricing)
         addUsage(LLMFacts.usage(event, response, payloads.data), &attributes)
-        if let amount = LLMFacts.cost(response, payloads.data, .usd)?.amount {
+        if let amount = LLMFacts.cost(event, payloads, response, pricing, .usd)?.amount {
             attributes.append(Attribute("llm.cost.total", .double(amount)))
         }
         if annotated == nil, payloads.data?["openclaw"] != nil {

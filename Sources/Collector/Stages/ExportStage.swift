@@ -1,5 +1,6 @@
 internal import ATOF
 internal import HTTPTransport
+internal import LLMCodecs
 internal import Projections
 internal import Stages
 
@@ -9,6 +10,7 @@ struct ExportStage: Stage {
     let runs: CollectorConfiguration.Runs
     /// Of this endpoint alone, so that one that hangs delays no other.
     let client: HTTPClient
+    var pricing = PricingSources()
 
     var name: String { "export-\(endpoint.name)" }
     var stream: String { SkeinSubjects.processedStream }
@@ -20,6 +22,7 @@ struct ExportStage: Stage {
         configuration.idle = runs.idle.nanoseconds
         configuration.maximumAge = runs.maximumAge.nanoseconds
         configuration.maximumHeldBytes = runs.taskHeldBytes
+        configuration.pricing = pricing
         guard let snapshot else {
             return ExportWorker(
                 context, endpoint: endpoint, client: client, projector: SpanProjector(configuration: configuration),
