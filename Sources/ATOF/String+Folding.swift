@@ -12,9 +12,14 @@ extension String {
     }
 
     /// With `a` to `z` for `A` to `Z` and everything else as it is.
-    package var asciiLowercased: String {
-        if !utf8.contains(where: { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }) { return self }
-        let bytes = utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 | 0x20 : $0 }
-        return String(decoding: bytes, as: UTF8.self)
+    package var asciiLowercased: String { replacing(UInt8(ascii: "A")...UInt8(ascii: "Z")) }
+
+    /// With `A` to `Z` for `a` to `z` and everything else as it is.
+    package var asciiUppercased: String { replacing(UInt8(ascii: "a")...UInt8(ascii: "z")) }
+
+    /// With the other case of the letters in a range.
+    private func replacing(_ letters: ClosedRange<UInt8>) -> String {
+        if !utf8.contains(where: letters.contains) { return self }
+        return String(decoding: utf8.map { letters.contains($0) ? $0 ^ 0x20 : $0 }, as: UTF8.self)
     }
 }
