@@ -37,21 +37,28 @@ enum LLMFacts {
         return usage
     }
 
-    private static func isAnthropic(_ response: NormalizedResponse?, provider: String) -> Bool {
+    static func isAnthropic(_ response: NormalizedResponse?, provider: String?) -> Bool {
         if response?.api == "anthropic_messages" { return true }
-        let provider = provider.lowercased()
+        guard let provider = provider?.lowercased() else { return false }
         return provider.hasPrefix("anthropic") || provider.hasPrefix("claude")
     }
 
-    /// Anthropic does not count cached tokens as input.
     private static func includeCaches(in usage: inout Usage) {
-        guard let prompt = usage.promptTokens else { return }
-        let (read, readOverflow) = prompt.addingReportingOverflow(usage.cacheReadTokens ?? 0)
-        let (sum, writeOverflow) = read.addingReportingOverflow(usage.cacheWriteTokens ?? 0)
-        usage.promptTokens = readOverflow || writeOverflow ? nil : sum
+        guard usage.promptTokens != nil else { return }
+        usage.promptTokens = usage.promptWithCaches
         if let prompt = usage.promptTokens, let completion = usage.completionTokens {
             let (total, overflow) = prompt.addingReportingOverflow(completion)
             usage.totalTokens = overflow ? nil : total
         }
+    }
+}
+
+extension Usage {
+    /// The prompt with the tokens of caches, which Anthropic does not count as input; nil when it is unknown or beyond 64 bits.
+    var promptWithCaches: UInt64? {
+        guard let promptTokens else { return nil }
+        let (read, readOverflow) = promptTokens.addingReportingOverflow(cacheReadTokens ?? 0)
+        let (sum, writeOverflow) = read.addingReportingOverflow(cacheWriteTokens ?? 0)
+        return readOverflow || writeOverflow ? nil : sum
     }
 }

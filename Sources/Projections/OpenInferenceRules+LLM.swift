@@ -104,7 +104,7 @@ extension OpenInferenceRules {
     private static func add(_ message: Message, to messages: inout MessageList) {
         switch message.role {
         case .user:
-            if case .parts(let parts) = message.content, !parts.isEmpty, parts.allSatisfy({ $0.kind == .toolResult }) {
+            if message.isToolResults, case .parts(let parts) = message.content {
                 for part in parts {
                     messages.add(
                         role: "tool", content: part.members["content"].map(verbatim),
@@ -163,10 +163,12 @@ extension OpenInferenceRules {
     // MARK: Responses
 
     /// - Returns: the model's name as the end knows it.
-    static func addResponse(_ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]) -> String? {
+    static func addResponse(
+        _ event: Event, _ payloads: EventPayloads, _ compatibility: Compatibility, _ attributes: inout [Attribute]
+    ) -> String? {
         let annotated = LLMNormalizer.annotatedResponse(payloads.profile)
         let response = annotated ?? LLMNormalizer.response(profile: nil, data: payloads.data)
-        addUsage(LLMFacts.usage(event, response, payloads.data), &attributes)
+        addUsage(LLMFacts.usage(event, response, payloads.data), compatibility, &attributes)
         if let amount = LLMFacts.cost(response, payloads.data, .usd)?.amount {
             attributes.append(Attribute("llm.cost.total", .double(amount)))
         }
@@ -178,15 +180,16 @@ extension OpenInferenceRules {
         return LLMFacts.endModel(payloads, response)
     }
 
-    private static func addUsage(_ usage: Usage, _ attributes: inout [Attribute]) {
+    private static func addUsage(_ usage: Usage, _ compatibility: Compatibility, _ attributes: inout [Attribute]) {
         let counts = [
             ("prompt", usage.promptTokens), ("completion", usage.completionTokens), ("total", usage.totalTokens),
             ("prompt_details.cache_read", usage.cacheReadTokens),
             ("prompt_details.cache_write", usage.cacheWriteTokens),
         ]
         for case (let name, let count?) in counts {
-            // OTLP has no unsigned integers, and the reference lets large ones wrap.
-            attributes.append(Attribute("llm.token_count.\(name)", .int(Int64(bitPattern: count))))
+            // OTLP has no unsigned integers; the reference lets large ones wrap.
+            let number = compatibility == .strict ? Int64(bitPattern: count) : Int64(clamping: count)
+            attributes.append(Attribute("llm.token_count.\(name)", .int(number)))
         }
     }
 

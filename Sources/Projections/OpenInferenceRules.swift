@@ -29,7 +29,8 @@ enum OpenInferenceRules {
     }
 
     static func end(
-        _ event: Event, _ payloads: EventPayloads, _ start: StartAttributes, _ attributes: inout [Attribute]
+        _ event: Event, _ payloads: EventPayloads, _ start: StartAttributes, _ compatibility: Compatibility,
+        _ attributes: inout [Attribute]
     ) {
         let category = event.category?.known ?? .unknown
         var metadata: [Attribute] = []
@@ -48,7 +49,9 @@ enum OpenInferenceRules {
                 DisplayText.text(data), orJSON: data, value: "output.value", type: "output.mime_type", &attributes)
         }
         var modelName = start.modelName
-        if category == .llm { modelName = addResponse(event, payloads, &attributes) ?? modelName }
+        if category == .llm {
+            modelName = addResponse(event, payloads, compatibility, &attributes) ?? modelName
+        }
         if let modelName { attributes.append(Attribute("llm.model_name", modelName)) }
     }
 
