@@ -41,6 +41,7 @@ package struct OfflineProjection {
             }
             endpoint.projection.projection = kind
             endpoint.projection.compatibility = configuration.compatibility
+            endpoint.projection.pricing = configuration.pricing
             if let markProjection {
                 guard let mark = ProjectionConfiguration.MarkProjection(rawValue: markProjection) else {
                     throw CollectorError("--mark-projection is \"\(markProjection)\", must be inherit, event or tool")
@@ -75,11 +76,14 @@ package struct OfflineProjection {
 
     private mutating func append(_ finished: [FinishedTrajectory]) {
         let agent = (configuration.trajectories ?? .init()).agent
-        documents += finished.map { $0.document(by: agent, of: $0.heldEvents).document }
+        documents += finished.map { $0.document(by: agent, pricing: configuration.pricing, of: $0.heldEvents).document }
     }
 
     /// How many events went into no trajectory because theirs was at its limit.
     package var overLimit: UInt64 { assembler?.counts.overLimit ?? 0 }
+
+    /// Scopes that did not end, of which there is no span.
+    package var openScopes: Int { projector?.openSpanCount ?? 0 }
 
     /// The lines of the result: one JSON text, or one line an event.
     ///
@@ -89,8 +93,9 @@ package struct OfflineProjection {
         case .atof: return lines
         case .atif:
             let output = configuration.trajectories ?? .init()
-            let document = TrajectoryBuilder(origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent)
-                .document(of: events)
+            let builder = TrajectoryBuilder(
+                origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent, pricing: configuration.pricing)
+            let document = builder.document(of: events)
             return [Array(document.compactText.utf8)]
         case .trajectories:
             append(assembler?.finish() ?? [])

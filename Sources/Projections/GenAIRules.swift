@@ -35,7 +35,8 @@ enum GenAIRules {
     static func end(
         _ event: Event, _ payloads: EventPayloads, _ outcome: ErrorClassification, _ attributes: inout [Attribute]
     ) {
-        switch operation(event, payloads) {
+        let operation = operation(event, payloads)
+        switch operation {
         case .inference: addResponse(event, payloads, &attributes)
         case .embeddings:
             let lookup = GenAILookup(payloads)
@@ -47,15 +48,16 @@ enum GenAIRules {
             if outcome.code != .error { attributes.append(Names.toolCallResult, payloads.data?.compactText) }
         case .invokeAgent, .retrieval, nil: break
         }
-        attributes.append(Names.errorType, outcome.errorType ?? looseErrorType(payloads))
+        attributes.append(
+            Names.errorType, outcome.errorType ?? looseErrorType(payloads, isTool: operation == .executeTool))
     }
 
     /// The type of an error whose status code is not in capitals: the status stays unset (`otel-projections.md` 1.5).
-    private static func looseErrorType(_ payloads: EventPayloads) -> String? {
+    private static func looseErrorType(_ payloads: EventPayloads, isTool: Bool) -> String? {
         guard let code = payloads.metadata?["otel.status_code"]?.stringValue, code.lowercased() == "error",
             code != "ERROR"
         else { return nil }
-        return GenAILookup(payloads).text("error.type", "error_type") ?? "_OTHER"
+        return GenAILookup(payloads, readsData: !isTool).text("error.type", "error_type") ?? "_OTHER"
     }
 
     /// Nil for scopes without a meaning in the conventions.
@@ -228,8 +230,9 @@ enum GenAIRules {
         }
         attributes.append(Names.outputMessages, GenAIMessages.output(response))
         let usage = response.usage ?? Usage()
-        let isAnthropic = LLMFacts.isAnthropic(response, provider: provider(event, GenAILookup(payloads), nil))
-        attributes.append(Names.inputTokens, count: isAnthropic ? usage.promptWithCaches : usage.promptTokens)
+        let isCacheSeparate = LLMFacts.isCacheSeparate(
+            response, provider: provider(event, GenAILookup(payloads), nil), isStrict: payloads.isStrict)
+        attributes.append(Names.inputTokens, count: isCacheSeparate ? usage.promptWithCaches : usage.promptTokens)
         attributes.append(Names.outputTokens, count: usage.completionTokens)
         attributes.append(Names.cacheReadTokens, count: usage.cacheReadTokens)
         attributes.append(Names.cacheWriteTokens, count: usage.cacheWriteTokens)

@@ -13,52 +13,27 @@ enum LLMFacts {
             ?? LLMNormalizer.annotatedRequest(payloads.profile)?.model
     }
 
-    /// What the response says, else what is found in its usage. A cost of the response that has no amount, or is in a
-    /// currency that the policy does not want, is the answer: there is none.
-    static func cost(_ response: NormalizedResponse?, _ output: JSONValue?, _ policy: ManualUsage.CostPolicy) -> Cost? {
-        guard let cost = response?.usage?.cost else { return ManualUsage(output)?.cost(policy) }
-        switch policy {
-        case .anyCurrency: return cost
-        case .usd, .statedUSD: return cost.isUSD ? cost : nil
-        }
+    /// - Parameter policy: which currencies the exporter takes.
+    static func cost(
+        _ event: Event, _ payloads: EventPayloads, _ response: NormalizedResponse?, _ pricing: PricingSources,
+        _ policy: ManualUsage.CostPolicy
+    ) -> Cost? {
+        pricing.cost(
+            of: response, output: payloads.data, provider: event.name,
+            requestedModel: payloads.profile("model_name")?.stringValue, policy)
     }
 
     /// Counts of the normalised response, each completed by what is found in the output.
-    static func usage(_ event: Event, _ response: NormalizedResponse?, _ output: JSONValue?) -> Usage {
-        var usage = response?.usage ?? Usage()
-        if let manual = ManualUsage(output)?.usage {
-            usage.promptTokens = usage.promptTokens ?? manual.promptTokens
-            usage.completionTokens = usage.completionTokens ?? manual.completionTokens
-            usage.totalTokens = usage.totalTokens ?? manual.totalTokens
-            usage.cacheReadTokens = usage.cacheReadTokens ?? manual.cacheReadTokens
-            usage.cacheWriteTokens = usage.cacheWriteTokens ?? manual.cacheWriteTokens
-        }
-        if isAnthropic(response, provider: event.name) { includeCaches(in: &usage) }
+    static func usage(_ event: Event, _ payloads: EventPayloads, _ response: NormalizedResponse?) -> Usage {
+        var usage = Usage(of: response, completedBy: ManualUsage(payloads.data)?.usage)
+        if isCacheSeparate(response, provider: event.name, isStrict: payloads.isStrict) { usage.includeCaches() }
         return usage
     }
 
-    static func isAnthropic(_ response: NormalizedResponse?, provider: String?) -> Bool {
-        if response?.api == "anthropic_messages" { return true }
-        guard let provider = provider?.lowercased() else { return false }
-        return provider.hasPrefix("anthropic") || provider.hasPrefix("claude")
-    }
-
-    private static func includeCaches(in usage: inout Usage) {
-        guard usage.promptTokens != nil else { return }
-        usage.promptTokens = usage.promptWithCaches
-        if let prompt = usage.promptTokens, let completion = usage.completionTokens {
-            let (total, overflow) = prompt.addingReportingOverflow(completion)
-            usage.totalTokens = overflow ? nil : total
-        }
-    }
-}
-
-extension Usage {
-    /// The prompt with the tokens of caches, which Anthropic does not count as input; nil when it is unknown or beyond 64 bits.
-    var promptWithCaches: UInt64? {
-        guard let promptTokens else { return nil }
-        let (read, readOverflow) = promptTokens.addingReportingOverflow(cacheReadTokens ?? 0)
-        let (sum, writeOverflow) = read.addingReportingOverflow(cacheWriteTokens ?? 0)
-        return readOverflow || writeOverflow ? nil : sum
+    /// Whether cached tokens are to be added to the input. A response in the form of another provider counts as that form does,
+    /// whatever the name of the gateway; the reference counts them twice then.
+    static func isCacheSeparate(_ response: NormalizedResponse?, provider: String?, isStrict: Bool) -> Bool {
+        let hasOwnForm = !isStrict && response?.api != nil && response?.api != "custom"
+        return Usage.isCacheSeparate(response, provider: hasOwnForm ? nil : provider)
     }
 }

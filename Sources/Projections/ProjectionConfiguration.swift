@@ -1,4 +1,5 @@
 package import ATOF
+package import LLMCodecs
 
 /// How one trace endpoint wants events as spans (`otel-projections.md` 7.1).
 package struct ProjectionConfiguration: Sendable, Hashable {
@@ -48,6 +49,8 @@ package struct ProjectionConfiguration: Sendable, Hashable {
     package var maximumEarlyEnds = 4096
     /// Packed bytes of the events whose attributes open spans hold; beyond it they are read again when the spans end.
     package var maximumHeldBytes = 16 << 20
+    /// Prices of calls whose cost nobody reported.
+    package var pricing = PricingSources()
 
     package init(
         projection: Projection, markProjection: MarkProjection = .inherit,

@@ -279,10 +279,10 @@ package struct SpanProjector: Sendable {
             attributes: payload.start.attributes, events: payload.events, droppedEvents: open.droppedEvents + missing,
             status: outcome.status)
         switch configuration.projection {
-        case .full: FullRules.end(event, payloads, payload.start, outcome, &span.attributes)
+        case .full: FullRules.end(event, payloads, payload.start, outcome, configuration.pricing, &span.attributes)
         case .genAI: GenAIRules.end(event, payloads, outcome, &span.attributes)
         case .openinference:
-            OpenInferenceRules.end(event, payloads, payload.start, configuration.compatibility, &span.attributes)
+            OpenInferenceRules.end(event, payloads, payload.start, configuration.pricing, &span.attributes)
         }
         addAliases(to: &span.attributes)
         addPromoted(payload.promoted, payloads, to: &span.attributes)

@@ -60,6 +60,11 @@ struct ProjectCommand: AsyncParsableCommand {
             Terminal.error(
                 "warning: \(projection.overLimit) events are beyond the limit of their trajectory and were left out")
         }
+        if projection.openScopes > 0 {
+            Terminal.error(
+                "warning: \(projection.openScopes) scopes did not end and are not shown; "
+                    + "live they are exported as abandoned once their run is idle")
+        }
         if refused > 0 { throw CommandFailure("\(refused) of \(reader.number) lines are not events and were left out") }
     }
 }

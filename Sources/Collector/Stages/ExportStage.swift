@@ -1,5 +1,6 @@
 internal import ATOF
 internal import HTTPTransport
+internal import LLMCodecs
 internal import Projections
 internal import Stages
 
@@ -10,6 +11,7 @@ struct ExportStage: Stage {
     /// Of this endpoint alone, so that one that hangs delays no other.
     let client: HTTPClient
     var compatibility = Compatibility.skein
+    var pricing = PricingSources()
 
     var name: String { "export-\(endpoint.name)" }
     var stream: String { SkeinSubjects.processedStream }
@@ -22,6 +24,7 @@ struct ExportStage: Stage {
         configuration.idle = runs.idle.nanoseconds
         configuration.maximumAge = runs.maximumAge.nanoseconds
         configuration.maximumHeldBytes = runs.taskHeldBytes
+        configuration.pricing = pricing
         guard let snapshot else {
             return ExportWorker(
                 context, endpoint: endpoint, client: client, projector: SpanProjector(configuration: configuration),
