@@ -122,7 +122,10 @@ package final class Collector: Sendable {
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.
             let client = HTTPClient(maxThreads: partitioning.count)
-            stages.append(ExportStage(endpoint: endpoint, runs: runs, client: client, pricing: configuration.pricing))
+            stages.append(
+                ExportStage(
+                    endpoint: endpoint, runs: runs, client: client, compatibility: configuration.compatibility,
+                    pricing: configuration.pricing))
         }
         return stages
     }

@@ -3,6 +3,17 @@ internal import LLMCodecs
 
 /// The text that a person would want to read of a payload (`otel-projections.md` B).
 enum DisplayText {
+    /// The text of what a tool returned. A list of things with names is no list of calls; the reference takes it for one.
+    static func result(_ value: JSONValue) -> String? {
+        if case .array(let items) = value, requestedTools(value) != nil, !items.contains(where: isSpoken) { return nil }
+        return text(value)
+    }
+
+    /// Whether an item of a list has text of its own.
+    private static func isSpoken(_ item: JSONValue) -> Bool {
+        item.stringValue != nil || item["text"]?.stringValue != nil
+    }
+
     /// `T(v)`; nil when there is nothing to read.
     static func text(_ value: JSONValue?) -> String? {
         switch value {

@@ -10,7 +10,7 @@ enum FullRules {
         var start = StartAttributes()
         var attributes: [Attribute] = []
         attributes.reserveCapacity(32)
-        ScopeRules.addIdentity(event, category, &attributes)
+        ScopeRules.addIdentity(event, category, isStrict: payloads.isStrict, &attributes)
         attributes.append("nemo_relay.tool_call_id", string: payloads.profile("tool_call_id"))
         ScopeRules.addHandleAttributes(event, &attributes)
         let data = PayloadFields(payloads.data)

@@ -11,7 +11,7 @@ enum OpenInferenceRules {
         var attributes: [Attribute] = []
         attributes.reserveCapacity(32)
         attributes.append(Attribute("openinference.span.kind", spanKind(category)))
-        ScopeRules.addIdentity(event, category, &attributes)
+        ScopeRules.addIdentity(event, category, isStrict: payloads.isStrict, &attributes)
         attributes.append("tool_call.id", string: payloads.profile("tool_call_id"))
         if category == .llm {
             start.modelName = addRequest(event, payloads, &attributes)
@@ -45,8 +45,8 @@ enum OpenInferenceRules {
         attributes.append("nemo_relay.end.output", data)
         ScopeRules.addToolAnnotation(category, payloads, &attributes)
         if let data = payloads.data {
-            addText(
-                DisplayText.text(data), orJSON: data, value: "output.value", type: "output.mime_type", &attributes)
+            let text = category == .tool && !payloads.isStrict ? DisplayText.result(data) : DisplayText.text(data)
+            addText(text, orJSON: data, value: "output.value", type: "output.mime_type", &attributes)
         }
         var modelName = start.modelName
         if category == .llm { modelName = addResponse(event, payloads, pricing, &attributes) ?? modelName }

@@ -10,6 +10,7 @@ struct ExportStage: Stage {
     let runs: CollectorConfiguration.Runs
     /// Of this endpoint alone, so that one that hangs delays no other.
     let client: HTTPClient
+    var compatibility = Compatibility.skein
     var pricing = PricingSources()
 
     var name: String { "export-\(endpoint.name)" }
@@ -19,6 +20,7 @@ struct ExportStage: Stage {
 
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         var configuration = endpoint.projection
+        configuration.compatibility = compatibility
         configuration.idle = runs.idle.nanoseconds
         configuration.maximumAge = runs.maximumAge.nanoseconds
         configuration.maximumHeldBytes = runs.taskHeldBytes
