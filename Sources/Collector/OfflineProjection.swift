@@ -7,7 +7,9 @@ internal import Trajectories
 /// What events become, without a bus: runs the machines of the live stages over the events of a file.
 package struct OfflineProjection {
     package enum Output: String, Sendable, CaseIterable {
-        case atof, atif, trajectories, full, openinference
+        case atof, atif, trajectories, full
+        case genAI = "gen_ai"
+        case openinference
     }
 
     private let output: Output
@@ -32,12 +34,14 @@ package struct OfflineProjection {
         self.configuration = configuration
         self.sessionID = sessionID
         switch output {
-        case .full, .openinference:
+        case .full, .genAI, .openinference:
             let kind = ProjectionConfiguration.Projection(rawValue: output.rawValue) ?? .full
             if let configured = configuration.endpoints.first(where: { $0.projection.projection == kind }) {
                 endpoint = configured
             }
             endpoint.projection.projection = kind
+            endpoint.projection.compatibility = configuration.compatibility
+            endpoint.projection.pricing = configuration.pricing
             if let markProjection {
                 guard let mark = ProjectionConfiguration.MarkProjection(rawValue: markProjection) else {
                     throw CollectorError("--mark-projection is \"\(markProjection)\", must be inherit, event or tool")
@@ -63,7 +67,7 @@ package struct OfflineProjection {
         case .atif: events.append(event)
         case .trajectories:
             append(assembler?.receive(event, at: .init(sequence: number, index: 0)) ?? [])
-        case .full, .openinference:
+        case .full, .genAI, .openinference:
             for span in projector?.receive(event, at: .init(sequence: number, index: 0)) ?? [] {
                 spans.append(SpanEncoder.encode(span))
             }
@@ -72,11 +76,14 @@ package struct OfflineProjection {
 
     private mutating func append(_ finished: [FinishedTrajectory]) {
         let agent = (configuration.trajectories ?? .init()).agent
-        documents += finished.map { $0.document(by: agent, of: $0.heldEvents).document }
+        documents += finished.map { $0.document(by: agent, pricing: configuration.pricing, of: $0.heldEvents).document }
     }
 
     /// How many events went into no trajectory because theirs was at its limit.
     package var overLimit: UInt64 { assembler?.counts.overLimit ?? 0 }
+
+    /// Scopes that did not end, of which there is no span.
+    package var openScopes: Int { projector?.openSpanCount ?? 0 }
 
     /// The lines of the result: one JSON text, or one line an event.
     ///
@@ -86,13 +93,14 @@ package struct OfflineProjection {
         case .atof: return lines
         case .atif:
             let output = configuration.trajectories ?? .init()
-            let document = TrajectoryBuilder(origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent)
-                .document(of: events)
+            let builder = TrajectoryBuilder(
+                origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent, pricing: configuration.pricing)
+            let document = builder.document(of: events)
             return [Array(document.compactText.utf8)]
         case .trajectories:
             append(assembler?.finish() ?? [])
             return [Array(JSONValue.array(documents).compactText.utf8)]
-        case .full, .openinference:
+        case .full, .genAI, .openinference:
             if spans.isEmpty { return [Array("[]".utf8)] }
             guard
                 let request = OTLPJSON.exportTraceServiceRequest(

@@ -1,12 +1,15 @@
 internal import ATOF
+internal import LLMCodecs
 
-/// What all machines of one document look up about scopes by UUID (`atif-trajectories.md` 3.0).
+/// What all machines of one document look up: scopes by UUID (`atif-trajectories.md` 3.0), and prices.
 struct ScopeIndex: Sendable {
+    let pricing: PricingSources
     private var starts: [EventUUID: ScopeEvent] = [:]
     /// LLM calls whose end has data.
     private(set) var answered: Set<EventUUID> = []
 
-    init(_ events: [ScopeEvent]) {
+    init(_ events: [ScopeEvent], pricing: PricingSources) {
+        self.pricing = pricing
         for event in events {
             if event.isStart {
                 starts[event.uuid] = event

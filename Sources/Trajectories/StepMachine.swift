@@ -118,7 +118,7 @@ struct StepMachine: Sendable {
         flush()
         guard let data = event.data else { return }
         finalizeCurrent()
-        let response = LLMNormalizer.response(profile: event.profile, data: data)
+        let response = LLMNormalizer.response(profile: event.profile, data: data, pricing: index.pricing)
         let request = requests.removeValue(forKey: event.uuid)
         var step = Step(source: .agent, timestamp: event.time.rfc3339)
         step.message = MessageText.agent(annotated: LLMNormalizer.annotatedResponse(event.profile), response: data)
@@ -138,10 +138,10 @@ struct StepMachine: Sendable {
     }
 
     private func metrics(of event: ScopeEvent, response: NormalizedResponse?) -> StepMetrics? {
-        var metrics = StepMetrics(end: event, response: response)
+        var metrics = StepMetrics(end: event, response: response, index: index)
         for end in duplicates.ends(replacedBy: event.uuid) {
-            let response = LLMNormalizer.response(profile: end.profile, data: end.data)
-            guard let other = StepMetrics(end: end, response: response) else { continue }
+            let response = LLMNormalizer.response(profile: end.profile, data: end.data, pricing: index.pricing)
+            guard let other = StepMetrics(end: end, response: response, index: index) else { continue }
             if metrics == nil { metrics = other } else { metrics?.fill(from: other) }
         }
         return metrics

@@ -1,5 +1,5 @@
 package import ATOF
-internal import LLMCodecs
+package import LLMCodecs
 
 /// Builds the ATIF v1.7 document of a trajectory from its events (`atif-trajectories.md` 2.4 to 4).
 package struct TrajectoryBuilder: Sendable {
@@ -13,10 +13,13 @@ package struct TrajectoryBuilder: Sendable {
 
     private let origin: Origin
     private let agent: AgentDescription
+    private let pricing: PricingSources
 
-    package init(origin: Origin, agent: AgentDescription) {
+    /// - Parameter pricing: prices of calls whose cost nobody reported.
+    package init(origin: Origin, agent: AgentDescription, pricing: PricingSources = PricingSources()) {
         self.origin = origin
         self.agent = agent
+        self.pricing = pricing
     }
 
     /// - Parameter events: those of the trajectory, in the order of their arrival.
@@ -63,7 +66,7 @@ package struct TrajectoryBuilder: Sendable {
         of scopes: [ScopeEvent], sessionID: String, trajectoryID: String, agent: JSONValue
     ) -> JSONObject {
         let events = TrajectoryBuilder.sorted(scopes)
-        let index = ScopeIndex(events)
+        let index = ScopeIndex(events, pricing: pricing)
         let duplicates = DuplicateCalls(events, index: index)
         if let conversion = TreeConversion(
             events, sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, index: index, duplicates: duplicates
