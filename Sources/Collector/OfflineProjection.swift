@@ -7,7 +7,7 @@ internal import Trajectories
 /// What events become, without a bus: runs the machines of the live stages over the events of a file.
 package struct OfflineProjection {
     package enum Output: String, Sendable, CaseIterable {
-        case atof, atif, trajectories, full, openinference
+        case atof, atif, trajectories, full, openinference, logs, metrics
     }
 
     private let output: Output
@@ -23,6 +23,8 @@ package struct OfflineProjection {
     private var projector: SpanProjector?
     private var assembler: TrajectoryAssembler?
     private var documents: [JSONValue] = []
+    private var logs: OfflineLogs?
+    private var metrics: OfflineMetrics?
 
     /// - Throws: `CollectorError` for a mark projection that is none.
     package init(
@@ -48,6 +50,8 @@ package struct OfflineProjection {
         case .trajectories:
             // One run after the other and in order, as the reference sees them.
             assembler = TrajectoryAssembler(configuration: .init(order: .reference))
+        case .logs: logs = OfflineLogs(configuration.logEndpoints.first)
+        case .metrics: metrics = OfflineMetrics(configuration.metricEndpoints.first, configuration.compatibility)
         case .atof, .atif: break
         }
     }
@@ -67,6 +71,8 @@ package struct OfflineProjection {
             for span in projector?.receive(event, at: .init(sequence: number, index: 0)) ?? [] {
                 spans.append(SpanEncoder.encode(span))
             }
+        case .logs: logs?.add(event)
+        case .metrics: metrics?.add(event)
         }
     }
 
@@ -98,8 +104,14 @@ package struct OfflineProjection {
                 let request = OTLPJSON.exportTraceServiceRequest(
                     spans: spans, resource: ResourceEncoder.resource(endpoint.resource, version: SkeinVersion.current),
                     scope: ResourceEncoder.scope(endpoint.resource))
-            else { throw CollectorError("the encoded request cannot be read back: please report this with the file") }
+            else { throw OfflineProjection.unreadable }
             return [Array(request.compactText.utf8)]
+        case .logs, .metrics:
+            guard let requests = logs?.requests() ?? metrics?.requests() else { throw OfflineProjection.unreadable }
+            return [Array(requests.compactText.utf8)]
         }
     }
+
+    private static let unreadable = CollectorError(
+        "the encoded request cannot be read back: please report this with the file")
 }
