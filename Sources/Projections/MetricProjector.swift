@@ -30,7 +30,8 @@ package struct MetricProjector: Sendable {
     /// When the next collection is due; nil before anything was measured.
     private var nextCollection: UInt64?
     private var hasNews = false
-    private var seriesCount = 0
+    /// Of all instruments.
+    package private(set) var seriesCount = 0
     private var pendingRuns = 0
 
     package init(configuration: MetricConfiguration) {
@@ -162,7 +163,7 @@ package struct MetricProjector: Sendable {
 
     // MARK: Collecting
 
-    /// Collects everything at the end of a stream.
+    /// Collects everything before its time.
     package mutating func finish(into output: inout MetricOutput) { collect(at: now, into: &output) }
 
     /// When a collection would say something new.
