@@ -2,6 +2,7 @@ internal import Foundation
 internal import HTTPTransport
 package import Logging
 internal import NATSTransport
+internal import Projections
 internal import Stages
 internal import Synchronization
 
@@ -126,6 +127,15 @@ package final class Collector: Sendable {
                 ExportStage(
                     endpoint: endpoint, runs: runs, client: client, compatibility: configuration.compatibility,
                     pricing: configuration.pricing))
+        }
+        for endpoint in configuration.logEndpoints {
+            let client = HTTPClient(maxThreads: partitioning.count)
+            stages.append(LogExportStage(endpoint: endpoint, runs: runs, client: client))
+        }
+        for var endpoint in configuration.metricEndpoints {
+            endpoint.projection.compatibility = configuration.compatibility
+            let client = HTTPClient(maxThreads: partitioning.count)
+            stages.append(MetricExportStage(endpoint: endpoint, client: client))
         }
         return stages
     }

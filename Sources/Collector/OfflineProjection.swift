@@ -9,7 +9,7 @@ package struct OfflineProjection {
     package enum Output: String, Sendable, CaseIterable {
         case atof, atif, trajectories, full
         case genAI = "gen_ai"
-        case openinference
+        case openinference, logs, metrics
     }
 
     private let output: Output
@@ -26,6 +26,8 @@ package struct OfflineProjection {
     private var projector: SpanProjector?
     private var assembler: TrajectoryAssembler?
     private var documents: [JSONValue] = []
+    private var logs: OfflineLogs?
+    private var metrics: OfflineMetrics?
 
     /// - Throws: `CollectorError` for a mark projection that is none.
     package init(
@@ -53,6 +55,8 @@ package struct OfflineProjection {
         case .trajectories:
             // One run after the other and in order, as the reference sees them.
             assembler = TrajectoryAssembler(configuration: .init(order: .reference))
+        case .logs: logs = OfflineLogs(configuration.logEndpoints.first)
+        case .metrics: metrics = OfflineMetrics(configuration.metricEndpoints.first, configuration.compatibility)
         case .atof, .atif: break
         }
     }
@@ -72,6 +76,8 @@ package struct OfflineProjection {
             for span in projector?.receive(event, at: .init(sequence: number, index: 0)) ?? [] {
                 spans.append(SpanEncoder.encode(span))
             }
+        case .logs: logs?.add(event)
+        case .metrics: metrics?.add(event)
         }
     }
 
@@ -107,8 +113,14 @@ package struct OfflineProjection {
                 let request = OTLPJSON.exportTraceServiceRequest(
                     spans: spans, resource: ResourceEncoder.resource(endpoint.resource, version: SkeinVersion.current),
                     scope: ResourceEncoder.scope(endpoint.resource))
-            else { throw CollectorError("the encoded request cannot be read back: please report this with the file") }
+            else { throw OfflineProjection.unreadable }
             return [Array(request.compactText.utf8)]
+        case .logs, .metrics:
+            guard let requests = logs?.requests() ?? metrics?.requests() else { throw OfflineProjection.unreadable }
+            return [Array(requests.compactText.utf8)]
         }
     }
+
+    private static let unreadable = CollectorError(
+        "the encoded request cannot be read back: please report this with the file")
 }

@@ -145,7 +145,7 @@ package struct ExportMachine: Sendable {
             statistics.rejected += refused
             statistics.delivered += part.count - refused
             // Nobody says which ones: as many as were refused.
-            losses += part.suffix(refused).map { ExportLoss($0.item, .rejected) }
+            losses += part.suffix(refused).flatMap { ExportLoss.all(of: $0.item, .rejected) }
             if rejected > 0 || !message.isEmpty {
                 actions = [.report(.itemsRejected(count: refused, message: message))]
             }
@@ -181,7 +181,7 @@ package struct ExportMachine: Sendable {
     package mutating func deadLettered(now: Duration) -> [ExportAction] {
         guard case .deadLettering = phase else { preconditionFailure("no dead letter was asked for") }
         statistics.deadLettered += 1
-        losses += (parts.last ?? []).map { ExportLoss($0.item, .rejected) }
+        losses += (parts.last ?? []).flatMap { ExportLoss.all(of: $0.item, .rejected) }
         return partLeft() + proceed(now)
     }
 
@@ -236,7 +236,7 @@ package struct ExportMachine: Sendable {
         statistics.expired += expired.count
         statistics.queueItems -= expired.count
         statistics.queueBytes -= expired.reduce(0) { $0 + $1.item.framedSize }
-        losses += expired.map { ExportLoss($0.item, .expired) }
+        losses += expired.flatMap { ExportLoss.all(of: $0.item, .expired) }
     }
 
     /// Nothing is in delivery any more: what expired behind it has nothing before it.

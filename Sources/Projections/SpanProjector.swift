@@ -309,39 +309,21 @@ package struct SpanProjector: Sendable {
 
     // MARK: Identity
 
-    /// Where an event's span stands (`otel-projections.md` 1.2): only its direct parent counts, and the run's root when the parent has
-    /// not come yet.
+    /// Where an event's span stands (`otel-projections.md` 1.2).
     private func context(of event: Event, _ tenant: String, now: UInt64) -> SpanContext {
         let uuid = event.uuid
-        let root = SpanContext(traceID: uuid, spanID: uuid.low, parentSpanID: nil)
-        guard let parent = event.parentUUID else { return root }
-        let parentKey = ScopeKey(tenant: tenant, uuid: parent)
-        if let open = openSpans.context(of: parentKey) {
-            return SpanContext(traceID: open.traceID, spanID: uuid.low, parentSpanID: parent.low)
+        let resolution = ParentResolution(
+            of: event, tenant, now: now, completed: completed, joinsRoot: !isStrict
+        ) {
+            openSpans.context(of: $0)?.traceID
         }
-        switch completed.lookUp(parentKey, now: now) {
-        case .found(let traceID): return SpanContext(traceID: traceID, spanID: uuid.low, parentSpanID: parent.low)
-        case .expired: return root
-        case .unknown:
-            // The implicit root of a producer's scope stack has no events and is the parent itself: not this.
-            if !isStrict, let runRoot = event.rootUUID, runRoot != uuid, runRoot != parent,
-                let traceID = traceID(of: ScopeKey(tenant: tenant, uuid: runRoot), now: now)
-            {
-                return SpanContext(traceID: traceID, spanID: uuid.low, parentSpanID: parent.low)
-            }
-            // A parent in another process: the producer names a root that is neither the event nor its parent. A root
-            // that is the parent is the implicit one of the producer's scope stack, which has no span.
-            guard let remoteRoot = event.propagationRootUUID, remoteRoot != uuid, remoteRoot != parent else {
-                return root
-            }
-            return SpanContext(traceID: remoteRoot, spanID: uuid.low, parentSpanID: parent.low, isRemote: true)
+        switch resolution {
+        case .found(let traceID):
+            return SpanContext(traceID: traceID, spanID: uuid.low, parentSpanID: event.parentUUID?.low)
+        case .remote(let traceID):
+            return SpanContext(traceID: traceID, spanID: uuid.low, parentSpanID: event.parentUUID?.low, isRemote: true)
+        case .expired, .none: return SpanContext(traceID: uuid, spanID: uuid.low, parentSpanID: nil)
         }
-    }
-
-    private func traceID(of key: ScopeKey, now: UInt64) -> EventUUID? {
-        if let open = openSpans.context(of: key) { return open.traceID }
-        guard case .found(let traceID) = completed.lookUp(key, now: now) else { return nil }
-        return traceID
     }
 
     // MARK: Marks

@@ -114,6 +114,9 @@ package enum SkeinHeaders {
     package static let json = "application/json"
     /// One encoded OTLP span, of a dead letter that an endpoint refused.
     package static let span = "application/x-skein-span"
+    /// The same of a log record and of a metric.
+    package static let logRecord = "application/x-skein-log-record"
+    package static let metric = "application/x-skein-metric"
 
     /// The media type of a `Content-Type`, without parameters: in lower case, for types are compared without case (RFC 9110, 8.3.1).
     package static func mediaType(_ contentType: String) -> String {

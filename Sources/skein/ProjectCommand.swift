@@ -18,7 +18,8 @@ struct ProjectCommand: AsyncParsableCommand {
     @Argument(help: "File with one ATOF event a line; - is standard input.")
     var file: String
 
-    @Option(name: .customLong("as"), help: "atof, atif, trajectories, full, gen_ai or openinference.")
+    @Option(
+        name: .customLong("as"), help: "atof, atif, trajectories, full, gen_ai, openinference, logs or metrics.")
     var output: OfflineProjection.Output
 
     @Option(

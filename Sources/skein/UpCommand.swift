@@ -152,6 +152,12 @@ struct UpCommand: AsyncParsableCommand {
         for endpoint in configuration.endpoints {
             Terminal.error("traces          \(endpoint.name): \(endpoint.address)")
         }
+        for endpoint in configuration.logEndpoints {
+            Terminal.error("logs to         \(endpoint.name): \(endpoint.address)")
+        }
+        for endpoint in configuration.metricEndpoints {
+            Terminal.error("metrics to      \(endpoint.name): \(endpoint.address)")
+        }
         if configuration.admin.isEnabled {
             Terminal.error("metrics         http://\(configuration.admin.host):\(configuration.admin.port)/metrics")
         }

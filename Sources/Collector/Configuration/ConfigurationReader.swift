@@ -183,6 +183,8 @@ package struct ConfigurationReader {
         if enabled {
             configuration.trajectories = reader.trajectories
             configuration.endpoints = reader.endpoints
+            configuration.logEndpoints = reader.logEndpoints
+            configuration.metricEndpoints = reader.metricEndpoints
         }
     }
 

@@ -25,16 +25,14 @@ struct ExportStage: Stage {
         configuration.maximumAge = runs.maximumAge.nanoseconds
         configuration.maximumHeldBytes = runs.taskHeldBytes
         configuration.pricing = pricing
-        guard let snapshot else {
-            return ExportWorker(
-                context, endpoint: endpoint, client: client, projector: SpanProjector(configuration: configuration),
-                books: ExportBooks(), position: position)
+        var projector = SpanProjector(configuration: configuration)
+        var books = ExportBooks()
+        if let parts = try snapshot.map({ try ExportSnapshot($0) }) {
+            projector = try SpanProjector(configuration: configuration, snapshot: parts.projector)
+            books = try ExportBooks(snapshot: parts.ledger)
         }
-        let parts = try ExportSnapshot(snapshot)
         return ExportWorker(
-            context, endpoint: endpoint, client: client,
-            projector: try SpanProjector(configuration: configuration, snapshot: parts.projector),
-            books: try ExportBooks(snapshot: parts.ledger), position: position)
+            ExportDelivery(context, .spans, to: endpoint, client: client, books: books, position: position), projector)
     }
 }
 
