@@ -174,6 +174,7 @@ package struct ConfigurationReader {
         if enabled {
             configuration.trajectories = reader.trajectories
             configuration.endpoints = reader.endpoints
+            configuration.stores = reader.stores
         }
     }
 
