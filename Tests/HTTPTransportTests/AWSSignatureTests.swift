@@ -18,9 +18,10 @@ struct AWSSignatureTests {
 
     /// Written by scripts/record-aws-signatures.py.
     private static var recorded: [Recording.Case] {
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("Signatures/botocore.json")
-        let recording = (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(Recording.self, from: $0) }
+        let file = Bundle.module.url(forResource: "Signatures/botocore", withExtension: "json")
+        let recording = file.flatMap { try? Data(contentsOf: $0) }.flatMap {
+            try? JSONDecoder().decode(Recording.self, from: $0)
+        }
         return recording?.cases ?? []
     }
 

@@ -140,7 +140,8 @@ struct StorageReader {
         readAuthorities(&section, &tls)
         guard let endpoint, let credentials, !bucket.isEmpty else { return nil }
         var s3 = CollectorConfiguration.Store.S3(
-            endpoint: endpoint, bucket: bucket, keyPrefix: prefix, region: region, credentials: credentials)
+            endpoint: endpoint, bucket: bucket, region: region, credentials: credentials)
+        s3.keyPrefix = prefix
         if let millis { s3.timeout = .milliseconds(millis) }
         s3.tls = tls
         return .s3(s3)

@@ -15,6 +15,8 @@ extension CollectorConfiguration {
             package var headers: [(name: String, value: String)] = []
             package var timeout = Duration.milliseconds(3000)
             package var tls = HTTPRequest.TLS()
+
+            package init(url: String) { self.url = url }
         }
 
         package struct S3: Sendable {
@@ -27,6 +29,13 @@ extension CollectorConfiguration {
             package var credentials: AWSSignature.Credentials
             package var timeout = Duration.seconds(30)
             package var tls = HTTPRequest.TLS()
+
+            package init(endpoint: String, bucket: String, region: String, credentials: AWSSignature.Credentials) {
+                self.endpoint = endpoint
+                self.bucket = bucket
+                self.region = region
+                self.credentials = credentials
+            }
         }
 
         /// `<name>` of the stage `store-<name>`.
