@@ -137,6 +137,7 @@ package final class Collector: Sendable {
             let client = HTTPClient(maxThreads: partitioning.count)
             stages.append(MetricExportStage(endpoint: endpoint, client: client))
         }
+        stages += configuration.stores.map { StoreStage($0) }
         return stages
     }
 
@@ -181,12 +182,15 @@ package final class Collector: Sendable {
         let tasks = await supervisor.tasks()
         if tasks.isEmpty { return false }
         if !(await supervisor.missing().isEmpty) { return false }
-        // What `process` writes is what the others read, so it is asked first.
-        for task in tasks.filter({ $0.key.stage == "process" }) + tasks.filter({ $0.key.stage != "process" }) {
+        // What one writes is what the next ones read, so that is asked first.
+        for task in tasks.sorted(by: { Collector.rank($0.key.stage) < Collector.rank($1.key.stage) }) {
             if !(try await task.isCaughtUp()) { return false }
         }
         return true
     }
+
+    /// How far behind EVENTS a stage is.
+    private static func rank(_ stage: String) -> Int { stage == "process" ? 0 : StageName.isStore(stage) ? 2 : 1 }
 
     /// The tasks that run here.
     package func tasks() async -> [TaskKey] { await supervisor.withLock { $0 }?.tasks().map(\.key) ?? [] }

@@ -41,6 +41,7 @@ package struct CollectorConfiguration: Sendable {
     package var pricing = PricingSources()
     package var logEndpoints: [LogEndpoint] = []
     package var metricEndpoints: [MetricEndpoint] = []
+    package var stores: [Store] = []
     /// Whose answer counts where the reference is wrong.
     package var compatibility = Compatibility.skein
 
@@ -105,8 +106,6 @@ package struct CollectorConfiguration: Sendable {
         package var modelName: String?
         package var toolDefinitions: [JSONValue]?
         package var extra: JSONValue?
-        /// Where finished trajectories are also written as files; nil writes none.
-        package var outputDirectory: String?
         package var fileNameTemplate = "nemo-relay-atif-{session_id}.json"
     }
 }

@@ -185,6 +185,7 @@ package struct ConfigurationReader {
             configuration.endpoints = reader.endpoints
             configuration.logEndpoints = reader.logEndpoints
             configuration.metricEndpoints = reader.metricEndpoints
+            configuration.stores = reader.stores
         }
     }
 

@@ -6,7 +6,7 @@ internal import NATSTransport
 internal import Stages
 internal import Trajectories
 
-/// Reads PROCESSED and publishes trajectories; optionally writes them as files too.
+/// Reads PROCESSED and publishes trajectories.
 struct AssembleStage: Stage {
     let output: CollectorConfiguration.TrajectoryOutput
     var runs = CollectorConfiguration.Runs()
@@ -29,7 +29,7 @@ struct AssembleStage: Stage {
         }
         return AssembleWorker(
             context, output: output, pricing: pricing, progressInterval: runs.progressInterval.nanoseconds,
-            files: try output.files(),
+            fileName: try FileNameTemplate(output.fileNameTemplate),
             assembler: assembler, ledger: ledger, position: position)
     }
 }
@@ -59,11 +59,6 @@ extension CollectorConfiguration.TrajectoryOutput {
             name: agentName, version: agentVersion, modelName: modelName, toolDefinitions: toolDefinitions, extra: extra
         )
     }
-
-    func files() throws -> TrajectoryFiles? {
-        guard let outputDirectory else { return nil }
-        return TrajectoryFiles(directory: outputDirectory, template: try FileNameTemplate(fileNameTemplate))
-    }
 }
 
 /// Delivers within `receive`: a message is finished when every trajectory that it closed is stored. Trajectories are few compared with
@@ -77,7 +72,7 @@ actor AssembleWorker: StageWorker {
     private let output: CollectorConfiguration.TrajectoryOutput
     private let pricing: PricingSources
     private let progressInterval: UInt64
-    private let files: TrajectoryFiles?
+    private let fileName: FileNameTemplate
     private let publisher: TrajectoryPublisher
     private var assembler: TrajectoryAssembler
     private var events: Ledger<EventUUID>
@@ -85,14 +80,14 @@ actor AssembleWorker: StageWorker {
 
     init(
         _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, pricing: PricingSources,
-        progressInterval: UInt64, files: TrajectoryFiles?, assembler: TrajectoryAssembler, ledger: Ledger<EventUUID>,
-        position: UInt64
+        progressInterval: UInt64, fileName: FileNameTemplate, assembler: TrajectoryAssembler,
+        ledger: Ledger<EventUUID>, position: UInt64
     ) {
         self.context = context
         self.output = output
         self.pricing = pricing
         self.progressInterval = progressInterval
-        self.files = files
+        self.fileName = fileName
         self.assembler = assembler
         events = ledger
         received = position
@@ -147,11 +142,24 @@ actor AssembleWorker: StageWorker {
         let built = trajectory.document(
             by: output.agent, pricing: pricing, of: packed, unavailable: unavailable)
         let body = DocumentWriter.bytes(of: built.document)
-        // The broker guards the stream, nobody the file: an owner that was paused must not put an older revision over a newer one.
-        if try await publisher.publish(trajectory, body) {
-            try await files?.write(trajectory, openerMetadata: built.openerMetadata, body, context)
-        }
+        try await publisher.publish(trajectory, body, file: file(of: trajectory, built.openerMetadata))
         if trajectory.hadProgress { await publisher.removeProgress(tenant: trajectory.tenant, id: trajectory.id) }
+    }
+
+    /// The name under which stores keep the document; nil when none can be made.
+    private func file(of trajectory: FinishedTrajectory, _ metadata: JSONValue?) -> String? {
+        do throws(FileNameError) {
+            return try fileName.render(sessionID: trajectory.id.description, metadata: metadata)
+        } catch {
+            context.logger.warning(
+                "trajectory has no file name, so no store keeps it",
+                metadata: [
+                    "diagnostic": "atif.destination_render_failed", "key": "components.config.atif.filename_template",
+                    "trajectory": "\(trajectory.id)", "error": "\(error)",
+                ])
+            context.metrics.add("skein_trajectories_unnamed_total")
+            return nil
+        }
     }
 
     // MARK: Accounts
