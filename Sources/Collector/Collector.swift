@@ -116,7 +116,9 @@ package final class Collector: Sendable {
         var runs = configuration.runs
         let holders = configuration.endpoints.count + (configuration.trajectories == nil ? 0 : 1)
         runs.taskHeldBytes = runs.heldBytes / max(1, holders * partitioning.count)
-        if let output = configuration.trajectories { stages.append(AssembleStage(output: output, runs: runs)) }
+        if let output = configuration.trajectories {
+            stages.append(AssembleStage(output: output, runs: runs, compatibility: configuration.compatibility))
+        }
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.
             let client = HTTPClient(maxThreads: partitioning.count)

@@ -69,9 +69,11 @@ extension FinishedTrajectory {
     /// Builds the document as the reference's dispatcher does.
     ///
     /// - Parameter events: the packed bytes of its members that are to be had, in their order.
-    package func document(by agent: AgentDescription, of events: [[UInt8]]) -> Document {
+    package func document(
+        by agent: AgentDescription, _ compatibility: Compatibility, of events: [[UInt8]]
+    ) -> Document {
         let events = FinishedTrajectory.unpacked(events)
-        let builder = TrajectoryBuilder(origin: .dispatcher(opener: id), agent: agent)
+        let builder = TrajectoryBuilder(origin: .dispatcher(opener: id), agent: agent, compatibility: compatibility)
         let opening = events.first { $0.uuid == id && $0.kind == .scopeStart }
         return Document(document: builder.document(of: events), openerMetadata: opening?.metadata?.value)
     }
@@ -79,8 +81,10 @@ extension FinishedTrajectory {
     /// Builds the document and says in `extra.skein` what a collector knows about it.
     ///
     /// - Parameter unavailable: members that could not be read again.
-    package func document(by agent: AgentDescription, of events: [[UInt8]], unavailable: [EventReference]) -> Document {
-        let built = document(by: agent, of: events)
+    package func document(
+        by agent: AgentDescription, _ compatibility: Compatibility, of events: [[UInt8]], unavailable: [EventReference]
+    ) -> Document {
+        let built = document(by: agent, compatibility, of: events)
         guard case .object(var document) = built.document, case .object(var extra)? = document["extra"] else {
             return built
         }

@@ -11,8 +11,9 @@ struct StepMetrics: Sendable {
     var tokenLists = JSONObject()
     var extra = JSONObject()
 
+    /// - Parameter compatibility: the reference counts what was written to a cache as if it had been found there.
     /// - Returns: nil when an LLM end says nothing about tokens and cost.
-    init?(end: ScopeEvent, response: NormalizedResponse?) {
+    init?(end: ScopeEvent, response: NormalizedResponse?, compatibility: Compatibility) {
         let data = end.data
         let manual = ManualUsage(data)
         let counts = manual?.usage
@@ -44,6 +45,10 @@ struct StepMetrics: Sendable {
             var relay = extra["nemo_relay"]?.objectValue ?? JSONObject()
             relay["optimization"] = .object(summary)
             extra["nemo_relay"] = .object(relay)
+        }
+        if !compatibility.isStrict, let write, write > 0 {
+            cachedTokens = read
+            if extra["cache_write_tokens"] == nil { extra["cache_write_tokens"] = JSONValue(count: write) }
         }
         if promptTokens == nil, completionTokens == nil, cachedTokens == nil, cost == nil, extra.isEmpty { return nil }
     }

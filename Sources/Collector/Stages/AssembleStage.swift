@@ -9,6 +9,7 @@ internal import Trajectories
 struct AssembleStage: Stage {
     let output: CollectorConfiguration.TrajectoryOutput
     var runs = CollectorConfiguration.Runs()
+    var compatibility = Compatibility.skein
 
     var name: String { "assemble" }
     var stream: String { SkeinSubjects.processedStream }
@@ -26,7 +27,8 @@ struct AssembleStage: Stage {
             try reader.end()
         }
         return AssembleWorker(
-            context, output: output, progressInterval: runs.progressInterval.nanoseconds, files: try output.files(),
+            context, output: output, compatibility: compatibility, progressInterval: runs.progressInterval.nanoseconds,
+            files: try output.files(),
             assembler: assembler, ledger: ledger, position: position)
     }
 }
@@ -72,6 +74,7 @@ actor AssembleWorker: StageWorker {
 
     private let context: StageContext
     private let output: CollectorConfiguration.TrajectoryOutput
+    private let compatibility: Compatibility
     private let progressInterval: UInt64
     private let files: TrajectoryFiles?
     private let publisher: TrajectoryPublisher
@@ -80,11 +83,13 @@ actor AssembleWorker: StageWorker {
     private var received: UInt64
 
     init(
-        _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, progressInterval: UInt64,
-        files: TrajectoryFiles?, assembler: TrajectoryAssembler, ledger: Ledger<EventUUID>, position: UInt64
+        _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, compatibility: Compatibility,
+        progressInterval: UInt64, files: TrajectoryFiles?, assembler: TrajectoryAssembler, ledger: Ledger<EventUUID>,
+        position: UInt64
     ) {
         self.context = context
         self.output = output
+        self.compatibility = compatibility
         self.progressInterval = progressInterval
         self.files = files
         self.assembler = assembler
@@ -138,7 +143,7 @@ actor AssembleWorker: StageWorker {
                 return
             }
         }
-        let built = trajectory.document(by: output.agent, of: packed, unavailable: unavailable)
+        let built = trajectory.document(by: output.agent, compatibility, of: packed, unavailable: unavailable)
         let body = DocumentWriter.bytes(of: built.document)
         // The broker guards the stream, nobody the file: an owner that was paused must not put an older revision over a newer one.
         if try await publisher.publish(trajectory, body) {
