@@ -117,12 +117,18 @@ package final class Collector: Sendable {
         let holders = configuration.endpoints.count + (configuration.trajectories == nil ? 0 : 1)
         runs.taskHeldBytes = runs.heldBytes / max(1, holders * partitioning.count)
         if let output = configuration.trajectories {
-            stages.append(AssembleStage(output: output, runs: runs, compatibility: configuration.compatibility))
+            stages.append(
+                AssembleStage(
+                    output: output, runs: runs, compatibility: configuration.compatibility,
+                    pricing: configuration.pricing))
         }
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.
             let client = HTTPClient(maxThreads: partitioning.count)
-            stages.append(ExportStage(endpoint: endpoint, runs: runs, client: client))
+            stages.append(
+                ExportStage(
+                    endpoint: endpoint, runs: runs, client: client, compatibility: configuration.compatibility,
+                    pricing: configuration.pricing))
         }
         return stages
     }

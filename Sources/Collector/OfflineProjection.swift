@@ -7,7 +7,9 @@ internal import Trajectories
 /// What events become, without a bus: runs the machines of the live stages over the events of a file.
 package struct OfflineProjection {
     package enum Output: String, Sendable, CaseIterable {
-        case atof, atif, trajectories, full, openinference
+        case atof, atif, trajectories, full
+        case genAI = "gen_ai"
+        case openinference
     }
 
     private let output: Output
@@ -32,12 +34,14 @@ package struct OfflineProjection {
         self.configuration = configuration
         self.sessionID = sessionID
         switch output {
-        case .full, .openinference:
+        case .full, .genAI, .openinference:
             let kind = ProjectionConfiguration.Projection(rawValue: output.rawValue) ?? .full
             if let configured = configuration.endpoints.first(where: { $0.projection.projection == kind }) {
                 endpoint = configured
             }
             endpoint.projection.projection = kind
+            endpoint.projection.compatibility = configuration.compatibility
+            endpoint.projection.pricing = configuration.pricing
             if let markProjection {
                 guard let mark = ProjectionConfiguration.MarkProjection(rawValue: markProjection) else {
                     throw CollectorError("--mark-projection is \"\(markProjection)\", must be inherit, event or tool")
@@ -62,7 +66,7 @@ package struct OfflineProjection {
         case .atif: events.append(event)
         case .trajectories:
             append(assembler?.receive(event, at: .init(sequence: number, index: 0)) ?? [])
-        case .full, .openinference:
+        case .full, .genAI, .openinference:
             for span in projector?.receive(event, at: .init(sequence: number, index: 0)) ?? [] {
                 spans.append(SpanEncoder.encode(span))
             }
@@ -85,7 +89,9 @@ package struct OfflineProjection {
         let output = configuration.trajectories ?? .init()
         let isStrict = configuration.compatibility == .strict
         for trajectory in finished {
-            let built = trajectory.document(by: output.agent, configuration.compatibility, of: trajectory.heldEvents)
+            let built = trajectory.document(
+                by: output.agent, configuration.compatibility, pricing: configuration.pricing,
+                of: trajectory.heldEvents)
             if isStrict {
                 // The reference writes files: none without a name, and a later one over an earlier one.
                 let template = try? FileNameTemplate(output.fileNameTemplate)
@@ -102,6 +108,9 @@ package struct OfflineProjection {
     /// How many events went into no trajectory because theirs was at its limit.
     package var overLimit: UInt64 { assembler?.counts.overLimit ?? 0 }
 
+    /// Scopes that did not end, of which there is no span.
+    package var openScopes: Int { projector?.openSpanCount ?? 0 }
+
     /// The lines of the result: one JSON text, or one line an event.
     ///
     /// - Throws: `CollectorError` when what was encoded cannot be read back.
@@ -112,13 +121,13 @@ package struct OfflineProjection {
             let output = configuration.trajectories ?? .init()
             let builder = TrajectoryBuilder(
                 origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent,
-                compatibility: configuration.compatibility)
+                compatibility: configuration.compatibility, pricing: configuration.pricing)
             let document = builder.document(of: events)
             return [Array(document.compactText.utf8)]
         case .trajectories:
             append(assembler?.finish() ?? [])
             return [Array(JSONValue.array(documents).compactText.utf8)]
-        case .full, .openinference:
+        case .full, .genAI, .openinference:
             if spans.isEmpty { return [Array("[]".utf8)] }
             guard
                 let request = OTLPJSON.exportTraceServiceRequest(

@@ -1,15 +1,18 @@
 internal import ATOF
+internal import LLMCodecs
 
-/// What all machines of one document look up about scopes by UUID (`atif-trajectories.md` 3.0).
+/// What all machines of one document look up: scopes by UUID (`atif-trajectories.md` 3.0), and prices.
 struct ScopeIndex: Sendable {
     let compatibility: Compatibility
+    let pricing: PricingSources
     private var starts: [EventUUID: ScopeEvent] = [:]
     /// LLM calls whose end makes an agent step: it has data, or, where the reference is not followed, says that the call
     /// failed.
     private(set) var answered: Set<EventUUID> = []
 
-    init(_ events: [ScopeEvent], compatibility: Compatibility) {
+    init(_ events: [ScopeEvent], compatibility: Compatibility, pricing: PricingSources) {
         self.compatibility = compatibility
+        self.pricing = pricing
         for event in events {
             if event.isStart {
                 starts[event.uuid] = event

@@ -104,7 +104,7 @@ struct StepMachine: Sendable {
             if !isStrict, event.failure != nil { modelCallFailed(event, request) }
             return
         }
-        let response = LLMNormalizer.response(profile: event.profile, data: data)
+        let response = LLMNormalizer.response(profile: event.profile, data: data, pricing: index.pricing)
         var step = step(
             of: event, request, model: ModelName.of(end: event, response: response, start: start(of: event)))
         let annotated = LLMNormalizer.annotatedResponse(event.profile)
@@ -141,12 +141,10 @@ struct StepMachine: Sendable {
     }
 
     private func metrics(of event: ScopeEvent, response: NormalizedResponse?) -> StepMetrics? {
-        var metrics = StepMetrics(end: event, response: response, compatibility: index.compatibility)
+        var metrics = StepMetrics(end: event, response: response, index: index)
         for end in duplicates.ends(replacedBy: event.uuid) {
-            let response = LLMNormalizer.response(profile: end.profile, data: end.data)
-            guard let other = StepMetrics(end: end, response: response, compatibility: index.compatibility) else {
-                continue
-            }
+            let response = LLMNormalizer.response(profile: end.profile, data: end.data, pricing: index.pricing)
+            guard let other = StepMetrics(end: end, response: response, index: index) else { continue }
             if metrics == nil { metrics = other } else { metrics?.fill(from: other) }
         }
         return metrics

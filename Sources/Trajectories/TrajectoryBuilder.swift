@@ -1,5 +1,5 @@
 package import ATOF
-internal import LLMCodecs
+package import LLMCodecs
 
 /// Builds the ATIF v1.7 document of a trajectory from its events (`atif-trajectories.md` 2.4 to 4).
 package struct TrajectoryBuilder: Sendable {
@@ -14,13 +14,20 @@ package struct TrajectoryBuilder: Sendable {
     private let origin: Origin
     private let agent: AgentDescription
     private let compatibility: Compatibility
+    private let pricing: PricingSources
 
-    /// - Parameter compatibility: `strict` gives the reference's document where that is invalid, loses something or says
-    ///   something false (`docs/deviations.md`).
-    package init(origin: Origin, agent: AgentDescription, compatibility: Compatibility) {
+    /// - Parameters:
+    ///   - compatibility: `strict` gives the reference's document where that is invalid, loses something or says
+    ///     something false (`docs/deviations.md`).
+    ///   - pricing: prices of calls whose cost nobody reported.
+    package init(
+        origin: Origin, agent: AgentDescription, compatibility: Compatibility,
+        pricing: PricingSources = PricingSources()
+    ) {
         self.origin = origin
         self.agent = agent
         self.compatibility = compatibility
+        self.pricing = pricing
     }
 
     /// - Parameter events: those of the trajectory, in the order of their arrival.
@@ -89,7 +96,7 @@ package struct TrajectoryBuilder: Sendable {
         of scopes: [ScopeEvent], sessionID: String, trajectoryID: String, agent: JSONValue
     ) -> JSONObject {
         let events = TrajectoryBuilder.sorted(scopes)
-        let index = ScopeIndex(events, compatibility: compatibility)
+        let index = ScopeIndex(events, compatibility: compatibility, pricing: pricing)
         let duplicates = DuplicateCalls(events, index: index)
         if let conversion = TreeConversion(
             events, sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, index: index, duplicates: duplicates

@@ -1,5 +1,6 @@
 package import ATOF
 package import HTTPTransport
+package import LLMCodecs
 package import NATSTransport
 package import OTLP
 package import Projections
@@ -38,6 +39,8 @@ package struct CollectorConfiguration: Sendable {
     /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
     package var trajectories: TrajectoryOutput? = TrajectoryOutput()
     package var endpoints: [Endpoint] = []
+    /// The document's `pricing` component: prices of model calls whose cost nobody reported.
+    package var pricing = PricingSources()
     /// Whose answer counts where the reference is wrong.
     package var compatibility = Compatibility.skein
 

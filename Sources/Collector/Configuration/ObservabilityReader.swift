@@ -116,12 +116,14 @@ struct ObservabilityReader {
         switch type {
         case nil: break
         case _ where known != nil: break
-        case "gen_ai"?:
-            endpoint.report(
-                .warning, "not_implemented", "type", "gen_ai is not exported by this version; the endpoint is skipped")
         case let other?: endpoint.complain("type", "is \"\(other)\", must be full, gen_ai or openinference")
         }
         readProjection(&endpoint, &projection)
+        if known == .genAI, !projection.attributeMappings.isEmpty {
+            endpoint.report(
+                .warning, "not_applicable", "attribute_mappings",
+                "has no effect on gen_ai, whose names are those of the conventions")
+        }
         var result = CollectorConfiguration.Endpoint(
             name: endpoint.string("name") ?? "", url: address ?? url, projection: projection,
             resource: readResource(&endpoint))

@@ -1,5 +1,6 @@
 internal import ATOF
 internal import Foundation
+internal import LLMCodecs
 internal import Logging
 internal import NATSTransport
 internal import Stages
@@ -10,6 +11,7 @@ struct AssembleStage: Stage {
     let output: CollectorConfiguration.TrajectoryOutput
     var runs = CollectorConfiguration.Runs()
     var compatibility = Compatibility.skein
+    var pricing = PricingSources()
 
     var name: String { "assemble" }
     var stream: String { SkeinSubjects.processedStream }
@@ -27,7 +29,8 @@ struct AssembleStage: Stage {
             try reader.end()
         }
         return AssembleWorker(
-            context, output: output, compatibility: compatibility, progressInterval: runs.progressInterval.nanoseconds,
+            context, output: output, compatibility: compatibility, pricing: pricing,
+            progressInterval: runs.progressInterval.nanoseconds,
             files: try output.files(),
             assembler: assembler, ledger: ledger, position: position)
     }
@@ -75,6 +78,7 @@ actor AssembleWorker: StageWorker {
     private let context: StageContext
     private let output: CollectorConfiguration.TrajectoryOutput
     private let compatibility: Compatibility
+    private let pricing: PricingSources
     private let progressInterval: UInt64
     private let files: TrajectoryFiles?
     private let publisher: TrajectoryPublisher
@@ -84,12 +88,14 @@ actor AssembleWorker: StageWorker {
 
     init(
         _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, compatibility: Compatibility,
+        pricing: PricingSources,
         progressInterval: UInt64, files: TrajectoryFiles?, assembler: TrajectoryAssembler, ledger: Ledger<EventUUID>,
         position: UInt64
     ) {
         self.context = context
         self.output = output
         self.compatibility = compatibility
+        self.pricing = pricing
         self.progressInterval = progressInterval
         self.files = files
         self.assembler = assembler
@@ -143,7 +149,8 @@ actor AssembleWorker: StageWorker {
                 return
             }
         }
-        let built = trajectory.document(by: output.agent, compatibility, of: packed, unavailable: unavailable)
+        let built = trajectory.document(
+            by: output.agent, compatibility, pricing: pricing, of: packed, unavailable: unavailable)
         let body = DocumentWriter.bytes(of: built.document)
         // The broker guards the stream, nobody the file: an owner that was paused must not put an older revision over a newer one.
         if try await publisher.publish(trajectory, body) {
