@@ -6,7 +6,7 @@ the default mode by `skein project --as atif` and `--as trajectories`; `skein va
 
   ./dev validate-atif [--cases DIRECTORY]... [--skein BINARY]
 
-A case is a directory with events.jsonl and, if it needs one, config.toml. Without --cases those of the tests are taken.
+A case is a directory with events.jsonl and, if it needs one, config.toml. Those of the tests are always checked.
 
 The validators are installed below .tools/atif the first time. Harbor asks for Python 3.12 or newer: such a python is
 looked for on PATH and among pyenv's versions. Where there is none, Python 3.11 is used, and that is said: what is
@@ -118,10 +118,10 @@ def documents(skein, case):
 
 def main():
     parser = argparse.ArgumentParser(description="Check Skein's trajectories with the validators of others.")
-    parser.add_argument("--cases", type=Path, action="append", help="directory of cases; can be repeated")
+    parser.add_argument("--cases", type=Path, action="append", help="directory of further cases; can be repeated")
     parser.add_argument("--skein", default=str(ROOT / ".build/release/skein"), help="the skein to use")
     options = parser.parse_args()
-    folders = options.cases or [ROOT / "Tests/TrajectoriesTests/Cases"]
+    folders = [ROOT / "Tests/TrajectoriesTests/Cases", *(options.cases or [])]
     cases = sorted(path.parent for folder in folders for path in folder.glob("*/events.jsonl"))
     if not cases:
         sys.exit(f"validate-atif: no case below {', '.join(map(str, folders))}")
