@@ -118,7 +118,10 @@ package final class Collector: Sendable {
         let holders = configuration.endpoints.count + (configuration.trajectories == nil ? 0 : 1)
         runs.taskHeldBytes = runs.heldBytes / max(1, holders * partitioning.count)
         if let output = configuration.trajectories {
-            stages.append(AssembleStage(output: output, runs: runs, pricing: configuration.pricing))
+            stages.append(
+                AssembleStage(
+                    output: output, runs: runs, compatibility: configuration.compatibility,
+                    pricing: configuration.pricing))
         }
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.

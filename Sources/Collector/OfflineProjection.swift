@@ -53,8 +53,7 @@ package struct OfflineProjection {
             }
             projector = SpanProjector(configuration: endpoint.projection)
         case .trajectories:
-            // One run after the other and in order, as the reference sees them.
-            assembler = TrajectoryAssembler(configuration: .init(order: .reference))
+            assembler = TrajectoryAssembler(configuration: OfflineProjection.assembling(configuration))
         case .logs: logs = OfflineLogs(configuration.logEndpoints.first)
         case .metrics: metrics = OfflineMetrics(configuration.metricEndpoints.first, configuration.compatibility)
         case .atof, .atif: break
@@ -81,9 +80,36 @@ package struct OfflineProjection {
         }
     }
 
+    /// One run after the other and in order, as the reference sees them. It has no limits.
+    private static func assembling(_ configuration: CollectorConfiguration) -> TrajectoryAssembler.Configuration {
+        var assembling = TrajectoryAssembler.Configuration(order: .reference)
+        assembling.compatibility = configuration.compatibility
+        if configuration.compatibility == .strict {
+            assembling.maximumEvents = .max
+            assembling.maximumOpenEvents = .max
+            assembling.maximumOpen = .max
+        }
+        return assembling
+    }
+
     private mutating func append(_ finished: [FinishedTrajectory]) {
-        let agent = (configuration.trajectories ?? .init()).agent
-        documents += finished.map { $0.document(by: agent, pricing: configuration.pricing, of: $0.heldEvents).document }
+        let output = configuration.trajectories ?? .init()
+        let isStrict = configuration.compatibility == .strict
+        for trajectory in finished {
+            let built = trajectory.document(
+                by: output.agent, configuration.compatibility, pricing: configuration.pricing,
+                of: trajectory.heldEvents)
+            if isStrict {
+                // The reference writes files: none without a name, and a later one over an earlier one.
+                let template = try? FileNameTemplate(output.fileNameTemplate)
+                let name = try? template?.render(
+                    sessionID: trajectory.id.description, metadata: built.openerMetadata)
+                guard name != nil else { continue }
+                let id = built.document["trajectory_id"]
+                documents.removeAll { $0["trajectory_id"] == id }
+            }
+            documents.append(built.document)
+        }
     }
 
     /// How many events went into no trajectory because theirs was at its limit.
@@ -101,7 +127,8 @@ package struct OfflineProjection {
         case .atif:
             let output = configuration.trajectories ?? .init()
             let builder = TrajectoryBuilder(
-                origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent, pricing: configuration.pricing)
+                origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent,
+                compatibility: configuration.compatibility, pricing: configuration.pricing)
             let document = builder.document(of: events)
             return [Array(document.compactText.utf8)]
         case .trajectories:

@@ -73,10 +73,12 @@ extension FinishedTrajectory {
     ///   - pricing: prices of calls whose cost nobody reported.
     ///   - events: the packed bytes of its members that are to be had, in their order.
     package func document(
-        by agent: AgentDescription, pricing: PricingSources = PricingSources(), of events: [[UInt8]]
+        by agent: AgentDescription, _ compatibility: Compatibility, pricing: PricingSources = PricingSources(),
+        of events: [[UInt8]]
     ) -> Document {
         let events = FinishedTrajectory.unpacked(events)
-        let builder = TrajectoryBuilder(origin: .dispatcher(opener: id), agent: agent, pricing: pricing)
+        let builder = TrajectoryBuilder(
+            origin: .dispatcher(opener: id), agent: agent, compatibility: compatibility, pricing: pricing)
         let opening = events.first { $0.uuid == id && $0.kind == .scopeStart }
         return Document(document: builder.document(of: events), openerMetadata: opening?.metadata?.value)
     }
@@ -85,10 +87,10 @@ extension FinishedTrajectory {
     ///
     /// - Parameter unavailable: members that could not be read again.
     package func document(
-        by agent: AgentDescription, pricing: PricingSources = PricingSources(), of events: [[UInt8]],
-        unavailable: [EventReference]
+        by agent: AgentDescription, _ compatibility: Compatibility, pricing: PricingSources = PricingSources(),
+        of events: [[UInt8]], unavailable: [EventReference]
     ) -> Document {
-        let built = document(by: agent, pricing: pricing, of: events)
+        let built = document(by: agent, compatibility, pricing: pricing, of: events)
         guard case .object(var document) = built.document, case .object(var extra)? = document["extra"] else {
             return built
         }

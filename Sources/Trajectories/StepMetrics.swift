@@ -38,6 +38,11 @@ struct StepMetrics: Sendable {
             relay["optimization"] = .object(summary)
             extra["nemo_relay"] = .object(relay)
         }
+        // The reference counts what was written to a cache as if it had been found there.
+        if !index.compatibility.isStrict, let write = usage.cacheWriteTokens, write > 0 {
+            cachedTokens = usage.cacheReadTokens
+            if extra["cache_write_tokens"] == nil { extra["cache_write_tokens"] = JSONValue(count: write) }
+        }
         if promptTokens == nil, completionTokens == nil, cachedTokens == nil, cost == nil, extra.isEmpty { return nil }
     }
 

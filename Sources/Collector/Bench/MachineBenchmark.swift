@@ -30,7 +30,7 @@ struct MachineBenchmark {
             var assembler = TrajectoryAssembler(configuration: .init(order: .tolerant))
             try forEachEvent(processed) { event, reference in
                 for finished in assembler.receive(event, at: reference) {
-                    let built = finished.document(by: agent, of: finished.heldEvents, unavailable: [])
+                    let built = finished.document(by: agent, .skein, of: finished.heldEvents, unavailable: [])
                     _ = DocumentWriter.bytes(of: built.document)
                 }
             }

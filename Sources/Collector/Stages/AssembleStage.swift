@@ -10,6 +10,7 @@ internal import Trajectories
 struct AssembleStage: Stage {
     let output: CollectorConfiguration.TrajectoryOutput
     var runs = CollectorConfiguration.Runs()
+    var compatibility = Compatibility.skein
     var pricing = PricingSources()
 
     var name: String { "assemble" }
@@ -28,7 +29,8 @@ struct AssembleStage: Stage {
             try reader.end()
         }
         return AssembleWorker(
-            context, output: output, pricing: pricing, progressInterval: runs.progressInterval.nanoseconds,
+            context, output: output, compatibility: compatibility, pricing: pricing,
+            progressInterval: runs.progressInterval.nanoseconds,
             fileName: try FileNameTemplate(output.fileNameTemplate),
             assembler: assembler, ledger: ledger, position: position)
     }
@@ -70,6 +72,7 @@ actor AssembleWorker: StageWorker {
 
     private let context: StageContext
     private let output: CollectorConfiguration.TrajectoryOutput
+    private let compatibility: Compatibility
     private let pricing: PricingSources
     private let progressInterval: UInt64
     private let fileName: FileNameTemplate
@@ -79,12 +82,13 @@ actor AssembleWorker: StageWorker {
     private var received: UInt64
 
     init(
-        _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, pricing: PricingSources,
-        progressInterval: UInt64, fileName: FileNameTemplate, assembler: TrajectoryAssembler,
+        _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, compatibility: Compatibility,
+        pricing: PricingSources, progressInterval: UInt64, fileName: FileNameTemplate, assembler: TrajectoryAssembler,
         ledger: Ledger<EventUUID>, position: UInt64
     ) {
         self.context = context
         self.output = output
+        self.compatibility = compatibility
         self.pricing = pricing
         self.progressInterval = progressInterval
         self.fileName = fileName
@@ -140,7 +144,7 @@ actor AssembleWorker: StageWorker {
             }
         }
         let built = trajectory.document(
-            by: output.agent, pricing: pricing, of: packed, unavailable: unavailable)
+            by: output.agent, compatibility, pricing: pricing, of: packed, unavailable: unavailable)
         let body = DocumentWriter.bytes(of: built.document)
         try await publisher.publish(trajectory, body, file: file(of: trajectory, built.openerMetadata))
         if trajectory.hadProgress { await publisher.removeProgress(tenant: trajectory.tenant, id: trajectory.id) }
