@@ -1,9 +1,20 @@
 import ATOF
 import Foundation
+import LLMCodecs
 import Testing
 
 /// Reads the recorded fixtures beside the tests.
 enum Fixtures {
+    /// A line with its id, so that a failed test names it.
+    struct Fixture: Sendable, CustomTestStringConvertible {
+        let json: JSONValue
+        let surface: Surface
+
+        var input: JSONValue { json["input"] ?? .null }
+        var expected: JSONValue? { json["expected"] }
+        var testDescription: String { json["id"]?.stringValue ?? "?" }
+    }
+
     static func lines(_ name: String) throws -> [JSONValue] {
         let url = try #require(Bundle.module.url(forResource: name, withExtension: "jsonl", subdirectory: "Fixtures"))
         return try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map {
@@ -24,6 +35,12 @@ struct Fixture: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { line["id"]?.stringValue ?? "?" }
     var input: JSONValue { line["input"] ?? .null }
+    var surface: Surface {
+        guard let surface = line["surface"]?.stringValue.flatMap(Surface.init(rawValue:)) else {
+            preconditionFailure("\(testDescription) names no surface")
+        }
+        return surface
+    }
     var expected: JSONValue? { line["expected"] }
 }
 
