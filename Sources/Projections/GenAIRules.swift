@@ -237,7 +237,8 @@ enum GenAIRules {
         attributes.append(Names.cacheReadTokens, count: usage.cacheReadTokens)
         attributes.append(Names.cacheWriteTokens, count: usage.cacheWriteTokens)
         // The normalised usage has no place for the part of the completion that was reasoning.
-        let details = response.members["api_specific"]?["output_tokens_details"]
-        attributes.append(Names.reasoningTokens, count: details?["reasoning_tokens"]?.uint64Value)
+        let own = response.members["api_specific"]
+        let reasoning = own?["output_tokens_details"]?["reasoning_tokens"] ?? own?["thoughts_tokens"]
+        attributes.append(Names.reasoningTokens, count: reasoning?.uint64Value)
     }
 }
