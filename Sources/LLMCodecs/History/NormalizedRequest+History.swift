@@ -8,10 +8,11 @@ extension NormalizedRequest {
     /// - Returns: nil when all messages stay.
     package var withoutToldHistory: NormalizedRequest? {
         let start = messages.lastIndex { $0.role == .user } ?? messages.indices.last ?? 0
-        let kept = messages.enumerated().filter { $0.offset >= start || $0.element.role == .system }
+        let kept = messages.enumerated().filter { $0.offset >= start || $0.element.role == .system }.map(\.element)
         if kept.count == messages.count { return nil }
-        var members = members
-        members["messages"] = .array(kept.map { .object($0.element.members) })
-        return try? NormalizedRequest(members: members, extra: extra)
+        var request = self
+        request.messages = kept
+        request.members["messages"] = .array(kept.map { .object($0.members) })
+        return request
     }
 }
