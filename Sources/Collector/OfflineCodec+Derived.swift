@@ -6,7 +6,7 @@ extension OfflineCodec {
     static func derivedAnswer(kind: String, _ request: JSONObject) throws -> JSONValue? {
         guard let input = request["input"] else { throw CollectorError("input is missing") }
         switch kind {
-        case "stream": return try streamAnswer(try surface(request), input)
+        case "stream": return try streamAnswer(try surface(of: request), input)
         case "usage": return try usageAnswer(input)
         case "pricing": return try pricingAnswer(request, input)
         case "catalog":
@@ -20,14 +20,6 @@ extension OfflineCodec {
         case "skill-load": return try skillAnswer(input)
         default: return nil
         }
-    }
-
-    static func surface(_ request: JSONObject) throws -> Surface {
-        guard let surface = request["surface"]?.stringValue.flatMap(Surface.init(rawValue:)) else {
-            throw CollectorError(
-                "surface must be one of \(Surface.allCases.map(\.rawValue).joined(separator: ", "))")
-        }
-        return surface
     }
 
     /// The catalogues of `sources`, in the order of their search.
@@ -46,11 +38,11 @@ extension OfflineCodec {
     private static func pricingAnswer(_ request: JSONObject, _ input: JSONValue) throws -> JSONValue {
         let sources = try pricingSources(input["sources"])
         if request["surface"] != nil {
-            let surface = try self.surface(request)
-            var response: NormalizedResponse? = try surface.decodeResponse(input["response"] ?? .null)
-            response?.estimateCost(by: sources, surface: surface)
-            if let name = input["call_name"]?.stringValue { response?.estimateCost(by: sources, call: name) }
-            return ["usage": response?.usage?.json ?? .null]
+            let surface = try surface(of: request)
+            var response = try surface.decodeResponse(input["response"] ?? .null)
+            response.estimateCost(by: sources, surface: surface)
+            if let name = input["call_name"]?.stringValue { response.estimateCost(by: sources, call: name) }
+            return ["usage": response.usage?.json ?? .null]
         }
         let usage = try Usage(annotation: input["usage"]?.objectValue ?? JSONObject())
         let cost =

@@ -44,9 +44,12 @@ private struct HistoryScript {
             let name = call["codec"]?.stringValue ?? Surface.openAIChat.rawValue
             guard let surface = Surface(rawValue: name) else { throw CollectorError("codec \"\(name)\" is not known") }
             annotated = try? surface.decodeRequest(body)
-            if !isFresh, let shorter = annotated?.withoutToldHistory {
+            // A body that cannot be written again keeps the whole history, and so does its annotation.
+            if !isFresh, let request = annotated, let shorter = request.withoutToldHistory,
+                let encoded = try? surface.encode(shorter, baseline: request, body: body)
+            {
                 annotated = shorter
-                body = .null
+                body = encoded
             }
         }
         let headers = CredentialHeaders.removed(from: call["headers"]?.objectValue ?? JSONObject())
