@@ -117,7 +117,6 @@ actor MetricExportWorker: ExportingWorker {
         add("invalid", \.invalidMarks)
         add("descriptor_conflict", \.descriptorConflicts)
         add("instrument_limit", \.instrumentLimit)
-        add("timestamp_out_of_range", \.timestampsOutOfRange)
         context.metrics.add(
             "skein_metric_overflows_total", Int(now.overflowed - counted.overflowed), ["stage": stage])
         context.metrics.add(
