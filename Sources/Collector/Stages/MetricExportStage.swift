@@ -80,14 +80,7 @@ actor MetricExportWorker: ExportingWorker {
         items.reserveCapacity(output.metrics.count)
         for (ordinal, metric) in output.metrics.enumerated() {
             for share in metric.shares { delivery.books.emit(share.events, of: share.run, at: position) }
-            items.append(
-                ExportItem(
-                    bytes: MetricEncoder.encode(metric.metric), position: position, ordinal: ordinal,
-                    share: ExportShare(tenant: metric.tenant, root: .noRoot, events: 0),
-                    furtherShares: metric.shares.map {
-                        ExportShare(tenant: $0.run.tenant, root: $0.run.uuid, events: $0.events)
-                    },
-                    resource: resource(of: metric.tenant)))
+            items.append(ExportItem(metric, at: position, ordinal: ordinal, resource: resource(of: metric.tenant)))
         }
         return items
     }
@@ -139,5 +132,18 @@ actor MetricExportWorker: ExportingWorker {
     func flush() {
         isCollectionWanted = projector.nextDeadline() != nil
         delivery.exporter.requestFlush()
+    }
+}
+
+extension ExportItem {
+    /// A collected metric, which stands for what was measured since the collection before.
+    init(_ metric: MetricOutput.Metric, at position: UInt64, ordinal: Int, resource: [UInt8]?) {
+        self.init(
+            bytes: MetricEncoder.encode(metric.metric), position: position, ordinal: ordinal,
+            share: ExportShare(tenant: metric.tenant, root: .noRoot, events: 0),
+            furtherShares: metric.shares.map {
+                ExportShare(tenant: $0.run.tenant, root: $0.run.uuid, events: $0.events)
+            },
+            resource: resource)
     }
 }
