@@ -59,8 +59,6 @@ package struct MetricCounters: Sendable, Hashable {
     package internal(set) var instrumentLimit: UInt64 = 0
     /// Measurements that went to an overflow series.
     package internal(set) var overflowed: UInt64 = 0
-    /// Events before 1970 or beyond OTLP's 64 bits of nanoseconds.
-    package internal(set) var timestampsOutOfRange: UInt64 = 0
     /// Tenants whose metrics were forgotten because there were too many.
     package internal(set) var forgottenTenants: UInt64 = 0
 

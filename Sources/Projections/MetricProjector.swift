@@ -58,11 +58,6 @@ package struct MetricProjector: Sendable {
     ) {
         let run = ScopeKey(tenant: tenant, uuid: event.rootUUID ?? event.uuid)
         output.events.receive(run)
-        guard event.timestamp.epochNanoseconds != nil else {
-            counters.timestampsOutOfRange += 1
-            diagnostics.record("otel.timestamp_out_of_range", "An event before 1970 or after 2554 was dropped")
-            return output.events.settle(1, .notProjected, of: run)
-        }
         let measurements: [MetricMeasurement]
         switch event.kind {
         case .scopeStart:

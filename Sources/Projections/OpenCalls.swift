@@ -12,6 +12,8 @@ struct OpenCalls: Sendable {
     static let metricName = "gen_ai.client.operation.time_to_first_chunk"
     static let descriptor = MetricDescriptor(kind: .histogram, valueType: .double, unit: "s")
 
+    /// Of the end's category profile, in seconds.
+    private let member = "time_to_first_chunk"
     private let maximum: Int
     private var calls: [ScopeKey: Call] = [:]
     /// By age; the slots of calls that have ended are skipped, and cleared away in bulk.
@@ -33,8 +35,8 @@ struct OpenCalls: Sendable {
     /// The measurement of a call that was streamed; its end says how long the first chunk took, in seconds.
     mutating func ended(_ event: Event, _ tenant: String) -> MetricMeasurement? {
         guard let call = calls.removeValue(forKey: ScopeKey(tenant: tenant, uuid: event.uuid)),
-            event.category?.known == .llm, let profile = event.categoryProfile?.value,
-            let seconds = profile["time_to_first_chunk"]?.numberValue, seconds.isFinite, seconds >= 0
+            event.category?.known == .llm, let text = event.categoryProfile, OpenCalls.names(member, in: text),
+            case let profile = text.value, let seconds = profile[member]?.numberValue, seconds.isFinite, seconds >= 0
         else { return nil }
         var attributes = call.attributes
         let response = LLMNormalizer.response(profile: profile, data: event.data?.value.nonNull)
@@ -42,6 +44,17 @@ struct OpenCalls: Sendable {
         return MetricMeasurement(
             name: OpenCalls.metricName, descriptor: OpenCalls.descriptor, description: nil, boundaries: nil,
             attributes: attributes, value: .double(seconds))
+    }
+
+    /// Whether the text occurs in the JSON: most ends are not of streams, and their profiles need no parsing.
+    private static func names(_ text: String, in json: RawJSON) -> Bool {
+        let wanted = Array(text.utf8)
+        return json.withBytes { bytes in
+            guard bytes.count >= wanted.count else { return false }
+            return (0...bytes.count - wanted.count).contains { start in
+                bytes[start] == wanted[0] && bytes[start..<start + wanted.count].elementsEqual(wanted)
+            }
+        }
     }
 
     private mutating func insert(_ key: ScopeKey, _ attributes: [Attribute]) {

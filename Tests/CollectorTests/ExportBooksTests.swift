@@ -203,23 +203,3 @@ struct ExportBooksTests {
         #expect(total[.received] == 3 && total[.replayed] == 1 && total[.deadLettered] == 3 && total.pending == 0)
     }
 }
-
-/// A batch of one packed event.
-private func alone(_ packed: [UInt8]) -> [UInt8] {
-    var writer = EventBatchWriter()
-    writer.append(packed: packed)
-    return writer.bytes
-}
-
-/// SplitMix64: random numbers that are the same in every run.
-private struct SeededRandom: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-}

@@ -30,6 +30,18 @@ struct OTLPRequestFramingTests {
         #expect(skein__v1__otlp__export_trace_service_request__get_packed_size(request) == body.count)
     }
 
+    @Test("puts items that name a resource of their own below it, in their order")
+    func resources() throws {
+        let (own, other) = (Self.attribute(keySize: 3), Self.attribute(keySize: 4))
+        let items = [nil, other, other, nil].map { ExportItem(bytes: [], position: 1, resource: $0) }
+        let body = OTLPRequestFraming(resource: own, scope: []).request(for: items)
+        let request = try #require(skein__v1__otlp__export_trace_service_request__unpack(nil, body.count, body))
+        defer { skein__v1__otlp__export_trace_service_request__free_unpacked(request, nil) }
+        let groups = (0..<request.pointee.n_resource_spans).compactMap { request.pointee.resource_spans[$0]?.pointee }
+        #expect(groups.map { $0.resource.pointee.attributes?[0]?.pointee.key.len } == [3, 4, 3])
+        #expect(groups.map { $0.scope_spans[0]?.pointee.n_spans } == [1, 2, 1])
+    }
+
     /// A packed Span with a name only; without one it is empty.
     private static func span(nameSize: Int) -> [UInt8] {
         nameSize == 0 ? [] : [5 << 3 | 2] + varint(nameSize) + [UInt8](repeating: 0x61, count: nameSize)
