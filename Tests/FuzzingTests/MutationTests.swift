@@ -7,8 +7,13 @@ import Testing
 struct MutationTests {
     private static let folders = ["ATOFTests/Recorded", "ATOFTests/Malformed", "LLMCodecsTests/Fixtures"]
     /// Larger ones take too long in a debug build.
-    private static let largest = 12_000
-    private static let mutations = 250
+    private static let largest = 6000
+    private static func mutations(of target: FuzzTarget) -> Int {
+        switch target {
+        case .json, .eventLine, .eventBatch, .chunks, .snapshots, .process, .codecs, .fileNames: 400
+        case .full, .openinference, .atif, .assembler: 50
+        }
+    }
 
     private static func recordings() throws -> [[UInt8]] {
         let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -25,10 +30,11 @@ struct MutationTests {
     func mutated(_ target: FuzzTarget) throws {
         var random = SeededGenerator(seed: 4)
         let recordings = try Self.recordings().shuffled(using: &random)
-        let seeds = recordings.lazy.flatMap(target.seeds).filter { $0.count <= Self.largest }.prefix(Self.mutations)
+        let mutations = Self.mutations(of: target)
+        let seeds = recordings.lazy.flatMap(target.seeds).filter { $0.count <= Self.largest }.prefix(mutations)
         #expect(!seeds.isEmpty)
         let inputs = Array(seeds)
-        for number in 0..<Self.mutations {
+        for number in 0..<mutations {
             let seed = inputs[number % inputs.count]
             let input =
                 target.isJSON && number % 4 != 0
