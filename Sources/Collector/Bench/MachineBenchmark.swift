@@ -9,7 +9,13 @@ struct MachineBenchmark {
     let messages: [(key: String, payload: [UInt8])]
     let events: Int
 
-    func run() throws -> [BenchmarkReport.InMemory] {
+    struct Result {
+        var figures: [BenchmarkReport.InMemory]
+        /// What `process` put out.
+        var processed: [[UInt8]]
+    }
+
+    func run() throws -> Result {
         var outcomes: [ProcessMachine.Outcome] = []
         let process = measure {
             var machine = ProcessMachine(partitioning: Partitioning(count: 8))
@@ -43,11 +49,12 @@ struct MachineBenchmark {
                 }
             }
         }
-        return [
-            .init(name: "decode and process", cpuMicrosecondsPerEvent: process),
-            .init(name: "decode and assemble, with the document", cpuMicrosecondsPerEvent: assemble),
-            .init(name: "decode, project openinference, encode OTLP", cpuMicrosecondsPerEvent: project),
-        ]
+        return Result(
+            figures: [
+                .init(name: "decode and process", cpuMicrosecondsPerEvent: process),
+                .init(name: "decode and assemble, with the document", cpuMicrosecondsPerEvent: assemble),
+                .init(name: "decode, project openinference, encode OTLP", cpuMicrosecondsPerEvent: project),
+            ], processed: processed)
     }
 
     private func forEachEvent(
