@@ -10,12 +10,21 @@ package struct ExportItem: Sendable, Equatable {
     package let ordinal: Int
     /// Whose it is, and what it stands for.
     package let share: ExportShare
+    /// What it stands for besides, of the same tenant.
+    package let furtherShares: [ExportShare]
+    /// A packed Resource that the item belongs to instead of the endpoint's.
+    package let resource: [UInt8]?
 
-    package init(bytes: [UInt8], position: UInt64, ordinal: Int = 0, share: ExportShare = ExportShare()) {
+    package init(
+        bytes: [UInt8], position: UInt64, ordinal: Int = 0, share: ExportShare = ExportShare(),
+        furtherShares: [ExportShare] = [], resource: [UInt8]? = nil
+    ) {
         self.bytes = bytes
         self.position = position
         self.ordinal = ordinal
         self.share = share
+        self.furtherShares = furtherShares
+        self.resource = resource
     }
 
     /// Bytes that the item takes in a request, tag and length included.
@@ -49,9 +58,16 @@ package struct ExportLoss: Sendable, Equatable {
     package let share: ExportShare
     package let reason: Reason
 
-    init(_ item: ExportItem, _ reason: Reason) {
-        position = item.position
-        share = item.share
+    private init(position: UInt64, share: ExportShare, reason: Reason) {
+        self.position = position
+        self.share = share
         self.reason = reason
+    }
+
+    /// One for each share of the item.
+    static func all(of item: ExportItem, _ reason: Reason) -> [ExportLoss] {
+        ([item.share] + item.furtherShares).map {
+            ExportLoss(position: item.position, share: $0, reason: reason)
+        }
     }
 }

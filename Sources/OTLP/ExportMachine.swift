@@ -145,7 +145,7 @@ package struct ExportMachine: Sendable {
             statistics.rejected += refused
             statistics.delivered += part.count - refused
             // Nobody says which ones: as many as were refused.
-            losses += part.suffix(refused).map { ExportLoss($0.item, .rejected) }
+            losses += part.suffix(refused).flatMap { ExportLoss.all(of: $0.item, .rejected) }
             if rejected > 0 || !message.isEmpty {
                 actions = [.report(.itemsRejected(count: refused, message: message))]
             }
@@ -164,10 +164,10 @@ package struct ExportMachine: Sendable {
             phase = .backingOff(until: now + wait)
             return [.report(.endpointRefused(refusal, retryIn: wait))]
         case .dataRefused(let refusal):
-            statistics.consecutiveFailures = 0
+            actions = noteAnswer()
             guard part.count > 1 else {
                 phase = .deadLettering(refusal)
-                return [.deadLetter(part[part.startIndex].item, refusal)]
+                return actions + [.deadLetter(part[part.startIndex].item, refusal)]
             }
             let middle = part.startIndex + part.count / 2
             parts[parts.count - 1] = part[middle...]
@@ -181,7 +181,7 @@ package struct ExportMachine: Sendable {
     package mutating func deadLettered(now: Duration) -> [ExportAction] {
         guard case .deadLettering = phase else { preconditionFailure("no dead letter was asked for") }
         statistics.deadLettered += 1
-        losses += (parts.last ?? []).map { ExportLoss($0.item, .rejected) }
+        losses += (parts.last ?? []).flatMap { ExportLoss.all(of: $0.item, .rejected) }
         return partLeft() + proceed(now)
     }
 
@@ -236,7 +236,7 @@ package struct ExportMachine: Sendable {
         statistics.expired += expired.count
         statistics.queueItems -= expired.count
         statistics.queueBytes -= expired.reduce(0) { $0 + $1.item.framedSize }
-        losses += expired.map { ExportLoss($0.item, .expired) }
+        losses += expired.flatMap { ExportLoss.all(of: $0.item, .expired) }
     }
 
     /// Nothing is in delivery any more: what expired behind it has nothing before it.
@@ -301,9 +301,15 @@ package struct ExportMachine: Sendable {
         window.removeFirst(part.count)
         statistics.queueItems -= part.count
         statistics.queueBytes -= part.reduce(0) { $0 + $1.item.framedSize }
-        statistics.consecutiveFailures = 0
         if parts.isEmpty { batchLeft() }
-        return confirm()
+        return noteAnswer() + confirm()
+    }
+
+    /// The failures, if there were some, are over.
+    private mutating func noteAnswer() -> [ExportAction] {
+        let failures = statistics.consecutiveFailures
+        statistics.consecutiveFailures = 0
+        return failures > 0 ? [.report(.recovered(failures: failures))] : []
     }
 
     private mutating func confirm() -> [ExportAction] {

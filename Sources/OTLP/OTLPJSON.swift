@@ -13,6 +13,16 @@ package enum OTLPJSON {
     ///   - scope: a packed InstrumentationScope.
     /// - Returns: an ExportTraceServiceRequest; nil when a message is not what it should be.
     package static func exportTraceServiceRequest(spans: [[UInt8]], resource: [UInt8], scope: [UInt8]) -> JSONValue? {
+        request(("resourceSpans", "scopeSpans", "spans"), items: spans, resource: resource, scope: scope) {
+            decode($0, skein__v1__otlp__span__unpack, skein__v1__otlp__span__free_unpacked, OTLPJSON.span)
+        }
+    }
+
+    /// A request of any signal: the signals differ in the names of what is around the items.
+    static func request(
+        _ names: (resources: String, scopes: String, items: String), items: [[UInt8]], resource: [UInt8],
+        scope: [UInt8], _ convert: ([UInt8]) -> JSONValue?
+    ) -> JSONValue? {
         guard
             let resource = decode(
                 resource, skein__v1__otlp__resource__unpack, skein__v1__otlp__resource__free_unpacked, OTLPJSON.resource
@@ -22,21 +32,21 @@ package enum OTLPJSON {
                 skein__v1__otlp__instrumentation_scope__free_unpacked, OTLPJSON.scope)
         else { return nil }
         var decoded: [JSONValue] = []
-        for span in spans {
-            guard
-                let span = decode(
-                    span, skein__v1__otlp__span__unpack, skein__v1__otlp__span__free_unpacked, OTLPJSON.span)
-            else { return nil }
-            decoded.append(span)
+        decoded.reserveCapacity(items.count)
+        for item in items {
+            guard let item = convert(item) else { return nil }
+            decoded.append(item)
         }
-        let scopeSpans: JSONValue = ["scope": scope, "spans": .array(decoded)]
-        return ["resourceSpans": [["resource": resource, "scopeSpans": [scopeSpans]]]]
+        let scopeItems = object([("scope", scope), (names.items, .array(decoded))])
+        return object([
+            (names.resources, [object([("resource", resource), (names.scopes, [scopeItems])])])
+        ])
     }
 
-    private typealias Unpack<Message> = (
+    typealias Unpack<Message> = (
         UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?
     ) -> UnsafeMutablePointer<Message>?
-    private typealias Free<Message> = (UnsafeMutablePointer<Message>?, UnsafeMutablePointer<ProtobufCAllocator>?) ->
+    typealias Free<Message> = (UnsafeMutablePointer<Message>?, UnsafeMutablePointer<ProtobufCAllocator>?) ->
         Void
 
     private static func decode<Message>(
@@ -48,7 +58,7 @@ package enum OTLPJSON {
         return convert(message.pointee)
     }
 
-    private static func decode<Message>(
+    static func decode<Message>(
         _ bytes: [UInt8], _ unpack: Unpack<Message>, _ free: Free<Message>, _ convert: (Message) -> JSONValue?
     ) -> JSONValue? {
         bytes.withUnsafeBufferPointer { decode($0, unpack, free, convert) }
@@ -94,24 +104,26 @@ package enum OTLPJSON {
         object([("message", text(status.message)), ("code", number(Int64(status.code)))])
     }
 
-    private static func attributes(
+    static func attributes(
         _ list: UnsafeMutablePointer<UnsafeMutablePointer<Skein__V1__Otlp__KeyValue>?>?, _ count: Int
     ) -> JSONValue? {
         let attributes = UnsafeBufferPointer(start: list, count: count).compactMap(\.self).map {
-            attribute -> JSONValue in
-            let value = attribute.pointee.value.flatMap { anyValue($0.pointee) }
-            return object([("key", .string(string(attribute.pointee.key))), ("value", value)])
+            keyValue($0.pointee)
         }
         return attributes.isEmpty ? nil : .some(.array(attributes))
     }
 
-    /// The kinds that spans have. Elements of arrays are packed on their own (`otlp.proto`).
-    private static func anyValue(_ value: Skein__V1__Otlp__AnyValue) -> JSONValue? {
+    private static func keyValue(_ attribute: Skein__V1__Otlp__KeyValue) -> JSONValue {
+        object([("key", text(attribute.key)), ("value", attribute.value.flatMap { anyValue($0.pointee) })])
+    }
+
+    /// Elements of arrays and members of kvlists are packed on their own (`otlp.proto`).
+    static func anyValue(_ value: Skein__V1__Otlp__AnyValue) -> JSONValue? {
         switch value.value_case {
         case SKEIN__V1__OTLP__ANY_VALUE__VALUE_STRING_VALUE: return ["stringValue": .string(string(value.string_value))]
         case SKEIN__V1__OTLP__ANY_VALUE__VALUE_BOOL_VALUE: return ["boolValue": .bool(value.bool_value != 0)]
         case SKEIN__V1__OTLP__ANY_VALUE__VALUE_INT_VALUE: return ["intValue": .string(String(value.int_value))]
-        case SKEIN__V1__OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE: return ["doubleValue": .double(value.double_value)]
+        case SKEIN__V1__OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE: return ["doubleValue": double(value.double_value)]
         case SKEIN__V1__OTLP__ANY_VALUE__VALUE_ARRAY_VALUE:
             guard let array = value.array_value?.pointee else { return nil }
             let elements = UnsafeBufferPointer(start: array.values, count: array.n_values).compactMap { element in
@@ -120,6 +132,14 @@ package enum OTLPJSON {
                     skein__v1__otlp__any_value__free_unpacked, anyValue)
             }
             return ["arrayValue": object([("values", elements.isEmpty ? nil : .some(.array(elements)))])]
+        case SKEIN__V1__OTLP__ANY_VALUE__VALUE_KVLIST_VALUE:
+            guard let list = value.kvlist_value?.pointee else { return nil }
+            let members = UnsafeBufferPointer(start: list.values, count: list.n_values).compactMap { member in
+                decode(
+                    UnsafeBufferPointer(start: member.data, count: member.len), skein__v1__otlp__key_value__unpack,
+                    skein__v1__otlp__key_value__free_unpacked, keyValue)
+            }
+            return ["kvlistValue": object([("values", members.isEmpty ? nil : .some(.array(members)))])]
         default: return nil
         }
     }
@@ -127,7 +147,7 @@ package enum OTLPJSON {
     // MARK: Values
 
     /// Of the members that are there.
-    private static func object(_ members: [(String, JSONValue?)]) -> JSONValue {
+    static func object(_ members: [(String, JSONValue?)]) -> JSONValue {
         .object(JSONObject(members.compactMap { key, value in value.map { (key, $0) } }))
     }
 
@@ -135,11 +155,11 @@ package enum OTLPJSON {
         String(decoding: UnsafeBufferPointer(start: data.data, count: data.len), as: UTF8.self)
     }
 
-    private static func text(_ data: ProtobufCBinaryData) -> JSONValue? {
+    static func text(_ data: ProtobufCBinaryData) -> JSONValue? {
         data.len == 0 ? nil : .some(.string(string(data)))
     }
 
-    private static func hexadecimal(_ data: ProtobufCBinaryData) -> JSONValue? {
+    static func hexadecimal(_ data: ProtobufCBinaryData) -> JSONValue? {
         if data.len == 0 { return nil }
         let digits = Array("0123456789abcdef".utf8)
         let text = UnsafeBufferPointer(start: data.data, count: data.len).flatMap {
@@ -148,7 +168,13 @@ package enum OTLPJSON {
         return .string(String(decoding: text, as: UTF8.self))
     }
 
-    private static func number(_ value: Int64) -> JSONValue? { value == 0 ? nil : .some(.int(value)) }
+    static func number(_ value: Int64) -> JSONValue? { value == 0 ? nil : .some(.int(value)) }
 
-    private static func digits(_ value: UInt64) -> JSONValue? { value == 0 ? nil : .some(.string(String(value))) }
+    static func digits(_ value: UInt64) -> JSONValue? { value == 0 ? nil : .some(.string(String(value))) }
+
+    /// JSON has no numbers that are not finite: they are texts.
+    static func double(_ value: Double) -> JSONValue {
+        if value.isFinite { return .double(value) }
+        return .string(value.isNaN ? "NaN" : value > 0 ? "Infinity" : "-Infinity")
+    }
 }

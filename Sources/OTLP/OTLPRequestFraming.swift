@@ -3,7 +3,7 @@
 /// The field numbers are those of ExportTraceServiceRequest; logs and metrics have the same ones:
 /// `1 {resource = 1, 2 {scope = 1, item = 2, …}}`.
 package struct OTLPRequestFraming: Sendable {
-    /// A packed Resource.
+    /// A packed Resource, of all items that name no other.
     package let resource: [UInt8]
     /// A packed InstrumentationScope.
     package let scope: [UInt8]
@@ -13,20 +13,47 @@ package struct OTLPRequestFraming: Sendable {
         self.scope = scope
     }
 
+    /// Items that follow one another and belong to one resource.
+    private struct Group {
+        let resource: [UInt8]
+        let items: ArraySlice<ExportItem>
+        let scopeSize: Int
+        let size: Int
+    }
+
     /// The body of a request that carries the items in their order.
     package func request(for items: [ExportItem]) -> [UInt8] {
-        let scopeItems = items.reduce(Self.fieldSize(scope.count)) { $0 + $1.framedSize }
-        let resourceItems = Self.fieldSize(resource.count) + Self.fieldSize(scopeItems)
-        let size = Self.fieldSize(resourceItems)
+        let groups = groups(items)
+        let size = groups.reduce(0) { $0 + Self.fieldSize($1.size) }
         return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             var writer = FieldWriter(buffer: UnsafeMutableRawBufferPointer(buffer))
-            writer.writeHead(of: 1, size: resourceItems)
-            writer.write(1, resource)
-            writer.writeHead(of: 2, size: scopeItems)
-            writer.write(1, scope)
-            for item in items { writer.write(2, item.bytes) }
+            for group in groups {
+                writer.writeHead(of: 1, size: group.size)
+                writer.write(1, group.resource)
+                writer.writeHead(of: 2, size: group.scopeSize)
+                writer.write(1, scope)
+                for item in group.items { writer.write(2, item.bytes) }
+            }
             count = writer.count
         }
+    }
+
+    /// At least one.
+    private func groups(_ items: [ExportItem]) -> [Group] {
+        var groups: [Group] = []
+        var rest = items[...]
+        repeat {
+            let own = rest.first?.resource
+            let slice = rest.prefix { $0.resource == own }
+            let scopeSize = slice.reduce(Self.fieldSize(scope.count)) { $0 + $1.framedSize }
+            let resource = own ?? resource
+            groups.append(
+                Group(
+                    resource: resource, items: slice, scopeSize: scopeSize,
+                    size: Self.fieldSize(resource.count) + Self.fieldSize(scopeSize)))
+            rest = rest[slice.endIndex...]
+        } while !rest.isEmpty
+        return groups
     }
 
     /// Bytes of a length-delimited field with a field number below 16.

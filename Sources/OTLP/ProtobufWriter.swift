@@ -59,6 +59,13 @@ struct ProtobufWriter {
         append(value.littleEndian)
     }
 
+    /// Numbers of eight bytes in one field; nothing for none.
+    mutating func packed(_ field: Int, _ values: [UInt64]) {
+        if values.isEmpty { return }
+        length(field, 8 * values.count)
+        for value in values { append(value.littleEndian) }
+    }
+
     mutating func fixed32(_ field: Int, _ value: UInt32) {
         tag(field, .fixed32)
         append(value.littleEndian)

@@ -1,6 +1,4 @@
 internal import ATOF
-internal import OTLP
-internal import Projections
 internal import Stages
 internal import Trajectories
 
@@ -36,16 +34,8 @@ struct MachineBenchmark {
             var assembler = TrajectoryAssembler(configuration: .init(order: .tolerant))
             try forEachEvent(processed) { event, reference in
                 for finished in assembler.receive(event, at: reference) {
-                    let built = finished.document(by: agent, of: finished.heldEvents, unavailable: [])
+                    let built = finished.document(by: agent, .skein, of: finished.heldEvents, unavailable: [])
                     _ = DocumentWriter.bytes(of: built.document)
-                }
-            }
-        }
-        let project = try measure {
-            var projector = SpanProjector(configuration: ProjectionConfiguration(projection: .openinference))
-            try forEachEvent(processed) { event, reference in
-                for span in projector.receive(event, at: reference) {
-                    _ = SpanEncoder.encode(span)
                 }
             }
         }
@@ -53,7 +43,6 @@ struct MachineBenchmark {
             figures: [
                 .init(name: "decode and process", cpuMicrosecondsPerEvent: process),
                 .init(name: "decode and assemble, with the document", cpuMicrosecondsPerEvent: assemble),
-                .init(name: "decode, project openinference, encode OTLP", cpuMicrosecondsPerEvent: project),
             ], processed: processed)
     }
 

@@ -1,8 +1,7 @@
 package import ATOF
-package import HTTPTransport
+package import LLMCodecs
 package import NATSTransport
-package import OTLP
-package import Projections
+internal import Projections
 
 /// Everything that a collector has to know, with its defaults; read from TOML by `ConfigurationReader`.
 package struct CollectorConfiguration: Sendable {
@@ -38,6 +37,11 @@ package struct CollectorConfiguration: Sendable {
     /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
     package var trajectories: TrajectoryOutput? = TrajectoryOutput()
     package var endpoints: [Endpoint] = []
+    /// The document's `pricing` component: prices of model calls whose cost nobody reported.
+    package var pricing = PricingSources()
+    package var logEndpoints: [LogEndpoint] = []
+    package var metricEndpoints: [MetricEndpoint] = []
+    package var stores: [Store] = []
     /// Whose answer counts where the reference is wrong.
     package var compatibility = Compatibility.skein
 
@@ -102,31 +106,7 @@ package struct CollectorConfiguration: Sendable {
         package var modelName: String?
         package var toolDefinitions: [JSONValue]?
         package var extra: JSONValue?
-        /// Where finished trajectories are also written as files; nil writes none.
-        package var outputDirectory: String?
         package var fileNameTemplate = "nemo-relay-atif-{session_id}.json"
-    }
-
-    /// One OTLP/HTTP backend for traces.
-    package struct Endpoint: Sendable {
-        /// `<name>` of the stage `export-<name>`.
-        package var name: String
-        package var url: String
-        package var projection: ProjectionConfiguration
-        package var resource: ResourceConfiguration
-        package var headers: [(name: String, value: String)] = []
-        package var timeout = Duration.milliseconds(3000)
-        package var compression = OTLPExporter.Compression.gzip
-        package var tls = HTTPRequest.TLS()
-        package var maximumQueueItems: Int?
-        package var maximumBatchItems: Int?
-        package var scheduledDelay: Duration?
-        /// The wait after a first failure; it doubles with every further one.
-        package var initialBackoff: Duration?
-        /// What waits longer than this is given up and counted as expired; nil waits for ever.
-        package var maximumLag: Duration?
-        /// Bytes of spans that wait or are under way, for each partition.
-        package var maximumQueueBytes: Int?
     }
 }
 
@@ -141,7 +121,7 @@ extension CollectorConfiguration {
     ///
     /// - Throws: `ConfigurationError` that names the option.
     package mutating func addTraceEndpoint(url: String, option: String) throws(ConfigurationError) {
-        guard let traces = ObservabilityReader.tracesURL(url) else {
+        guard let traces = OTLPSignal.traces.url(url) else {
             throw ConfigurationError(diagnostics: [
                 Diagnostic(
                     .error, "observability.unsupported_value", field: option,

@@ -11,7 +11,10 @@ struct ObservabilityReader {
     private var section: ConfigurationSection
     private let environment: [String: String]
     private(set) var endpoints: [CollectorConfiguration.Endpoint] = []
+    var logEndpoints: [CollectorConfiguration.LogEndpoint] = []
+    var metricEndpoints: [CollectorConfiguration.MetricEndpoint] = []
     private(set) var trajectories: CollectorConfiguration.TrajectoryOutput?
+    private(set) var stores: [CollectorConfiguration.Store] = []
 
     var diagnostics: [Diagnostic] { section.diagnostics }
 
@@ -53,7 +56,6 @@ struct ObservabilityReader {
         if let model = atif.string("model_name") { output.modelName = model }
         output.toolDefinitions = atif.raw("tool_definitions")?.arrayValue
         output.extra = atif.raw("extra")
-        output.outputDirectory = atif.string("output_directory")
         if let template = atif.string("filename_template") {
             do {
                 _ = try FileNameTemplate(template)
@@ -63,12 +65,8 @@ struct ObservabilityReader {
                     "filename_template", "is no template for file names (\(error)); it must contain {session_id}")
             }
         }
-        if let storage = atif.raw("storage")?.arrayValue, !storage.isEmpty {
-            atif.report(
-                .warning, "not_implemented", "storage",
-                "HTTP and S3 stores are not part of this version; read SKEIN_TRAJECTORIES, or set output_directory")
-        }
-        if enabled { trajectories = output }
+        let stores = StorageReader.read(&atif, environment: environment)
+        if enabled { (trajectories, self.stores) = (output, stores) }
         section.finish(atif)
     }
 
@@ -87,14 +85,8 @@ struct ObservabilityReader {
             if let read = readEndpoint(&endpoint), enabled { endpoints.append(read) }
             opentelemetry.finish(endpoint)
         }
-        for signal in ["logs", "metrics"] {
-            guard let table = opentelemetry.raw(signal)?.objectValue else { continue }
-            if enabled, table["enabled"]?.boolValue == true {
-                opentelemetry.report(
-                    .warning, "not_implemented", signal, "is not exported by this version; traces and trajectories are")
-            }
-        }
         nameEndpoints(&opentelemetry)
+        readSignals(&opentelemetry, version: section.raw("version")?.int64Value, isEnabled: enabled)
         section.finish(opentelemetry)
     }
 
@@ -104,7 +96,7 @@ struct ObservabilityReader {
             endpoint.report(.error, "unsupported_value", "type", "is missing; full, gen_ai or openinference")
         }
         let url = endpoint.string("endpoint") ?? ""
-        let address = ObservabilityReader.tracesURL(url)
+        let address = OTLPSignal.traces.url(url)
         if address == nil {
             endpoint.complain("endpoint", "must be an http:// or https:// URL, such as http://127.0.0.1:4318/v1/traces")
         }
@@ -116,12 +108,14 @@ struct ObservabilityReader {
         switch type {
         case nil: break
         case _ where known != nil: break
-        case "gen_ai"?:
-            endpoint.report(
-                .warning, "not_implemented", "type", "gen_ai is not exported by this version; the endpoint is skipped")
         case let other?: endpoint.complain("type", "is \"\(other)\", must be full, gen_ai or openinference")
         }
         readProjection(&endpoint, &projection)
+        if known == .genAI, !projection.attributeMappings.isEmpty {
+            endpoint.report(
+                .warning, "not_applicable", "attribute_mappings",
+                "has no effect on gen_ai, whose names are those of the conventions")
+        }
         var result = CollectorConfiguration.Endpoint(
             name: endpoint.string("name") ?? "", url: address ?? url, projection: projection,
             resource: readResource(&endpoint))
@@ -173,7 +167,7 @@ struct ObservabilityReader {
         }
     }
 
-    private func readResource(_ endpoint: inout ConfigurationSection) -> ResourceConfiguration {
+    func readResource(_ endpoint: inout ConfigurationSection) -> ResourceConfiguration {
         var resource = ResourceConfiguration()
         if let name = endpoint.string("service_name") { resource.serviceName = name }
         resource.serviceNamespace = endpoint.string("service_namespace")
@@ -186,6 +180,19 @@ struct ObservabilityReader {
     }
 
     private func readDelivery(_ endpoint: inout ConfigurationSection, _ result: inout CollectorConfiguration.Endpoint) {
+        readTransport(&endpoint, &result)
+        result.maximumQueueItems = endpoint.integer("max_queue_size").map(Int.init)
+        result.maximumBatchItems = endpoint.integer("max_export_batch_size").map(Int.init)
+        if let queue = result.maximumQueueItems, let batch = result.maximumBatchItems, batch > queue {
+            endpoint.complain("max_export_batch_size", "is \(batch), more than max_queue_size, which is \(queue)")
+        }
+        result.scheduledDelay = endpoint.integer("scheduled_delay_millis").map { .milliseconds($0) }
+    }
+
+    /// What the endpoints of all signals have alike.
+    func readTransport<Projection>(
+        _ endpoint: inout ConfigurationSection, _ result: inout OTLPEndpoint<Projection>
+    ) {
         if let millis = endpoint.integer("timeout_millis", minimum: 0) {
             // 0 waits as long as Relay's default; a request without any limit would hold its batch for ever.
             result.timeout = .milliseconds(millis == 0 ? 3000 : millis)
@@ -214,19 +221,13 @@ struct ObservabilityReader {
                 endpoint.complain("ca_file", "the file \(path) does not exist or cannot be read")
             }
         }
-        result.maximumQueueItems = endpoint.integer("max_queue_size").map(Int.init)
-        result.maximumBatchItems = endpoint.integer("max_export_batch_size").map(Int.init)
-        if let queue = result.maximumQueueItems, let batch = result.maximumBatchItems, batch > queue {
-            endpoint.complain("max_export_batch_size", "is \(batch), more than max_queue_size, which is \(queue)")
-        }
         result.maximumQueueBytes = endpoint.integer("max_queue_bytes").map(Int.init)
         result.maximumLag = endpoint.integer("max_lag_seconds").map { .seconds($0) }
-        result.scheduledDelay = endpoint.integer("scheduled_delay_millis").map { .milliseconds($0) }
     }
 
-    private func addHeader(
+    private func addHeader<Projection>(
         _ endpoint: inout ConfigurationSection, _ key: String, _ name: String, _ value: String,
-        _ result: inout CollectorConfiguration.Endpoint
+        _ result: inout OTLPEndpoint<Projection>
     ) {
         if result.headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
             endpoint.complain(key, "the header is set twice; names do not depend on case")
@@ -250,14 +251,6 @@ struct ObservabilityReader {
             }
             endpoints[index].name = unique
         }
-    }
-
-    /// `/v1/traces` is appended to a bare authority without a trailing slash; anything else stays.
-    static func tracesURL(_ text: String) -> String? {
-        guard let url = URL(string: text), let scheme = url.scheme?.lowercased(), ["http", "https"].contains(scheme),
-            let host = url.host(), !host.isEmpty, text == text.trimmingCharacters(in: .whitespacesAndNewlines)
-        else { return nil }
-        return url.path().isEmpty && url.query() == nil ? text + "/v1/traces" : text
     }
 
     private static func isPromotionPrefix(_ prefix: String) -> Bool {

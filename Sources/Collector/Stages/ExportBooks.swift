@@ -44,6 +44,15 @@ package struct ExportBooks: Sendable {
         for span in output.spans { emit(span.events, of: span.run, at: position) }
     }
 
+    /// Events went out that came in at this position or before, which is not below that of the call before.
+    package mutating func emit(_ events: Int, of run: ScopeKey, at position: UInt64) {
+        if let last = emitted.indices.last, emitted[last].position == position, emitted[last].run == run {
+            emitted[last].events += events
+        } else {
+            emitted.append(Emitted(position: position, run: run, events: events))
+        }
+    }
+
     /// A dead letter of this endpoint came back.
     package mutating func replay(_ run: ScopeKey, at position: UInt64) {
         add(1, .received, run)
@@ -61,14 +70,6 @@ package struct ExportBooks: Sendable {
 
     /// Spans that went out will not be delivered.
     package mutating func lose(_ losses: [ExportLoss]) { self.losses += losses }
-
-    private mutating func emit(_ events: Int, of run: ScopeKey, at position: UInt64) {
-        if let last = emitted.indices.last, emitted[last].position == position, emitted[last].run == run {
-            emitted[last].events += events
-        } else {
-            emitted.append(Emitted(position: position, run: run, events: events))
-        }
-    }
 
     private mutating func add(_ events: Int, _ field: LedgerCounts.Field, _ run: ScopeKey) {
         ledger.add(events, field, tenant: run.tenant, key: run.uuid)

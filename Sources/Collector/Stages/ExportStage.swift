@@ -1,5 +1,6 @@
 internal import ATOF
 internal import HTTPTransport
+internal import LLMCodecs
 internal import Projections
 internal import Stages
 
@@ -9,6 +10,8 @@ struct ExportStage: Stage {
     let runs: CollectorConfiguration.Runs
     /// Of this endpoint alone, so that one that hangs delays no other.
     let client: HTTPClient
+    var compatibility = Compatibility.skein
+    var pricing = PricingSources()
 
     var name: String { "export-\(endpoint.name)" }
     var stream: String { SkeinSubjects.processedStream }
@@ -17,19 +20,19 @@ struct ExportStage: Stage {
 
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         var configuration = endpoint.projection
+        configuration.compatibility = compatibility
         configuration.idle = runs.idle.nanoseconds
         configuration.maximumAge = runs.maximumAge.nanoseconds
         configuration.maximumHeldBytes = runs.taskHeldBytes
-        guard let snapshot else {
-            return ExportWorker(
-                context, endpoint: endpoint, client: client, projector: SpanProjector(configuration: configuration),
-                books: ExportBooks(), position: position)
+        configuration.pricing = pricing
+        var projector = SpanProjector(configuration: configuration)
+        var books = ExportBooks()
+        if let parts = try snapshot.map({ try ExportSnapshot($0) }) {
+            projector = try SpanProjector(configuration: configuration, snapshot: parts.projector)
+            books = try ExportBooks(snapshot: parts.ledger)
         }
-        let parts = try ExportSnapshot(snapshot)
         return ExportWorker(
-            context, endpoint: endpoint, client: client,
-            projector: try SpanProjector(configuration: configuration, snapshot: parts.projector),
-            books: try ExportBooks(snapshot: parts.ledger), position: position)
+            ExportDelivery(context, .spans, to: endpoint, client: client, books: books, position: position), projector)
     }
 }
 
