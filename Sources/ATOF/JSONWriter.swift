@@ -63,14 +63,31 @@ package struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
         text.withUTF8 { utf8 in
             var start = 0
-            for (index, byte) in utf8.enumerated() where byte < 0x20 || byte == 0x22 || byte == 0x5C {
+            while let index = JSONWriter.special(in: utf8, from: start) {
                 bytes.append(contentsOf: utf8[start..<index])
-                escape(byte)
+                escape(utf8[index])
                 start = index + 1
             }
             bytes.append(contentsOf: utf8[start...])
         }
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// The first byte that has to be escaped; most texts have none, so 16 are looked at together.
+    private static func special(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+        let raw = UnsafeRawBufferPointer(text)
+        var index = start
+        while index &+ 16 <= text.count {
+            let block = raw.loadUnaligned(fromByteOffset: index, as: SIMD16<UInt8>.self)
+            if any((block .< 0x20) .| (block .== 0x22) .| (block .== 0x5C)) { break }
+            index &+= 16
+        }
+        while index < text.count {
+            let byte = text[index]
+            if byte < 0x20 || byte == 0x22 || byte == 0x5C { return index }
+            index &+= 1
+        }
+        return nil
     }
 
     private mutating func escape(_ byte: UInt8) {

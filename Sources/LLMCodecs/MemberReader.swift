@@ -60,15 +60,44 @@ struct MemberReader {
         return texts
     }
 
+    mutating func requiredArray(_ key: String) throws(CodecError) -> [JSONValue] {
+        guard let elements = try array(key) else { throw CodecError(kind, "\(key) must be an array") }
+        return elements
+    }
+
     mutating func requiredString(_ key: String) throws(CodecError) -> String {
         guard let text = try string(key) else { throw CodecError(kind, "\(key) is missing") }
         return text
     }
 
     /// A string or a list of parts; nil for null and missing.
-    mutating func content(_ key: String) throws(CodecError) -> MessageContent? {
+    ///
+    /// - Parameter part: reads a part; without it the part has the form of annotations.
+    mutating func content(_ key: String, part: ContentPart.Decoder? = nil) throws(CodecError) -> MessageContent? {
         guard let value = present(key) else { return nil }
-        return try MessageContent(value, rejecting: kind)
+        return try MessageContent(value, rejecting: kind, part: part)
+    }
+
+    /// A member that may be missing but not null.
+    mutating func strict<Value>(
+        _ key: String, _ type: String, _ read: (JSONValue) -> Value?
+    ) throws(CodecError) -> Value? {
+        guard let value = any(key) else { return nil }
+        guard let typed = read(value) else { throw CodecError(kind, "\(key) must be \(type)") }
+        return typed
+    }
+
+    /// Copies members of known types as they are; null counts as missing, but for members that may be anything.
+    mutating func copy(_ table: [WireMembers], into members: inout JSONObject) throws(CodecError) {
+        for row in table {
+            for key in row.keys {
+                guard let value = row.type == .any ? any(key) : present(key) else { continue }
+                guard row.type.accepts(value) else {
+                    throw CodecError(kind, "\(key) must be \(row.type.rawValue) or null")
+                }
+                members[key] = value
+            }
+        }
     }
 
     private mutating func optional<Value>(

@@ -57,7 +57,7 @@ extension [Attribute] {
         case .single(let value): append(Attribute(prefix, value))
         case .members(let members):
             reserveCapacity(count + members.count)
-            for member in members { append(Attribute("\(prefix).\(member.key)", member.value)) }
+            for member in members { append(Attribute(String(joining: prefix, member.key), member.value)) }
         }
     }
 
@@ -87,6 +87,18 @@ enum PayloadFields {
             }
             self = .members(members)
         case let value?: self = AttributeValue(scalar: value).map { .single($0) } ?? .none
+        }
+    }
+}
+
+extension String {
+    /// Two names with a dot between them, in one allocation.
+    init(joining first: String, _ second: String) {
+        self.init(unsafeUninitializedCapacity: first.utf8.count + 1 + second.utf8.count) { buffer in
+            let dot = buffer.initialize(from: first.utf8).index
+            buffer.initializeElement(at: dot, to: UInt8(ascii: "."))
+            let rest = UnsafeMutableBufferPointer(rebasing: buffer[(dot + 1)...])
+            return dot + 1 + rest.initialize(from: second.utf8).index
         }
     }
 }

@@ -1,5 +1,6 @@
 import ATOF
 import Foundation
+import LLMCodecs
 import Testing
 
 /// Reads the recorded fixtures beside the tests.
@@ -8,6 +9,23 @@ enum Fixtures {
         let url = try #require(Bundle.module.url(forResource: name, withExtension: "jsonl", subdirectory: "Fixtures"))
         return try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map {
             try JSONParser.parse(String($0))
+        }
+    }
+
+    /// A line whose surface is named.
+    struct OfSurface: Sendable, CustomTestStringConvertible {
+        let json: JSONValue
+        let surface: Surface
+
+        var input: JSONValue { json["input"] ?? .null }
+        var expected: JSONValue? { json["expected"] }
+        var testDescription: String { json["id"]?.stringValue ?? "?" }
+    }
+
+    /// The fixtures of a kind that name their surface.
+    static func named(_ kind: String) throws -> [OfSurface] {
+        try lines(kind).map {
+            OfSurface(json: $0, surface: try #require($0["surface"]?.stringValue.flatMap(Surface.init(rawValue:))))
         }
     }
 
