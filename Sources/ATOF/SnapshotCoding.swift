@@ -86,6 +86,13 @@ package struct SnapshotReader: Sendable {
         }
     }
 
+    /// Reads a number that was counted up and goes on being counted; what no counter reaches is damage.
+    package mutating func readTally() throws(SnapshotError) -> UInt64 {
+        let number = try readNumber()
+        guard number < 1 << 56 else { throw SnapshotError("a counter of the snapshot is out of range") }
+        return number
+    }
+
     /// Reads a number of things that follow, at most one a byte.
     package mutating func readCount() throws(SnapshotError) -> Int {
         // Everything that is counted takes at least a byte.
