@@ -82,7 +82,8 @@ let package = Package(
             name: "ProjectionsTests", dependencies: ["ATOF", "Projections", "OTLP"], resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(
-            name: "HTTPTransportTests", dependencies: ["HTTPTransport", "HTTPTestServer"], swiftSettings: strict),
+            name: "HTTPTransportTests", dependencies: ["HTTPTransport", "HTTPTestServer"],
+            resources: [.copy("Signatures")], swiftSettings: strict),
         .testTarget(
             name: "OTLPTests",
             dependencies: [

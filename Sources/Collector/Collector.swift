@@ -117,11 +117,19 @@ package final class Collector: Sendable {
         var runs = configuration.runs
         let holders = configuration.endpoints.count + (configuration.trajectories == nil ? 0 : 1)
         runs.taskHeldBytes = runs.heldBytes / max(1, holders * partitioning.count)
-        if let output = configuration.trajectories { stages.append(AssembleStage(output: output, runs: runs)) }
+        if let output = configuration.trajectories {
+            stages.append(
+                AssembleStage(
+                    output: output, runs: runs, compatibility: configuration.compatibility,
+                    pricing: configuration.pricing))
+        }
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.
             let client = HTTPClient(maxThreads: partitioning.count)
-            stages.append(ExportStage(endpoint: endpoint, runs: runs, client: client))
+            stages.append(
+                ExportStage(
+                    endpoint: endpoint, runs: runs, client: client, compatibility: configuration.compatibility,
+                    pricing: configuration.pricing))
         }
         for endpoint in configuration.logEndpoints {
             let client = HTTPClient(maxThreads: partitioning.count)
@@ -132,6 +140,7 @@ package final class Collector: Sendable {
             let client = HTTPClient(maxThreads: partitioning.count)
             stages.append(MetricExportStage(endpoint: endpoint, client: client))
         }
+        stages += configuration.stores.map { StoreStage($0) }
         return stages
     }
 
@@ -176,12 +185,15 @@ package final class Collector: Sendable {
         let tasks = await supervisor.tasks()
         if tasks.isEmpty { return false }
         if !(await supervisor.missing().isEmpty) { return false }
-        // What `process` writes is what the others read, so it is asked first.
-        for task in tasks.filter({ $0.key.stage == "process" }) + tasks.filter({ $0.key.stage != "process" }) {
+        // What one writes is what the next ones read, so that is asked first.
+        for task in tasks.sorted(by: { Collector.rank($0.key.stage) < Collector.rank($1.key.stage) }) {
             if !(try await task.isCaughtUp()) { return false }
         }
         return true
     }
+
+    /// How far behind EVENTS a stage is.
+    private static func rank(_ stage: String) -> Int { stage == "process" ? 0 : StageName.isStore(stage) ? 2 : 1 }
 
     /// The tasks that run here.
     package func tasks() async -> [TaskKey] { await supervisor.withLock { $0 }?.tasks().map(\.key) ?? [] }

@@ -160,6 +160,7 @@ package struct LedgerSummary: Sendable {
             switch stage {
             case "process": [.processed, .dropped, .deduplicated, .deadLettered]
             case "assemble": [.assembled, .unassembled]
+            case _ where StageName.isStore(stage): [.delivered, .superseded, .deadLettered, .rejected, .expired]
             default: [.delivered, .notProjected, .rejected, .expired]
             }
         let inputs: [LedgerCounts.Field] = stage == "process" ? [.received, .injected] : [.received]

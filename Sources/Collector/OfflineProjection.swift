@@ -7,7 +7,9 @@ internal import Trajectories
 /// What events become, without a bus: runs the machines of the live stages over the events of a file.
 package struct OfflineProjection {
     package enum Output: String, Sendable, CaseIterable {
-        case atof, atif, trajectories, full, openinference, logs, metrics
+        case atof, atif, trajectories, full
+        case genAI = "gen_ai"
+        case openinference, logs, metrics
     }
 
     private let output: Output
@@ -19,7 +21,8 @@ package struct OfflineProjection {
     private var number: UInt64 = 0
     private var events: [Event] = []
     private var lines: [[UInt8]] = []
-    private var spans: [[UInt8]] = []
+    /// The finished spans, encoded, in the order in which they ended.
+    package private(set) var spans: [[UInt8]] = []
     private var projector: SpanProjector?
     private var assembler: TrajectoryAssembler?
     private var documents: [JSONValue] = []
@@ -34,12 +37,14 @@ package struct OfflineProjection {
         self.configuration = configuration
         self.sessionID = sessionID
         switch output {
-        case .full, .openinference:
+        case .full, .genAI, .openinference:
             let kind = ProjectionConfiguration.Projection(rawValue: output.rawValue) ?? .full
             if let configured = configuration.endpoints.first(where: { $0.projection.projection == kind }) {
                 endpoint = configured
             }
             endpoint.projection.projection = kind
+            endpoint.projection.compatibility = configuration.compatibility
+            endpoint.projection.pricing = configuration.pricing
             if let markProjection {
                 guard let mark = ProjectionConfiguration.MarkProjection(rawValue: markProjection) else {
                     throw CollectorError("--mark-projection is \"\(markProjection)\", must be inherit, event or tool")
@@ -48,8 +53,7 @@ package struct OfflineProjection {
             }
             projector = SpanProjector(configuration: endpoint.projection)
         case .trajectories:
-            // One run after the other and in order, as the reference sees them.
-            assembler = TrajectoryAssembler(configuration: .init(order: .reference))
+            assembler = TrajectoryAssembler(configuration: OfflineProjection.assembling(configuration))
         case .logs: logs = OfflineLogs(configuration.logEndpoints.first)
         case .metrics: metrics = OfflineMetrics(configuration.metricEndpoints.first, configuration.compatibility)
         case .atof, .atif: break
@@ -67,7 +71,7 @@ package struct OfflineProjection {
         case .atif: events.append(event)
         case .trajectories:
             append(assembler?.receive(event, at: .init(sequence: number, index: 0)) ?? [])
-        case .full, .openinference:
+        case .full, .genAI, .openinference:
             for span in projector?.receive(event, at: .init(sequence: number, index: 0)) ?? [] {
                 spans.append(SpanEncoder.encode(span))
             }
@@ -76,13 +80,43 @@ package struct OfflineProjection {
         }
     }
 
+    /// One run after the other and in order, as the reference sees them. It has no limits.
+    private static func assembling(_ configuration: CollectorConfiguration) -> TrajectoryAssembler.Configuration {
+        var assembling = TrajectoryAssembler.Configuration(order: .reference)
+        assembling.compatibility = configuration.compatibility
+        if configuration.compatibility == .strict {
+            assembling.maximumEvents = .max
+            assembling.maximumOpenEvents = .max
+            assembling.maximumOpen = .max
+        }
+        return assembling
+    }
+
     private mutating func append(_ finished: [FinishedTrajectory]) {
-        let agent = (configuration.trajectories ?? .init()).agent
-        documents += finished.map { $0.document(by: agent, of: $0.heldEvents).document }
+        let output = configuration.trajectories ?? .init()
+        let isStrict = configuration.compatibility == .strict
+        for trajectory in finished {
+            let built = trajectory.document(
+                by: output.agent, configuration.compatibility, pricing: configuration.pricing,
+                of: trajectory.heldEvents)
+            if isStrict {
+                // The reference writes files: none without a name, and a later one over an earlier one.
+                let template = try? FileNameTemplate(output.fileNameTemplate)
+                let name = try? template?.render(
+                    sessionID: trajectory.id.description, metadata: built.openerMetadata)
+                guard name != nil else { continue }
+                let id = built.document["trajectory_id"]
+                documents.removeAll { $0["trajectory_id"] == id }
+            }
+            documents.append(built.document)
+        }
     }
 
     /// How many events went into no trajectory because theirs was at its limit.
     package var overLimit: UInt64 { assembler?.counts.overLimit ?? 0 }
+
+    /// Scopes that did not end, of which there is no span.
+    package var openScopes: Int { projector?.openSpanCount ?? 0 }
 
     /// The lines of the result: one JSON text, or one line an event.
     ///
@@ -92,13 +126,15 @@ package struct OfflineProjection {
         case .atof: return lines
         case .atif:
             let output = configuration.trajectories ?? .init()
-            let document = TrajectoryBuilder(origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent)
-                .document(of: events)
+            let builder = TrajectoryBuilder(
+                origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent,
+                compatibility: configuration.compatibility, pricing: configuration.pricing)
+            let document = builder.document(of: events)
             return [Array(document.compactText.utf8)]
         case .trajectories:
             append(assembler?.finish() ?? [])
             return [Array(JSONValue.array(documents).compactText.utf8)]
-        case .full, .openinference:
+        case .full, .genAI, .openinference:
             if spans.isEmpty { return [Array("[]".utf8)] }
             guard
                 let request = OTLPJSON.exportTraceServiceRequest(

@@ -97,11 +97,15 @@ extension TaskKey {
     }
 
     /// The stream that the task reads.
-    var stream: String { stage == "process" ? SkeinSubjects.eventsStream : SkeinSubjects.processedStream }
+    var stream: String {
+        if stage == "process" { return SkeinSubjects.eventsStream }
+        return StageName.isStore(stage) ? SkeinSubjects.trajectoriesStream : SkeinSubjects.processedStream
+    }
 
     /// What it reads of it.
     var filter: String {
-        stage == "process"
-            ? SkeinSubjects.eventsFilter(partition: partition) : SkeinSubjects.processedFilter(partition: partition)
+        if stage == "process" { return SkeinSubjects.eventsFilter(partition: partition) }
+        return StageName.isStore(stage)
+            ? SkeinSubjects.trajectoriesFilter : SkeinSubjects.processedFilter(partition: partition)
     }
 }

@@ -36,7 +36,7 @@ package struct TrajectoryReader: Sendable {
         let subjects = try await jetStream.subjects(
             of: SkeinSubjects.trajectoriesStream, matching: "skein.v1.trajectories.*.*")
         var found: [(sequence: UInt64, trajectory: PublishedTrajectory)] = []
-        for subject in subjects.keys {
+        for subject in subjects.keys where SkeinSubjects.tenant(ofTrajectory: subject) != SkeinSubjects.ownTenant {
             // One that is replaced while its parts are read is read anew.
             while let message = try await jetStream.lastMessage(
                 stream: SkeinSubjects.trajectoriesStream, subject: subject, fromLeader: true)
@@ -80,33 +80,44 @@ package struct TrajectoryReader: Sendable {
 
     /// - Parameters: of a message on `skein.v1.trajectories.<tenant>.<id>`.
     package func trajectory(subject: String, headers: NATSHeaders, body: [UInt8]) async throws -> PublishedTrajectory {
-        let tokens = subject.split(separator: ".")
-        guard tokens.count == 5 else { throw CollectorError("\(subject) is not the subject of a trajectory") }
-        let revision = headers[SkeinHeaders.revision].flatMap { UInt64($0) } ?? 1
-        var whole = body
-        if let chunks = headers[SkeinHeaders.chunks].flatMap({ Int($0) }), let id = EventUUID(String(tokens[4])) {
-            whole = []
-            for number in 1...max(1, chunks) {
-                let part = SkeinSubjects.trajectoryChunk(
-                    tenant: String(tokens[3]), id: id, revision: revision, number: number)
-                guard
-                    let message = try await jetStream.lastMessage(
-                        stream: SkeinSubjects.trajectoriesStream, subject: part)
-                else {
-                    throw ReplacedTrajectoryError(id: id.description, revision: revision)
-                }
-                whole += message.payload
-            }
+        guard let (tenant, id) = SkeinSubjects.trajectory(of: subject) else {
+            throw CollectorError("\(subject) is not the subject of a trajectory")
         }
         let document: JSONValue
+        let whole = try await self.body(subject: subject, headers: headers, payload: body)
         do {
             document = try JSONParser.parse(whole)
         } catch {
             throw CollectorError("the body of \(subject) is not JSON")
         }
         return PublishedTrajectory(
-            tenant: String(tokens[3]), id: String(tokens[4]), revision: revision,
+            tenant: tenant, id: id, revision: TrajectoryReader.revision(headers),
             isComplete: headers[SkeinHeaders.state] != "abandoned", agent: headers[SkeinHeaders.agent] ?? "",
             document: document)
+    }
+
+    /// The document as it was published, put together from its parts.
+    ///
+    /// - Parameters: of a message on `skein.v1.trajectories.<tenant>.<id>`.
+    /// - Throws: `ReplacedTrajectoryError` when parts are gone.
+    func body(subject: String, headers: NATSHeaders, payload: [UInt8]) async throws -> [UInt8] {
+        guard let chunks = headers[SkeinHeaders.chunks].flatMap({ Int($0) }) else { return payload }
+        let revision = TrajectoryReader.revision(headers)
+        var whole: [UInt8] = []
+        for number in 1...max(1, chunks) {
+            guard
+                let message = try await jetStream.lastMessage(
+                    stream: SkeinSubjects.trajectoriesStream,
+                    subject: SkeinSubjects.trajectoryChunk(of: subject, revision: revision, number: number))
+            else {
+                throw ReplacedTrajectoryError(id: subject, revision: revision)
+            }
+            whole += message.payload
+        }
+        return whole
+    }
+
+    private static func revision(_ headers: NATSHeaders) -> UInt64 {
+        headers[SkeinHeaders.revision].flatMap { UInt64($0) } ?? 1
     }
 }

@@ -56,6 +56,8 @@ struct CurlEasy: ~Copyable {
         try set(CURLOPT_ERRORBUFFER, pointer: errorText)
         try set(CURLOPT_PROTOCOLS_STR, "http,https")
         try set(CURLOPT_URL, request.url)
+        // What is signed is what is sent.
+        try set(CURLOPT_PATH_AS_IS, 1)
         let milliseconds = min(max(1, request.timeout / .milliseconds(1)), Double(Int32.max))
         try set(CURLOPT_TIMEOUT_MS, Int(milliseconds))
         try set(CURLOPT_HTTPHEADER, pointer: headers)

@@ -28,8 +28,12 @@ package enum LLMNormalizer {
     }
 
     /// The normalised response of an LLM end.
-    package static func response(profile: JSONValue?, data: JSONValue?) -> NormalizedResponse? {
-        annotatedResponse(profile) ?? decodedResponse(data: data)
+    ///
+    /// - Parameter pricing: prices what is decoded; an annotation stays as it is.
+    package static func response(
+        profile: JSONValue?, data: JSONValue?, pricing: PricingSources = PricingSources()
+    ) -> NormalizedResponse? {
+        annotatedResponse(profile) ?? decodedResponse(data: data, pricing)
     }
 
     /// The response as the producer annotated it.
@@ -38,8 +42,10 @@ package enum LLMNormalizer {
         return try? NormalizedResponse(annotation: annotation)
     }
 
-    private static func decodedResponse(data: JSONValue?) -> NormalizedResponse? {
+    private static func decodedResponse(data: JSONValue?, _ pricing: PricingSources) -> NormalizedResponse? {
         guard let data, let surface = data.objectValue.flatMap(Surface.ofResponse) else { return nil }
-        return try? surface.decodeResponse(data)
+        var response = try? surface.decodeResponse(data)
+        response?.estimateCost(by: pricing, surface: surface)
+        return response
     }
 }

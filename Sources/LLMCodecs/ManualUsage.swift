@@ -21,6 +21,9 @@ package struct ManualUsage: Sendable {
         if sources.isEmpty { return nil }
     }
 
+    /// Whether anything stands under `cost`, of whatever form.
+    package var hasCostMember: Bool { sources.contains { $0["cost"] != nil } }
+
     /// Token counts; nil when none was found. The cost is not filled.
     package var usage: Usage? {
         var usage = Usage()

@@ -3,7 +3,7 @@ package import ATOF
 /// A model response in the form that all surfaces share (`codecs-and-pricing.md` 1.5): a view of its annotation.
 package struct NormalizedResponse: Sendable, Hashable {
     /// The members of the model in wire form.
-    package let members: JSONObject
+    package internal(set) var members: JSONObject
     /// Members of the provider's body that the model does not know. Kept apart, because one of them can be called
     /// `message`.
     package let extra: JSONObject
@@ -14,7 +14,7 @@ package struct NormalizedResponse: Sendable, Hashable {
     /// Nil when the response has no such member; it can be empty.
     package let toolCalls: [ToolCall]?
     package let finishReason: FinishReason?
-    package let usage: Usage?
+    package internal(set) var usage: Usage?
 
     /// Which surface the response was decoded from, or the word `custom`.
     package var api: String? { members["api_specific"]?["api"]?.stringValue }

@@ -26,6 +26,13 @@ package struct Usage: Sendable, Hashable {
     }
 
     /// Reads the form that annotations have.
+    ///
+    /// - Throws: `CodecError` when a count is none.
+    package init(annotation: JSONObject) throws(CodecError) {
+        try self.init(annotation, rejecting: .internal)
+    }
+
+    /// Reads the form that annotations have.
     init(_ object: JSONObject, rejecting kind: CodecError.Kind) throws(CodecError) {
         var reader = MemberReader(object, rejecting: kind)
         promptTokens = try reader.unsigned("prompt_tokens")

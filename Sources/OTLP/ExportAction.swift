@@ -25,4 +25,38 @@ package enum ExportDiagnostic: Sendable, Equatable {
     case answerUnreadable
     /// A dead letter could not be kept; the attempt is repeated after the time given.
     case deadLetterFailed(reason: String, retryIn: Duration)
+    /// What had failed so many times in a row has succeeded.
+    case recovered(failures: Int)
+}
+
+extension ExportDiagnostic: CustomStringConvertible {
+    /// One sentence for the log.
+    package var description: String {
+        switch self {
+        case .unavailable(let reason, let wait):
+            "the endpoint is not available (\(reason)); the request is repeated in \(ExportDiagnostic.text(wait))"
+        case .endpointRefused(let refusal, let wait):
+            """
+            the endpoint refuses everything with status \(refusal.status)\(ExportDiagnostic.detail(refusal.reason)); check \
+            its address, headers and credentials; the request is repeated in \(ExportDiagnostic.text(wait))
+            """
+        case .itemsRejected(0, let message):
+            "the backend warns\(ExportDiagnostic.detail(message))"
+        case .itemsRejected(let count, let message):
+            "the backend rejected \(count) items of a request\(ExportDiagnostic.detail(message))"
+        case .answerUnreadable:
+            "the answer is a success but not an OTLP one; check that the address is that of an OTLP/HTTP backend"
+        case .deadLetterFailed(let reason, let wait):
+            "a dead letter could not be stored (\(reason)); it is tried again in \(ExportDiagnostic.text(wait))"
+        case .recovered(let failures):
+            "delivery goes on after \(failures) failures"
+        }
+    }
+
+    private static func detail(_ text: String) -> String { text.isEmpty ? "" : ": \(text)" }
+
+    private static func text(_ wait: Duration) -> String {
+        let tenths = (wait.components.seconds * 10) + wait.components.attoseconds / 100_000_000_000_000_000
+        return "\(tenths / 10).\(tenths % 10) s"
+    }
 }

@@ -164,10 +164,10 @@ package struct ExportMachine: Sendable {
             phase = .backingOff(until: now + wait)
             return [.report(.endpointRefused(refusal, retryIn: wait))]
         case .dataRefused(let refusal):
-            statistics.consecutiveFailures = 0
+            actions = noteAnswer()
             guard part.count > 1 else {
                 phase = .deadLettering(refusal)
-                return [.deadLetter(part[part.startIndex].item, refusal)]
+                return actions + [.deadLetter(part[part.startIndex].item, refusal)]
             }
             let middle = part.startIndex + part.count / 2
             parts[parts.count - 1] = part[middle...]
@@ -301,9 +301,15 @@ package struct ExportMachine: Sendable {
         window.removeFirst(part.count)
         statistics.queueItems -= part.count
         statistics.queueBytes -= part.reduce(0) { $0 + $1.item.framedSize }
-        statistics.consecutiveFailures = 0
         if parts.isEmpty { batchLeft() }
-        return confirm()
+        return noteAnswer() + confirm()
+    }
+
+    /// The failures, if there were some, are over.
+    private mutating func noteAnswer() -> [ExportAction] {
+        let failures = statistics.consecutiveFailures
+        statistics.consecutiveFailures = 0
+        return failures > 0 ? [.report(.recovered(failures: failures))] : []
     }
 
     private mutating func confirm() -> [ExportAction] {

@@ -61,6 +61,10 @@ extension [Attribute] {
         }
     }
 
+    mutating func append(_ key: String, text: String?) {
+        if let text { append(Attribute(key, text)) }
+    }
+
     mutating func append(_ key: String, string value: JSONValue?) {
         if let text = value?.stringValue { append(Attribute(key, text)) }
     }

@@ -3,6 +3,17 @@ internal import LLMCodecs
 
 /// The text that a person would want to read of a payload (`otel-projections.md` B).
 enum DisplayText {
+    /// The text of what a tool returned. A list of things with names is no list of calls; the reference takes it for one.
+    static func result(_ value: JSONValue) -> String? {
+        if case .array(let items) = value, requestedTools(value) != nil, !items.contains(where: isSpoken) { return nil }
+        return text(value)
+    }
+
+    /// Whether an item of a list has text of its own.
+    private static func isSpoken(_ item: JSONValue) -> Bool {
+        item.stringValue != nil || item["text"]?.stringValue != nil
+    }
+
     /// `T(v)`; nil when there is nothing to read.
     static func text(_ value: JSONValue?) -> String? {
         switch value {
@@ -104,19 +115,5 @@ enum DisplayText {
             return (text(message["content"]) ?? requestedTools(message["tool_calls"])).map { "\(role): \($0)" }
         }
         return joined(lines, "\n\n") ?? text(content)
-    }
-}
-
-extension String {
-    /// Without the white space of Unicode at both ends.
-    var trimmed: String {
-        guard let first = utf8.first, let last = utf8.last else { return self }
-        // The common case costs two comparisons: printable ASCII at both ends.
-        if first > 0x20, first < 0x7F, last > 0x20, last < 0x7F { return self }
-        let scalars = unicodeScalars
-        guard let start = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
-            let end = scalars.lastIndex(where: { !$0.properties.isWhitespace })
-        else { return "" }
-        return String(scalars[start...end])
     }
 }

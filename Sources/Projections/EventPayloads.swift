@@ -7,8 +7,11 @@ struct EventPayloads {
     let metadata: JSONValue?
     let profile: JSONValue?
     let promotion: MetadataPromotion
+    /// Whether they are to be told as the reference does where it loses or distorts something.
+    let isStrict: Bool
 
     init(_ event: Event, configuration: ProjectionConfiguration, diagnostics: inout ProjectionDiagnostics) {
+        isStrict = configuration.compatibility == .strict
         data = event.data?.value.nonNull
         metadata = event.metadata?.value.nonNull
         profile = event.categoryProfile?.value.nonNull

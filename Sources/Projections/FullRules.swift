@@ -10,7 +10,7 @@ enum FullRules {
         var start = StartAttributes()
         var attributes: [Attribute] = []
         attributes.reserveCapacity(32)
-        ScopeRules.addIdentity(event, category, &attributes)
+        ScopeRules.addIdentity(event, category, isStrict: payloads.isStrict, &attributes)
         attributes.append("nemo_relay.tool_call_id", string: payloads.profile("tool_call_id"))
         ScopeRules.addHandleAttributes(event, &attributes)
         let data = PayloadFields(payloads.data)
@@ -29,7 +29,7 @@ enum FullRules {
 
     static func end(
         _ event: Event, _ payloads: EventPayloads, _ start: StartAttributes, _ outcome: ErrorClassification,
-        _ attributes: inout [Attribute]
+        _ pricing: PricingSources, _ attributes: inout [Attribute]
     ) {
         let category = event.category?.known ?? .unknown
         let data = PayloadFields(payloads.data)
@@ -39,8 +39,8 @@ enum FullRules {
         ScopeRules.addToolAnnotation(category, payloads, &attributes)
         var modelName = start.modelName
         if category == .llm {
-            let response = LLMNormalizer.response(profile: payloads.profile, data: payloads.data)
-            if let cost = LLMFacts.cost(response, payloads.data, .anyCurrency), let amount = cost.amount {
+            let response = LLMNormalizer.response(profile: payloads.profile, data: payloads.data, pricing: pricing)
+            if let cost = LLMFacts.cost(event, payloads, response, pricing, .anyCurrency), let amount = cost.amount {
                 attributes.append(Attribute("nemo_relay.llm.cost.total", .double(amount)))
                 attributes.append(Attribute("nemo_relay.llm.cost.currency", cost.currency))
             }

@@ -13,45 +13,27 @@ enum LLMFacts {
             ?? LLMNormalizer.annotatedRequest(payloads.profile)?.model
     }
 
-    /// What the response says, else what is found in its usage. A cost of the response that has no amount, or is in a
-    /// currency that the policy does not want, is the answer: there is none.
-    static func cost(_ response: NormalizedResponse?, _ output: JSONValue?, _ policy: ManualUsage.CostPolicy) -> Cost? {
-        guard let cost = response?.usage?.cost else { return ManualUsage(output)?.cost(policy) }
-        switch policy {
-        case .anyCurrency: return cost
-        case .usd, .statedUSD: return cost.isUSD ? cost : nil
-        }
+    /// - Parameter policy: which currencies the exporter takes.
+    static func cost(
+        _ event: Event, _ payloads: EventPayloads, _ response: NormalizedResponse?, _ pricing: PricingSources,
+        _ policy: ManualUsage.CostPolicy
+    ) -> Cost? {
+        pricing.cost(
+            of: response, output: payloads.data, provider: event.name,
+            requestedModel: payloads.profile("model_name")?.stringValue, policy)
     }
 
     /// Counts of the normalised response, each completed by what is found in the output.
-    static func usage(_ event: Event, _ response: NormalizedResponse?, _ output: JSONValue?) -> Usage {
-        var usage = response?.usage ?? Usage()
-        if let manual = ManualUsage(output)?.usage {
-            usage.promptTokens = usage.promptTokens ?? manual.promptTokens
-            usage.completionTokens = usage.completionTokens ?? manual.completionTokens
-            usage.totalTokens = usage.totalTokens ?? manual.totalTokens
-            usage.cacheReadTokens = usage.cacheReadTokens ?? manual.cacheReadTokens
-            usage.cacheWriteTokens = usage.cacheWriteTokens ?? manual.cacheWriteTokens
-        }
-        if isAnthropic(response, provider: event.name) { includeCaches(in: &usage) }
+    static func usage(_ event: Event, _ payloads: EventPayloads, _ response: NormalizedResponse?) -> Usage {
+        var usage = Usage(of: response, completedBy: ManualUsage(payloads.data)?.usage)
+        if isCacheSeparate(response, provider: event.name, isStrict: payloads.isStrict) { usage.includeCaches() }
         return usage
     }
 
-    private static func isAnthropic(_ response: NormalizedResponse?, provider: String) -> Bool {
-        if response?.api == "anthropic_messages" { return true }
-        let provider = provider.lowercased()
-        return provider.hasPrefix("anthropic") || provider.hasPrefix("claude")
-    }
-
-    /// Anthropic does not count cached tokens as input.
-    private static func includeCaches(in usage: inout Usage) {
-        guard let prompt = usage.promptTokens else { return }
-        let (read, readOverflow) = prompt.addingReportingOverflow(usage.cacheReadTokens ?? 0)
-        let (sum, writeOverflow) = read.addingReportingOverflow(usage.cacheWriteTokens ?? 0)
-        usage.promptTokens = readOverflow || writeOverflow ? nil : sum
-        if let prompt = usage.promptTokens, let completion = usage.completionTokens {
-            let (total, overflow) = prompt.addingReportingOverflow(completion)
-            usage.totalTokens = overflow ? nil : total
-        }
+    /// Whether cached tokens are to be added to the input. A response in the form of another provider counts as that form does,
+    /// whatever the name of the gateway; the reference counts them twice then.
+    static func isCacheSeparate(_ response: NormalizedResponse?, provider: String?, isStrict: Bool) -> Bool {
+        let hasOwnForm = !isStrict && response?.api != nil && response?.api != "custom"
+        return Usage.isCacheSeparate(response, provider: hasOwnForm ? nil : provider)
     }
 }

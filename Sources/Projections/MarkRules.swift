@@ -28,6 +28,7 @@ enum MarkRules {
     ) {
         attributes.append(Attribute("nemo_relay.mark.projection", "tool"))
         switch projection {
+        case .genAI: break
         case .full: attributes.append(Attribute("nemo_relay.scope_type", "tool"))
         case .openinference:
             attributes.append(Attribute("openinference.span.kind", "TOOL"))

@@ -17,7 +17,7 @@ extension OpenInferenceRules {
         if let replay {
             addReplayed(replay, &attributes)
         } else if let request {
-            addNormalized(request, &attributes)
+            addNormalized(request, isStrict: payloads.isStrict, &attributes)
         }
         return LLMFacts.startModel(payloads) { request }
     }
@@ -30,13 +30,17 @@ extension OpenInferenceRules {
 
     // MARK: Normalised requests
 
-    private static func addNormalized(_ request: NormalizedRequest, _ attributes: inout [Attribute]) {
+    private static func addNormalized(
+        _ request: NormalizedRequest, isStrict: Bool, _ attributes: inout [Attribute]
+    ) {
         if let text = invocationParameters(request.parameters) {
             attributes.append(Attribute("llm.invocation_parameters", text))
         }
-        var messages = MessageList()
-        if let text = request.instructions.flatMap(displayText) { messages.add(role: "system", content: text) }
-        for message in request.messages { add(message, to: &messages) }
+        var messages = OpenInferenceMessages(isStrict: isStrict)
+        if let text = request.instructions.flatMap(OpenInferenceMessages.displayText) {
+            messages.add(role: "system", content: text)
+        }
+        for message in request.messages { messages.add(message) }
         attributes.append(contentsOf: messages.attributes)
         for (index, tool) in (request.tools ?? []).enumerated() {
             attributes.append(Attribute("llm.tools.\(index).tool.json_schema", schema(of: tool)))
@@ -90,49 +94,7 @@ extension OpenInferenceRules {
             + object.filter { !keys.contains($0.key) }.map { ($0.key, $0.value) }
     }
 
-    /// The text of a message (`otel-projections.md` B.2).
-    private static func displayText(_ content: MessageContent) -> String? {
-        switch content {
-        case .text(let text): return DisplayText.text(text)
-        case .parts(let parts):
-            let texts = parts.compactMap { $0.kind == .refusal ? $0.members["refusal"]?.stringValue : $0.text }
-            let text = texts.joined(separator: "\n").trimmed
-            return text.isEmpty ? nil : text
-        }
-    }
-
-    private static func add(_ message: Message, to messages: inout MessageList) {
-        switch message.role {
-        case .user:
-            if case .parts(let parts) = message.content, !parts.isEmpty, parts.allSatisfy({ $0.kind == .toolResult }) {
-                for part in parts {
-                    messages.add(
-                        role: "tool", content: part.members["content"].map(verbatim),
-                        toolCallID: part.members["tool_use_id"]?.stringValue)
-                }
-            } else {
-                messages.add(role: "user", content: message.content.flatMap(displayText))
-            }
-        case .system, .developer, .assistant:
-            messages.add(role: message.role.rawValue, content: message.content.flatMap(displayText))
-        case .tool:
-            messages.add(
-                role: "tool", content: message.content.map { verbatim($0.json) },
-                toolCallID: message.members["tool_call_id"]?.stringValue)
-        case .function: messages.add(role: "function", content: message.content.flatMap(displayText))
-        case .toolCall: messages.add(role: "assistant", content: nil)
-        case .toolResult:
-            messages.add(
-                role: "tool", content: message.members["output"].map(verbatim),
-                toolCallID: message.members["call_id"]?.stringValue)
-        case .native:
-            messages.add(
-                role: message.native?.value["role"]?.stringValue ?? "provider_native",
-                content: DisplayText.text(message.native?.value["content"]))
-        }
-    }
-
-    private static func verbatim(_ value: JSONValue) -> String { value.stringValue ?? value.compactText }
+    static func verbatim(_ value: JSONValue) -> String { value.stringValue ?? value.compactText }
 
     // MARK: Replayed requests
 
@@ -146,7 +108,7 @@ extension OpenInferenceRules {
 
     private static func addReplayed(_ content: JSONObject, _ attributes: inout [Attribute]) {
         attributes.append("llm.provider", string: content["provider"])
-        var messages = MessageList()
+        var messages = OpenInferenceMessages(isStrict: true)
         if let text = DisplayText.text(content["systemPrompt"]) { messages.add(role: "system", content: text) }
         var qualified = false
         for message in content["messages"]?.arrayValue ?? [] {
@@ -163,11 +125,13 @@ extension OpenInferenceRules {
     // MARK: Responses
 
     /// - Returns: the model's name as the end knows it.
-    static func addResponse(_ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]) -> String? {
+    static func addResponse(
+        _ event: Event, _ payloads: EventPayloads, _ pricing: PricingSources, _ attributes: inout [Attribute]
+    ) -> String? {
         let annotated = LLMNormalizer.annotatedResponse(payloads.profile)
-        let response = annotated ?? LLMNormalizer.response(profile: nil, data: payloads.data)
-        addUsage(LLMFacts.usage(event, response, payloads.data), &attributes)
-        if let amount = LLMFacts.cost(response, payloads.data, .usd)?.amount {
+        let response = annotated ?? LLMNormalizer.response(profile: nil, data: payloads.data, pricing: pricing)
+        addUsage(LLMFacts.usage(event, payloads, response), isStrict: payloads.isStrict, &attributes)
+        if let amount = LLMFacts.cost(event, payloads, response, pricing, .usd)?.amount {
             attributes.append(Attribute("llm.cost.total", .double(amount)))
         }
         if annotated == nil, payloads.data?["openclaw"] != nil {
@@ -178,15 +142,16 @@ extension OpenInferenceRules {
         return LLMFacts.endModel(payloads, response)
     }
 
-    private static func addUsage(_ usage: Usage, _ attributes: inout [Attribute]) {
+    private static func addUsage(_ usage: Usage, isStrict: Bool, _ attributes: inout [Attribute]) {
         let counts = [
             ("prompt", usage.promptTokens), ("completion", usage.completionTokens), ("total", usage.totalTokens),
             ("prompt_details.cache_read", usage.cacheReadTokens),
             ("prompt_details.cache_write", usage.cacheWriteTokens),
         ]
         for case (let name, let count?) in counts {
-            // OTLP has no unsigned integers, and the reference lets large ones wrap.
-            attributes.append(Attribute("llm.token_count.\(name)", .int(Int64(bitPattern: count))))
+            // OTLP has no unsigned integers; the reference lets large ones wrap.
+            let number = isStrict ? Int64(bitPattern: count) : Int64(clamping: count)
+            attributes.append(Attribute("llm.token_count.\(name)", .int(number)))
         }
     }
 
@@ -202,7 +167,9 @@ extension OpenInferenceRules {
         let calls = response.toolCalls ?? []
         let message = "llm.output_messages.0.message"
         if response.message != nil || !calls.isEmpty { attributes.append(Attribute("\(message).role", "assistant")) }
-        if let text = response.message.flatMap(displayText) { attributes.append(Attribute("\(message).content", text)) }
+        if let text = response.message.flatMap(OpenInferenceMessages.displayText) {
+            attributes.append(Attribute("\(message).content", text))
+        }
         for (index, call) in calls.enumerated() {
             let prefix = "\(message).tool_calls.\(index).tool_call"
             attributes.append(Attribute("\(prefix).id", call.id))
@@ -229,19 +196,5 @@ extension OpenInferenceRules {
                 attributes.append(Attribute("\(prefix).function.arguments", verbatim(arguments)))
             }
         }
-    }
-}
-
-/// The messages of a request, numbered as they are added.
-private struct MessageList {
-    private(set) var attributes: [Attribute] = []
-    private var count = 0
-
-    mutating func add(role: String, content: String?, toolCallID: String? = nil) {
-        let prefix = "llm.input_messages.\(count).message"
-        attributes.append(Attribute("\(prefix).role", role))
-        if let content { attributes.append(Attribute("\(prefix).content", content)) }
-        if let toolCallID { attributes.append(Attribute("\(prefix).tool_call_id", toolCallID)) }
-        count += 1
     }
 }

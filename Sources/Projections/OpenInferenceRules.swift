@@ -11,7 +11,7 @@ enum OpenInferenceRules {
         var attributes: [Attribute] = []
         attributes.reserveCapacity(32)
         attributes.append(Attribute("openinference.span.kind", spanKind(category)))
-        ScopeRules.addIdentity(event, category, &attributes)
+        ScopeRules.addIdentity(event, category, isStrict: payloads.isStrict, &attributes)
         attributes.append("tool_call.id", string: payloads.profile("tool_call_id"))
         if category == .llm {
             start.modelName = addRequest(event, payloads, &attributes)
@@ -29,7 +29,8 @@ enum OpenInferenceRules {
     }
 
     static func end(
-        _ event: Event, _ payloads: EventPayloads, _ start: StartAttributes, _ attributes: inout [Attribute]
+        _ event: Event, _ payloads: EventPayloads, _ start: StartAttributes, _ pricing: PricingSources,
+        _ attributes: inout [Attribute]
     ) {
         let category = event.category?.known ?? .unknown
         var metadata: [Attribute] = []
@@ -44,11 +45,11 @@ enum OpenInferenceRules {
         attributes.append("nemo_relay.end.output", data)
         ScopeRules.addToolAnnotation(category, payloads, &attributes)
         if let data = payloads.data {
-            addText(
-                DisplayText.text(data), orJSON: data, value: "output.value", type: "output.mime_type", &attributes)
+            let text = category == .tool && !payloads.isStrict ? DisplayText.result(data) : DisplayText.text(data)
+            addText(text, orJSON: data, value: "output.value", type: "output.mime_type", &attributes)
         }
         var modelName = start.modelName
-        if category == .llm { modelName = addResponse(event, payloads, &attributes) ?? modelName }
+        if category == .llm { modelName = addResponse(event, payloads, pricing, &attributes) ?? modelName }
         if let modelName { attributes.append(Attribute("llm.model_name", modelName)) }
     }
 

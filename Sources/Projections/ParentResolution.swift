@@ -13,9 +13,11 @@ enum ParentResolution: Sendable, Equatable {
 
     /// - Parameters:
     ///   - now: the event's time, nanoseconds since 1970.
+    ///   - joinsRoot: whether a child that comes before its parent joins the trace of its run's root.
     ///   - open: the trace of an open scope.
     init(
-        of event: Event, _ tenant: String, now: UInt64, completed: TenantContexts, open: (ScopeKey) -> EventUUID?
+        of event: Event, _ tenant: String, now: UInt64, completed: TenantContexts, joinsRoot: Bool,
+        open: (ScopeKey) -> EventUUID?
     ) {
         guard let parent = event.parentUUID else {
             self = .none
@@ -32,7 +34,7 @@ enum ParentResolution: Sendable, Equatable {
         case .unknown:
             let uuid = event.uuid
             // The implicit root of a producer's scope stack has no events and is the parent itself: not this.
-            if let runRoot = event.rootUUID, runRoot != uuid, runRoot != parent {
+            if joinsRoot, let runRoot = event.rootUUID, runRoot != uuid, runRoot != parent {
                 let key = ScopeKey(tenant: tenant, uuid: runRoot)
                 if let traceID = open(key) {
                     self = .found(traceID: traceID)

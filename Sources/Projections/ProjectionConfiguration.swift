@@ -1,8 +1,12 @@
+package import ATOF
+package import LLMCodecs
+
 /// How one trace endpoint wants events as spans (`otel-projections.md` 7.1).
 package struct ProjectionConfiguration: Sendable, Hashable {
     /// Which attribute rules apply.
     package enum Projection: String, Sendable, CaseIterable {
         case full
+        case genAI = "gen_ai"
         case openinference
     }
 
@@ -25,9 +29,12 @@ package struct ProjectionConfiguration: Sendable, Hashable {
     }
 
     package var projection: Projection
+    package var compatibility = Compatibility.skein
+    /// Not in `gen_ai`, which has no marks.
     package var markProjection: MarkProjection
     /// Marks that stay span events when `markProjection` is `tool`: by name, or by `metadata.hook_event_name`.
     package var markExcludeNames: Set<String>
+    /// Not in `gen_ai`: its names are those of the conventions.
     package var attributeMappings: [AttributeMapping]
     package var promoteMetadataPrefixes: [String]
     /// Beyond this number of open spans whole runs are given up, the oldest first; the reference has no bound and runs out of memory.
@@ -42,6 +49,8 @@ package struct ProjectionConfiguration: Sendable, Hashable {
     package var maximumEarlyEnds = 4096
     /// Packed bytes of the events whose attributes open spans hold; beyond it they are read again when the spans end.
     package var maximumHeldBytes = 16 << 20
+    /// Prices of calls whose cost nobody reported.
+    package var pricing = PricingSources()
 
     package init(
         projection: Projection, markProjection: MarkProjection = .inherit,

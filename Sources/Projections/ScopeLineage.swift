@@ -33,7 +33,7 @@ struct ScopeLineage: Sendable {
     mutating func advance(_ tenant: String, to eventTime: UInt64) { completed.advance(tenant, to: eventTime) }
 
     func parent(of event: Event, _ tenant: String, time: UInt64) -> ParentResolution {
-        ParentResolution(of: event, tenant, now: time, completed: completed) { open[$0]?.traceID }
+        ParentResolution(of: event, tenant, now: time, completed: completed, joinsRoot: true) { open[$0]?.traceID }
     }
 
     /// A scope began. Whatever repeats the start of an open one changes nothing.

@@ -9,10 +9,16 @@ enum ScopeRules {
         }
     }
 
-    static func addIdentity(_ event: Event, _ category: Event.Category.Known, _ attributes: inout [Attribute]) {
+    static func addIdentity(
+        _ event: Event, _ category: Event.Category.Known, isStrict: Bool, _ attributes: inout [Attribute]
+    ) {
         attributes.append(Attribute("nemo_relay.uuid", event.uuid.description))
         attributes.append(Attribute("nemo_relay.parent_uuid", event.parentUUID?.description ?? ""))
         attributes.append(Attribute("nemo_relay.scope_type", category.rawValue))
+        // The reference loses a word that it does not know; its own producers have none.
+        if !isStrict, category == .unknown, let word = event.category?.raw, word != category.rawValue {
+            attributes.append(Attribute("skein.scope.category", word))
+        }
     }
 
     static func addHandleAttributes(_ event: Event, _ attributes: inout [Attribute]) {

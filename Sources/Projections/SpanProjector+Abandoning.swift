@@ -86,8 +86,10 @@ extension SpanProjector {
             endTime: max(payload.startTime, why.endTime), attributes: payload.start.attributes, events: payload.events,
             droppedEvents: open.droppedEvents + missing, status: .error(message: "scope did not end"))
         span.attributes += payload.start.replaceable
-        if let model = payload.start.modelName {
-            span.attributes.append(Attribute(modelKey, model))
+        switch configuration.projection {
+        case .genAI: span.attributes.append(GenAIConventions.errorType, "_OTHER")
+        case .full: span.attributes.append("nemo_relay.model_name", text: payload.start.modelName)
+        case .openinference: span.attributes.append("llm.model_name", text: payload.start.modelName)
         }
         span.attributes.append(Attribute("skein.abandoned", .bool(true)))
         span.attributes.append(Attribute("skein.abandoned.reason", why.reason.rawValue))
@@ -96,12 +98,5 @@ extension SpanProjector {
         counters.droppedSpanEvents += UInt64(span.droppedEvents)
         output.settle(Int(missing), .notProjected, of: open.run)
         output.add(span, of: open.run, events: 1 + payload.events.count)
-    }
-
-    private var modelKey: String {
-        switch configuration.projection {
-        case .full: "nemo_relay.model_name"
-        case .openinference: "llm.model_name"
-        }
     }
 }

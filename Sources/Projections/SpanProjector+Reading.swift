@@ -8,6 +8,7 @@ extension SpanProjector {
         switch event.kind {
         case .mark: []
         case .scopeEnd: openSpans.unheld(ScopeKey(tenant: tenant, uuid: event.uuid))
+        case .scopeStart where isStrict: openSpans.unheld(ScopeKey(tenant: tenant, uuid: event.uuid))
         case .scopeStart: (earlyEnds[ScopeKey(tenant: tenant, uuid: event.uuid)]?.reference).map { [$0] } ?? []
         }
     }

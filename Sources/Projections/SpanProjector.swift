@@ -2,11 +2,13 @@ package import ATOF
 
 /// Turns the events of a partition into the spans of one trace endpoint.
 ///
-/// A pure machine: events in, finished spans out (`otel-projections.md` 1 to 4, 6). Where it deviates from the reference:
+/// A pure machine: events in, finished spans out (`otel-projections.md` 1 to 4, 6). Where it deviates from the reference, unless the
+/// configuration's compatibility is strict (then only the first and the last point hold):
 /// - Scopes that never end are exported as abandoned when the configuration says so (`SpanProjector+Abandoning.swift`).
 /// - A start that is seen again while its scope is open changes nothing. The reference exports the open span with the
 ///   wall clock's time as its end, which an at-least-once bus would turn into bogus spans.
 /// - An end that comes before its start waits for it, and a child that comes before its parent finds its trace by the run's root.
+/// - The exception that ended a span is exported even behind 128 marks, and a count beyond OTLP's integers as the largest of them.
 /// - Open spans are bounded, and keys that openinference has at start and end are exported once.
 ///
 /// Everything it puts out is a function of what it was given, in that order: no clock, and nothing that depends on what is held in memory.
@@ -30,9 +32,13 @@ package struct SpanProjector: Sendable {
     var nextLeaving = 0
 
     package init(configuration: ProjectionConfiguration) {
+        var configuration = configuration
+        if configuration.projection == .genAI { configuration.attributeMappings = [] }
         self.configuration = configuration
         runs = OpenRuns(idle: configuration.idle, maximumAge: configuration.maximumAge)
     }
+
+    var isStrict: Bool { configuration.compatibility == .strict }
 
     package var openSpanCount: Int { openSpans.count }
 
@@ -88,9 +94,12 @@ package struct SpanProjector: Sendable {
     ) {
         if let open = openSpans.facts(of: key) {
             counters.duplicateStarts += 1
-            output.receive(open.run)
-            output.settle(1, .notProjected, of: open.run)
-            return
+            guard isStrict else {
+                output.receive(open.run)
+                output.settle(1, .notProjected, of: open.run)
+                return
+            }
+            replace(key, in: open.run, time, &output, read)
         }
         let ended = completed[key]
         if ended?.isAbandoned == true {
@@ -118,18 +127,39 @@ package struct SpanProjector: Sendable {
         if let early = earlyEnds.remove(key) { finish(early, &output, read) }
     }
 
+    /// What the reference makes of a second start: the open span ends as it is. It ends at the wall clock's time there, at the log's here.
+    private mutating func replace(
+        _ key: ScopeKey, in run: ScopeKey, _ time: UInt64, _ output: inout ProjectionOutput, _ read: Reader
+    ) {
+        guard let open = openSpans.remove(key) else { return }
+        runs.closed(key.uuid, in: run, now: now, eventTime: time)
+        if open.isExpired { return }
+        guard let (payload, missing) = loaded(open, read) else {
+            return output.settle(1 + open.marks.count, .notProjected, of: run)
+        }
+        let span = ProjectedSpan(
+            context: open.context, name: payload.name, kind: payload.kind, startTime: payload.startTime,
+            endTime: now > 0 ? now : time, attributes: payload.start.attributes + payload.start.replaceable,
+            events: payload.events, droppedEvents: open.droppedEvents + missing)
+        counters.droppedSpanEvents += UInt64(span.droppedEvents)
+        output.settle(Int(missing), .notProjected, of: run)
+        output.add(span, of: run, events: 1 + payload.events.count)
+    }
+
     func payload(
         ofStart event: Event, _ time: UInt64, _ context: SpanContext, _ diagnostics: inout ProjectionDiagnostics
     ) -> OpenSpan.Payload {
         let payloads = EventPayloads(event, configuration: configuration, diagnostics: &diagnostics)
         let kind: ProjectedSpan.Kind
         let start: StartAttributes
+        var name = event.name
         switch configuration.projection {
         case .full: (kind, start) = FullRules.start(event, payloads, context)
+        case .genAI: (name, kind, start) = GenAIRules.start(event, payloads)
         case .openinference: (kind, start) = OpenInferenceRules.start(event, payloads, context)
         }
         return OpenSpan.Payload(
-            name: event.name, kind: kind, startTime: time, start: start, promoted: payloads.promotion.candidates)
+            name: name, kind: kind, startTime: time, start: start, promoted: payloads.promotion.candidates)
     }
 
     private mutating func payload(
@@ -158,7 +188,7 @@ package struct SpanProjector: Sendable {
         output.receive(run)
         runs.touched(run, now: now, eventTime: time)
         let ended = completed[key]
-        if ended != nil || earlyEnds[key] != nil {
+        if isStrict || ended != nil || earlyEnds[key] != nil {
             if ended?.isAbandoned == true { counters.lateEnds += 1 } else { counters.unmatchedEnds += 1 }
             output.settle(1, .notProjected, of: run)
             return
@@ -249,13 +279,15 @@ package struct SpanProjector: Sendable {
             attributes: payload.start.attributes, events: payload.events, droppedEvents: open.droppedEvents + missing,
             status: outcome.status)
         switch configuration.projection {
-        case .full: FullRules.end(event, payloads, payload.start, outcome, &span.attributes)
-        case .openinference: OpenInferenceRules.end(event, payloads, payload.start, &span.attributes)
+        case .full: FullRules.end(event, payloads, payload.start, outcome, configuration.pricing, &span.attributes)
+        case .genAI: GenAIRules.end(event, payloads, outcome, &span.attributes)
+        case .openinference:
+            OpenInferenceRules.end(event, payloads, payload.start, configuration.pricing, &span.attributes)
         }
         addAliases(to: &span.attributes)
         addPromoted(payload.promoted, payloads, to: &span.attributes)
         if let type = outcome.exceptionType {
-            if span.events.count < OpenSpan.maximumEvents {
+            if !isStrict || span.events.count < OpenSpan.maximumEvents {
                 span.events.append(
                     .init(name: "exception", time: time, attributes: [Attribute("exception.type", type)]))
             } else {
@@ -280,7 +312,9 @@ package struct SpanProjector: Sendable {
     /// Where an event's span stands (`otel-projections.md` 1.2).
     private func context(of event: Event, _ tenant: String, now: UInt64) -> SpanContext {
         let uuid = event.uuid
-        let resolution = ParentResolution(of: event, tenant, now: now, completed: completed) {
+        let resolution = ParentResolution(
+            of: event, tenant, now: now, completed: completed, joinsRoot: !isStrict
+        ) {
             openSpans.context(of: $0)?.traceID
         }
         switch resolution {
@@ -304,8 +338,10 @@ package struct SpanProjector: Sendable {
         let run = open?.run ?? ScopeKey(tenant: tenant, uuid: event.rootUUID ?? context.traceID)
         output.receive(run)
         runs.touched(run, now: now, eventTime: time)
-        // Metric marks never reach traces, valid or not (5.2).
-        if event.dataSchema?.name == MarkRules.metricSchema { return output.settle(1, .notProjected, of: run) }
+        // Metric marks never reach traces, valid or not (5.2), and `gen_ai` has no marks at all.
+        if configuration.projection == .genAI || event.dataSchema?.name == MarkRules.metricSchema {
+            return output.settle(1, .notProjected, of: run)
+        }
         if isExpired { return output.settle(1, .expired, of: run) }
         let payloads = EventPayloads(event, configuration: configuration, diagnostics: &diagnostics)
         let isTool = configuration.markProjection == .tool && !isExcluded(event, payloads)

@@ -30,13 +30,14 @@ package struct Assignment: Sendable, Hashable {
     private var owners: [Task: String] = [:]
 
     /// - Parameters:
-    ///   - partitions: of every stage.
+    ///   - partitions: of EVENTS and PROCESSED; `StageName` says how many tasks a stage has.
     ///   - members: in any order, each once.
     package init(partitions: Int, members: [Member]) {
         var loads: [String: Int] = [:]
         for stage in Set(members.flatMap(\.stages)).sorted() {
             let able = members.filter { $0.stages.contains(stage) }.map(\.id)
-            let (share, extra) = partitions.quotientAndRemainder(dividingBy: able.count)
+            let count = StageName.taskCount(of: stage, partitions: partitions)
+            let (share, extra) = count.quotientAndRemainder(dividingBy: able.count)
             // One more goes to those that have least so far.
             let favoured = able.sorted {
                 (loads[$0, default: 0], Assignment.weight($0, stage, -1)) < (
@@ -45,8 +46,8 @@ package struct Assignment: Sendable, Hashable {
             }.prefix(extra)
             var room = Dictionary(uniqueKeysWithValues: able.map { ($0, share) })
             for id in favoured { room[id, default: 0] += 1 }
-            for (id, count) in room { loads[id, default: 0] += count }
-            for partition in 0..<partitions {
+            for (id, load) in room { loads[id, default: 0] += load }
+            for partition in 0..<count {
                 let free = able.filter { room[$0, default: 0] > 0 }
                 guard let owner = free.max(by: { Assignment.isLess($0, $1, stage, partition) }) else { continue }
                 room[owner, default: 0] -= 1

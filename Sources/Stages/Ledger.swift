@@ -34,6 +34,8 @@ package struct LedgerCounts: Sendable, Hashable {
         case assembled, unassembled
         // What an export did.
         case delivered, notProjected, rejected, expired
+        // What a store did with a trajectory of which there is a newer revision.
+        case superseded
 
         /// As reports name it.
         package var name: String {
@@ -52,6 +54,7 @@ package struct LedgerCounts: Sendable, Hashable {
             case .notProjected: "not_projected"
             case .rejected: "rejected"
             case .expired: "expired"
+            case .superseded: "superseded"
             }
         }
 
@@ -61,7 +64,7 @@ package struct LedgerCounts: Sendable, Hashable {
             case .received, .injected, .replayed, .missing: false
             case .processed, .dropped, .deduplicated, .deadLettered, .assembled, .unassembled, .delivered,
                 .notProjected,
-                .rejected, .expired:
+                .rejected, .expired, .superseded:
                 true
             }
         }

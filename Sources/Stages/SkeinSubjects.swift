@@ -47,8 +47,29 @@ package enum SkeinSubjects {
 
     package static func trajectory(tenant: String, id: EventUUID) -> String { "skein.v1.trajectories.\(tenant).\(id)" }
 
+    /// What a store reads: documents and manifests, no chunks and no progress.
+    package static let trajectoriesFilter = "skein.v1.trajectories.*.*"
+
     package static func trajectoryChunk(tenant: String, id: EventUUID, revision: UInt64, number: Int) -> String {
-        "\(trajectory(tenant: tenant, id: id)).body.\(revision).\(number)"
+        trajectoryChunk(of: trajectory(tenant: tenant, id: id), revision: revision, number: number)
+    }
+
+    /// - Parameter subject: of the trajectory.
+    package static func trajectoryChunk(of subject: String, revision: UInt64, number: Int) -> String {
+        "\(subject).body.\(revision).\(number)"
+    }
+
+    /// Where a dead letter of a store comes back to it: no trajectory of a tenant.
+    package static func storeReplay(id: EventUUID) -> String { trajectory(tenant: ownTenant, id: id) }
+
+    /// The tenant of a subject of TRAJECTORIES.
+    package static func tenant(ofTrajectory subject: String) -> String? { token(3, of: subject) }
+
+    /// Tenant and id of `skein.v1.trajectories.<tenant>.<id>`; nil for another subject.
+    package static func trajectory(of subject: String) -> (tenant: String, id: String)? {
+        let tokens = subject.split(separator: ".", omittingEmptySubsequences: false)
+        guard tokens.count == 5, subject.hasPrefix("skein.v1.trajectories.") else { return nil }
+        return (String(tokens[3]), String(tokens[4]))
     }
 
     /// Where the progress of a trajectory is told while it is open.
@@ -139,6 +160,8 @@ package enum SkeinHeaders {
     /// `complete`, `abandoned`, or of a progress record `open`.
     package static let state = "Skein-State"
     package static let eventCount = "Skein-Events"
+    /// On trajectories: the name under which stores keep it, a relative path; absent when none can be made.
+    package static let file = "Skein-File"
     /// On a manifest: the number of chunks that hold the body.
     package static let chunks = "Skein-Chunks"
     /// On a part of something that is larger than a message: `<n>/<count>`, counted from 1.
@@ -146,7 +169,7 @@ package enum SkeinHeaders {
     /// On a part of an event: the same on all of its parts, and no other's on the subject.
     package static let chunkID = "Skein-Chunk-Id"
 
-    /// On a replayed dead letter of a stage behind PROCESSED: the only stage that takes it.
+    /// On a replayed dead letter of another stage than `process`: the only stage that takes it.
     package static let stage = "Skein-Stage"
     /// On a replayed dead letter: the sequence of the letter in `SKEIN_DEAD`.
     package static let replayOf = "Skein-Replay-Of"

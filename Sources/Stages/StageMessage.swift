@@ -52,6 +52,9 @@ package struct DeadLetter: Sendable, Hashable {
     /// What was wrong, as a message of type `contentType`: of a batch's event a batch of that event alone, of a line the line. So it can
     /// be published again as it is.
     package let body: [UInt8]
+    /// Of a trajectory: the name under which stores keep it, and which of its revisions this is.
+    package var file: String?
+    package var revision: UInt64?
 
     package init(
         stage: String, tenant: String, reason: String, message: String, stream: String, subject: String,

@@ -9,6 +9,7 @@ package struct FileNameError: Error, Sendable, Hashable, CustomStringConvertible
         case missingValue = "has no value and no fallback"
         case notAnObject = "leads through a value that is no object"
         case notAString = "is no string"
+        case tooLong = "makes a name of more than 1024 bytes"
     }
 
     package let code: Code

@@ -6,6 +6,9 @@ package struct FileNameTemplate: Sendable, Hashable {
     /// The template of the reference.
     package static let standard = "nemo-relay-atif-{session_id}.json"
 
+    /// Bytes of a name.
+    private static let maximumLength = 1024
+
     private enum Piece: Sendable, Hashable {
         case literal(String)
         case sessionID
@@ -54,16 +57,24 @@ package struct FileNameTemplate: Sendable, Hashable {
                 name += try FileNameTemplate.resolve(path, in: metadata, fallback: fallback)
             }
         }
+        guard name.utf8.count <= FileNameTemplate.maximumLength else { throw FileNameError(.tooLong, "the template") }
         // Pieces that are harmless alone can make a segment of dots together.
-        guard !name.split(separator: "/").contains("..") else { throw FileNameError(.unsafePath, name) }
+        guard FileNameTemplate.isRelative(name) else { throw FileNameError(.unsafePath, name) }
         return name
+    }
+
+    /// Whether a name stays in its directory, is no longer than a key of S3 may be, and can stand in a header.
+    package static func isRelative(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.count <= maximumLength && !name.hasPrefix("/")
+            && !name.split(separator: "/").contains("..") && name.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     }
 
     private static func check(literal template: String) throws(FileNameError) {
         let segments = template.split(separator: "/", omittingEmptySubsequences: false)
         let hasDrive = template.dropFirst().first == ":" && template.first?.isLetter == true
+        let hasControls = template.utf8.contains { $0 < 0x20 || $0 == 0x7F }
         if template.hasPrefix("/") || template.contains("\\") || segments.first == "." || segments.contains("..")
-            || hasDrive
+            || hasDrive || hasControls
         {
             throw FileNameError(.unsafePath, template)
         }

@@ -1,32 +1,60 @@
 internal import ATOF
 internal import LLMCodecs
 
-/// The sums over a trajectory's own steps (`atif-trajectories.md` 4.1).
-enum FinalMetrics {
-    static func json(of steps: [Step]) -> JSONValue {
+/// The sums over a trajectory's steps (`atif-trajectories.md` 4.1).
+struct FinalMetrics: Sendable {
+    private var promptTokens: UInt64?
+    private var completionTokens: UInt64?
+    private var cachedTokens: UInt64?
+    private var cost: Double?
+    private var optimizations: [JSONObject] = []
+    private let steps: Int
+
+    init(of steps: [Step]) {
+        self.steps = steps.count
         let metrics = steps.compactMap(\.metrics)
-        var object = JSONObject([("total_steps", .int(Int64(steps.count)))])
-        object["total_prompt_tokens"] = StepMetrics.sum(metrics.map(\.promptTokens)).map(JSONValue.init(count:))
-        object["total_completion_tokens"] = StepMetrics.sum(metrics.map(\.completionTokens)).map(JSONValue.init(count:))
-        object["total_cached_tokens"] = StepMetrics.sum(metrics.map(\.cachedTokens)).map(JSONValue.init(count:))
-        let costs = metrics.compactMap(\.cost)
-        if !costs.isEmpty { object["total_cost_usd"] = .double(costs.reduce(0, +)) }
-        let summaries = metrics.compactMap(\.optimizationSummary)
-        if !summaries.isEmpty { object["extra"] = ["nemo_relay": ["optimization": optimization(summaries)]] }
+        promptTokens = StepMetrics.sum(metrics.map(\.promptTokens))
+        completionTokens = StepMetrics.sum(metrics.map(\.completionTokens))
+        cachedTokens = StepMetrics.sum(metrics.map(\.cachedTokens))
+        cost = FinalMetrics.sum(metrics.map(\.cost))
+        optimizations = metrics.compactMap(\.optimizationSummary)
+    }
+
+    /// Takes in what an embedded trajectory sums up to; the reference leaves it out. The number of steps stays its own.
+    mutating func add(_ other: FinalMetrics) {
+        promptTokens = StepMetrics.sum([promptTokens, other.promptTokens])
+        completionTokens = StepMetrics.sum([completionTokens, other.completionTokens])
+        cachedTokens = StepMetrics.sum([cachedTokens, other.cachedTokens])
+        cost = FinalMetrics.sum([cost, other.cost])
+        optimizations += other.optimizations
+    }
+
+    var json: JSONValue {
+        var object = JSONObject([("total_steps", .int(Int64(steps)))])
+        object["total_prompt_tokens"] = promptTokens.map(JSONValue.init(count:))
+        object["total_completion_tokens"] = completionTokens.map(JSONValue.init(count:))
+        object["total_cached_tokens"] = cachedTokens.map(JSONValue.init(count:))
+        object["total_cost_usd"] = cost.map { .double($0) }
+        if !optimizations.isEmpty { object["extra"] = ["nemo_relay": ["optimization": optimization]] }
         return .object(object)
     }
 
-    private static func optimization(_ summaries: [JSONObject]) -> JSONValue {
+    private var optimization: JSONValue {
         func saved(_ key: String) -> JSONValue {
-            StepMetrics.sum(summaries.map { $0["tokens_saved"]?[key]?.uint64Value }).map(JSONValue.init(count:))
+            StepMetrics.sum(optimizations.map { $0["tokens_saved"]?[key]?.uint64Value }).map(JSONValue.init(count:))
                 ?? .null
         }
-        let dollars = summaries.filter { $0["currency"]?.stringValue?.lowercased() == "usd" }
-            .compactMap { $0["estimated_cost_saved"]?.numberValue }
+        let dollars = optimizations.filter { $0["currency"]?.stringValue?.lowercased() == "usd" }
+            .map { $0["estimated_cost_saved"]?.numberValue }
         return [
-            "llm_call_count": .int(Int64(summaries.count)), "prompt_tokens_saved": saved("prompt_tokens"),
+            "llm_call_count": .int(Int64(optimizations.count)), "prompt_tokens_saved": saved("prompt_tokens"),
             "total_tokens_saved": saved("total_tokens"),
-            "estimated_cost_saved_usd": dollars.isEmpty ? .null : .double(dollars.reduce(0, +)),
+            "estimated_cost_saved_usd": FinalMetrics.sum(dollars).map { .double($0) } ?? .null,
         ]
+    }
+
+    private static func sum(_ amounts: [Double?]) -> Double? {
+        let known = amounts.compactMap(\.self)
+        return known.isEmpty ? nil : known.reduce(0, +)
     }
 }

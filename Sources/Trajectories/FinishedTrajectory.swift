@@ -1,4 +1,5 @@
 package import ATOF
+package import LLMCodecs
 
 /// A trajectory whose events are decided, for now: a late one makes a further revision.
 package struct FinishedTrajectory: Sendable {
@@ -68,10 +69,16 @@ extension FinishedTrajectory {
 
     /// Builds the document as the reference's dispatcher does.
     ///
-    /// - Parameter events: the packed bytes of its members that are to be had, in their order.
-    package func document(by agent: AgentDescription, of events: [[UInt8]]) -> Document {
+    /// - Parameters:
+    ///   - pricing: prices of calls whose cost nobody reported.
+    ///   - events: the packed bytes of its members that are to be had, in their order.
+    package func document(
+        by agent: AgentDescription, _ compatibility: Compatibility, pricing: PricingSources = PricingSources(),
+        of events: [[UInt8]]
+    ) -> Document {
         let events = FinishedTrajectory.unpacked(events)
-        let builder = TrajectoryBuilder(origin: .dispatcher(opener: id), agent: agent)
+        let builder = TrajectoryBuilder(
+            origin: .dispatcher(opener: id), agent: agent, compatibility: compatibility, pricing: pricing)
         let opening = events.first { $0.uuid == id && $0.kind == .scopeStart }
         return Document(document: builder.document(of: events), openerMetadata: opening?.metadata?.value)
     }
@@ -79,8 +86,11 @@ extension FinishedTrajectory {
     /// Builds the document and says in `extra.skein` what a collector knows about it.
     ///
     /// - Parameter unavailable: members that could not be read again.
-    package func document(by agent: AgentDescription, of events: [[UInt8]], unavailable: [EventReference]) -> Document {
-        let built = document(by: agent, of: events)
+    package func document(
+        by agent: AgentDescription, _ compatibility: Compatibility, pricing: PricingSources = PricingSources(),
+        of events: [[UInt8]], unavailable: [EventReference]
+    ) -> Document {
+        let built = document(by: agent, compatibility, pricing: pricing, of: events)
         guard case .object(var document) = built.document, case .object(var extra)? = document["extra"] else {
             return built
         }

@@ -6,40 +6,35 @@ enum MessageText {
     /// A text or valid content parts as they are, null as an empty text, everything else as JSON text.
     static func content(_ value: JSONValue?) -> JSONValue {
         guard let value, !value.isNull else { return "" }
-        if value.stringValue != nil || isParts(value) { return value }
+        if value.stringValue != nil || ContentParts.isValid(value) { return value }
         return .string(value.compactText)
     }
-
-    /// Whether a value is an array of nothing but ATIF content parts.
-    static func isParts(_ value: JSONValue) -> Bool {
-        guard let elements = value.arrayValue else { return false }
-        return elements.allSatisfy { part in
-            switch part["type"] {
-            case "text": return part["text"]?.stringValue != nil
-            case "image":
-                guard let type = part["source"]?["media_type"]?.stringValue else { return false }
-                return mediaTypes.contains(type) && part["source"]?["path"]?.stringValue != nil
-            default: return false
-            }
-        }
-    }
-
-    private static let mediaTypes: Set<String> = ["image/jpeg", "image/png", "image/gif", "image/webp"]
 
     // MARK: User
 
     static func user(annotated: NormalizedRequest?, request: JSONValue) -> JSONValue {
-        if case .text(let text) = annotated?.messages.last(where: { $0.role == .user })?.content {
-            return .string(text)
-        }
-        if let messages = request["messages"]?.arrayValue,
-            let last = messages.last(where: { isUser($0, roleRequired: false) }), let content = last["content"]
-        {
-            return self.content(content)
+        if case .text(let text)? = lastUser(annotated)?.content { return .string(text) }
+        if let content = lastContent(request, "messages", "content", roleRequired: false) {
+            return self.content(content.value)
         }
         if let message = input(request["input"]) { return message }
         if let prompt = request["prompt"] { return content(prompt) }
         return content(request)
+    }
+
+    static func lastUser(_ request: NormalizedRequest?) -> Message? {
+        request?.messages.last { $0.role == .user }
+    }
+
+    /// The user's last content in a list of a request, and where that is.
+    static func lastContent(
+        _ request: JSONValue, _ list: String, _ member: String, roleRequired: Bool
+    ) -> (value: JSONValue, pointer: String)? {
+        guard let items = request[list]?.arrayValue,
+            let index = items.lastIndex(where: { isUser($0, roleRequired: roleRequired) }),
+            let content = items[index][member]
+        else { return nil }
+        return (content, "\(list)/\(index)/\(member)")
     }
 
     private static func isUser(_ message: JSONValue, roleRequired: Bool) -> Bool {
@@ -49,13 +44,15 @@ enum MessageText {
 
     /// The user's text in the input of a Responses request.
     private static func input(_ input: JSONValue?) -> JSONValue? {
-        guard let items = input?.arrayValue else { return input?.stringValue.map { .string($0) } }
-        guard let content = items.last(where: { isUser($0, roleRequired: true) })?["content"] else { return nil }
+        guard input?.arrayValue != nil else { return input?.stringValue.map { .string($0) } }
+        guard let content = lastContent(["input": input ?? .null], "input", "content", roleRequired: true)?.value else {
+            return nil
+        }
         if content.stringValue != nil { return content }
         for type in ["input_text", "text"] {
             if let text = joined(content, type: type) { return .string(text) }
         }
-        return isParts(content) ? .some(content) : .none
+        return ContentParts.isValid(content) ? .some(content) : .none
     }
 
     /// The texts of parts of one type, a line each; nil when there is none.
@@ -77,17 +74,35 @@ enum MessageText {
             case nil: if annotated.extra["message"] == nil { return "" }
             }
         }
+        return text(of: response) ?? content(response)
+    }
+
+    /// What an answer of a known form says; nil for what is shown as JSON text.
+    static func text(of response: JSONValue) -> JSONValue? {
         guard let object = response.objectValue else { return content(response) }
-        if let blocks = response.member("content") { return anthropic(object, blocks) ?? content(blocks) }
-        if let message = response["assistant_message"]?.member("content") { return content(message) }
-        if let message = ToolPromotion.chatMessage(object)?.member("content") { return content(message) }
-        if let answer = response.member("answer") { return content(answer) }
+        if let content = agentContent(response) {
+            return anthropic(object, content.value) ?? self.content(content.value)
+        }
         if let text = response["output_text"]?.stringValue ?? responsesText(object) { return .string(text) }
-        return ToolPromotion.hasCallList(object) ? "" : content(response)
+        return ToolPromotion.hasCallList(object) ? "" : nil
+    }
+
+    /// The content of an answer, and where that is: the first that is not null.
+    static func agentContent(_ response: JSONValue) -> (value: JSONValue, pointer: String)? {
+        guard let object = response.objectValue else { return nil }
+        if let content = response.member("content") { return (content, "content") }
+        if let content = response["assistant_message"]?.member("content") {
+            return (content, "assistant_message/content")
+        }
+        if let content = ToolPromotion.chatMessage(object)?.member("content") {
+            let prefix = object["raw_response"] == nil ? "" : "raw_response/"
+            return (content, "\(prefix)choices/0/message/content")
+        }
+        return response.member("answer").map { ($0, "answer") }
     }
 
     /// The text blocks of an Anthropic message; empty when it calls tools without a word, whatever it thought before.
-    private static func anthropic(_ response: JSONObject, _ blocks: JSONValue) -> JSONValue? {
+    static func anthropic(_ response: JSONObject, _ blocks: JSONValue) -> JSONValue? {
         guard response["type"] == "message", let elements = blocks.arrayValue else { return nil }
         let texts = elements.filter { $0["type"] == "text" }.compactMap { $0["text"]?.stringValue }
             .filter { !$0.allSatisfy(\.isWhitespace) }

@@ -13,9 +13,9 @@ struct ScopeEvent: Sendable {
     let metadata: JSONValue?
     let profile: JSONValue?
 
-    /// - Parameter json: the event's canonical form.
+    /// - Parameter json: the event's canonical form, if that was made; payloads are parsed here otherwise.
     /// - Returns: nil for a mark.
-    init?(_ event: Event, json: JSONValue) {
+    init?(_ event: Event, json: JSONValue?) {
         guard !event.isMark else { return nil }
         uuid = event.uuid
         parent = event.parentUUID
@@ -23,11 +23,19 @@ struct ScopeEvent: Sendable {
         category = event.category?.known ?? .unknown
         name = event.name
         time = event.timestamp
-        data = json.member("data")
-        metadata = json.member("metadata")
-        profile = json.member("category_profile")
+        if let json {
+            data = json.member("data")
+            metadata = json.member("metadata")
+            profile = json.member("category_profile")
+        } else {
+            data = event.data?.value.nonNull
+            metadata = event.metadata?.value.nonNull
+            profile = event.categoryProfile?.value.nonNull
+        }
     }
 
+    /// Why the scope failed, by its end.
+    var failure: CallFailure? { isStart ? nil : CallFailure(metadata) }
     var role: String? { metadata?["nemo_relay_scope_role"]?.stringValue }
     var sessionID: String? { metadata?["session_id"]?.stringValue }
     /// The id that the producer gave a tool's call.

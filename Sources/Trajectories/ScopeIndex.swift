@@ -1,16 +1,22 @@
 internal import ATOF
+internal import LLMCodecs
 
-/// What all machines of one document look up about scopes by UUID (`atif-trajectories.md` 3.0).
+/// What all machines of one document look up: scopes by UUID (`atif-trajectories.md` 3.0), and prices.
 struct ScopeIndex: Sendable {
+    let compatibility: Compatibility
+    let pricing: PricingSources
     private var starts: [EventUUID: ScopeEvent] = [:]
-    /// LLM calls whose end has data.
+    /// LLM calls whose end makes an agent step: it has data, or, where the reference is not followed, says that the call
+    /// failed.
     private(set) var answered: Set<EventUUID> = []
 
-    init(_ events: [ScopeEvent]) {
+    init(_ events: [ScopeEvent], compatibility: Compatibility, pricing: PricingSources) {
+        self.compatibility = compatibility
+        self.pricing = pricing
         for event in events {
             if event.isStart {
                 starts[event.uuid] = event
-            } else if event.category == .llm, event.data != nil {
+            } else if event.category == .llm, event.data != nil || !compatibility.isStrict && event.failure != nil {
                 answered.insert(event.uuid)
             }
         }
@@ -28,11 +34,12 @@ struct ScopeIndex: Sendable {
         return .object(object)
     }
 
-    /// `extra.invocation` of a scope that ended (`atif-trajectories.md` 3.5): always "completed", and both times or
-    /// none.
+    /// `extra.invocation` of a scope that ended (`atif-trajectories.md` 3.5), with both times or none. The reference says
+    /// "completed" of everything.
     func invocation(id: String, end: ScopeEvent) -> JSONValue {
+        let hasFailed = !compatibility.isStrict && end.failure != nil
         var object = JSONObject([
-            ("invocation_id", .string(id)), ("status", "completed"), ("framework", "nemo_relay"),
+            ("invocation_id", .string(id)), ("status", hasFailed ? "error" : "completed"), ("framework", "nemo_relay"),
         ])
         if let start = starts[end.uuid] {
             object["start_timestamp"] = .double(start.time.epochSecondsInMilliseconds)

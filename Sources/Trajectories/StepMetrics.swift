@@ -12,24 +12,17 @@ struct StepMetrics: Sendable {
     var extra = JSONObject()
 
     /// - Returns: nil when an LLM end says nothing about tokens and cost.
-    init?(end: ScopeEvent, response: NormalizedResponse?) {
+    init?(end: ScopeEvent, response: NormalizedResponse?, index: ScopeIndex) {
         let data = end.data
         let manual = ManualUsage(data)
-        let counts = manual?.usage
-        let usage = response?.usage
-        let read = usage?.cacheReadTokens ?? counts?.cacheReadTokens
-        let write = usage?.cacheWriteTokens ?? counts?.cacheWriteTokens
-        cachedTokens = StepMetrics.sum([read, write])
-        promptTokens = usage?.promptTokens ?? counts?.promptTokens
-        if promptTokens != nil, StepMetrics.isCacheSeparate(end: end, response: response) {
-            promptTokens = StepMetrics.sum([promptTokens, read, write])
+        var usage = Usage(of: response, completedBy: manual?.usage)
+        cost = index.pricing.stepCost(of: response, manual: manual, usage: usage, output: data, provider: end.name) {
+            ModelName.requested(end: end, start: index.start(of: end.uuid))
         }
-        completionTokens = usage?.completionTokens ?? counts?.completionTokens
-        if let cost = usage?.cost {
-            self.cost = cost.isUSD ? cost.amount : nil
-        } else {
-            cost = manual?.cost(.statedUSD)?.amount
-        }
+        if Usage.isCacheSeparate(response, provider: end.name) { usage.includeCaches() }
+        promptTokens = usage.promptTokens
+        completionTokens = usage.completionTokens
+        cachedTokens = StepMetrics.sum([usage.cacheReadTokens, usage.cacheWriteTokens])
         for source in ["usage", "token_usage"] {
             guard let members = data?[source]?.objectValue else { continue }
             for member in members {
@@ -44,6 +37,11 @@ struct StepMetrics: Sendable {
             var relay = extra["nemo_relay"]?.objectValue ?? JSONObject()
             relay["optimization"] = .object(summary)
             extra["nemo_relay"] = .object(relay)
+        }
+        // The reference counts what was written to a cache as if it had been found there.
+        if !index.compatibility.isStrict, let write = usage.cacheWriteTokens, write > 0 {
+            cachedTokens = usage.cacheReadTokens
+            if extra["cache_write_tokens"] == nil { extra["cache_write_tokens"] = JSONValue(count: write) }
         }
         if promptTokens == nil, completionTokens == nil, cachedTokens == nil, cost == nil, extra.isEmpty { return nil }
     }
@@ -79,13 +77,6 @@ struct StepMetrics: Sendable {
             total = sum
         }
         return total
-    }
-
-    /// Anthropic counts input without what was read from and written to the cache.
-    private static func isCacheSeparate(end: ScopeEvent, response: NormalizedResponse?) -> Bool {
-        if response?.api == Surface.anthropicMessages.rawValue { return true }
-        let name = end.name.lowercased()
-        return name.hasPrefix("anthropic") || name.hasPrefix("claude")
     }
 
     private static func tokenList(_ member: JSONObject.Member) -> JSONValue? {

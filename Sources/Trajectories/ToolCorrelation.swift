@@ -1,14 +1,15 @@
 internal import ATOF
+internal import LLMCodecs
 
 /// Finds the call of tool executions that don't name it (`atif-trajectories.md` 3.11).
 enum ToolCorrelation {
     private struct Key: Hashable {
         let name: String
-        let arguments: String
+        let arguments: JSONValue
     }
 
     /// - Parameter events: those of one agent, in order of time.
-    static func callIDs(of events: [ScopeEvent]) -> [EventUUID: String] {
+    static func callIDs(of events: [ScopeEvent], compatibility: Compatibility) -> [EventUUID: String] {
         var ids: [EventUUID: String] = [:]
         for event in events where event.category == .tool {
             if let id = event.callID { ids[event.uuid] = id }
@@ -16,19 +17,14 @@ enum ToolCorrelation {
         let used = Set(ids.values)
         var executions: [Key: [EventUUID]] = [:]
         var keys: [Key] = []
-        var calls: [Key: [String]] = [:]
-        for event in events {
+        for event in events where event.category == .tool && event.isStart && ids[event.uuid] == nil {
             guard let data = event.data else { continue }
-            if event.category == .tool, event.isStart, ids[event.uuid] == nil {
-                let key = key(event.name, ToolPromotion.normalized(data))
-                if executions[key] == nil { keys.append(key) }
-                executions[key, default: []].append(event.uuid)
-            } else if event.category == .llm, !event.isStart {
-                for call in ToolPromotion.calls(in: data) where !used.contains(call.id) {
-                    calls[key(call.name, call.arguments), default: []].append(call.id)
-                }
-            }
+            let key = Key(name: event.name, arguments: ToolPromotion.normalized(data))
+            if executions[key] == nil { keys.append(key) }
+            executions[key, default: []].append(event.uuid)
         }
+        if keys.isEmpty { return ids }
+        let calls = calls(of: events, without: used, compatibility)
         // In the order of the events: a scope that starts twice with other arguments stands under two keys.
         for key in keys {
             guard let uuids = executions[key], let candidates = calls[key], candidates.count == uuids.count else {
@@ -39,7 +35,20 @@ enum ToolCorrelation {
         return ids
     }
 
-    private static func key(_ name: String, _ arguments: JSONValue) -> Key {
-        Key(name: name, arguments: arguments.compactText)
+    /// The ids of what the models asked for, in order of time.
+    private static func calls(
+        of events: [ScopeEvent], without used: Set<String>, _ compatibility: Compatibility
+    ) -> [Key: [String]] {
+        var calls: [Key: [String]] = [:]
+        for event in events where event.category == .llm && !event.isStart {
+            guard let data = event.data else { continue }
+            let asked = ToolPromotion.calls(
+                in: data, response: LLMNormalizer.response(profile: event.profile, data: data),
+                compatibility: compatibility)
+            for call in asked where !used.contains(call.id) {
+                calls[Key(name: call.name, arguments: call.arguments), default: []].append(call.id)
+            }
+        }
+        return calls
     }
 }

@@ -3,6 +3,17 @@ internal import LLMCodecs
 
 /// The tool calls that a raw response asks for (`atif-trajectories.md` 3.10).
 enum ToolPromotion {
+    /// The calls, those of surfaces that the reference does not read included unless it is followed.
+    static func calls(
+        in data: JSONValue, response: @autoclosure () -> NormalizedResponse?, compatibility: Compatibility
+    ) -> [StepCall] {
+        let calls = calls(in: data)
+        if compatibility.isStrict || !calls.isEmpty { return calls }
+        return (response()?.toolCalls ?? []).map {
+            StepCall(id: $0.id, name: $0.name, arguments: normalized($0.arguments))
+        }
+    }
+
     static func calls(in response: JSONValue) -> [StepCall] {
         guard let object = response.objectValue else { return [] }
         if let list = callList(object), !list.isEmpty { return promoted(list) }

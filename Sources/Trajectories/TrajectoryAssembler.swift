@@ -16,6 +16,8 @@ package struct TrajectoryAssembler: Sendable {
         }
 
         package var order: Order
+        /// `strict` opens nothing for an agent without any parent, and once more for an opener that starts again.
+        package var compatibility = Compatibility.skein
         /// How long a trajectory waits for stragglers after its opener's end.
         package var linger: UInt64 = 0
         /// A trajectory of which nothing comes for so long is abandoned; an orphan that waits for so long is given up.
@@ -220,10 +222,14 @@ package struct TrajectoryAssembler: Sendable {
         _ arrival: Arrival, own: Route?, above: Route?, _ finished: inout [FinishedTrajectory]
     ) {
         let event = arrival.event
+        let isAgain = startsAgain(arrival)
         let isKnown =
             above?.seen.contains(.start) == true || arrival.parent.map(isRemembered) == true
-            || isRemembered(arrival.key)
-        if own == nil, !isKnown, opens(event), !isLate(arrival) { return open(arrival, hold: .none, &finished) }
+            || !isAgain && isRemembered(arrival.key)
+        let hasParent = arrival.parent != nil || !configuration.compatibility.isStrict
+        if own == nil, !isKnown, hasParent, opens(event), isAgain || !isLate(arrival) {
+            return open(arrival, hold: .none, &finished)
+        }
         if let own, own.seen.contains(Route.Seen(event.kind)) {
             counts.duplicate += 1
             return settle(arrival.root, unassembled: 1)
@@ -283,6 +289,12 @@ package struct TrajectoryAssembler: Sendable {
         guard event.kind == .scopeStart, let category = event.category?.known else { return false }
         return category == .agent
             || category == .custom && event.metadata?.value["nemo_relay_scope_role"] == "turn"
+    }
+
+    /// Whether the reference would open a closed trajectory anew: it forgets all about it.
+    private func startsAgain(_ arrival: Arrival) -> Bool {
+        configuration.compatibility.isStrict && forgotten.contains(arrival.key)
+            && arrival.event.propagationRootUUID.map { $0 == arrival.key.uuid } != false
     }
 
     private func mayOpen(_ arrival: Arrival) -> Bool {

@@ -1,5 +1,5 @@
 package import ATOF
-internal import LLMCodecs
+package import LLMCodecs
 
 /// Builds the ATIF v1.7 document of a trajectory from its events (`atif-trajectories.md` 2.4 to 4).
 package struct TrajectoryBuilder: Sendable {
@@ -13,19 +13,28 @@ package struct TrajectoryBuilder: Sendable {
 
     private let origin: Origin
     private let agent: AgentDescription
+    private let compatibility: Compatibility
+    private let pricing: PricingSources
 
-    package init(origin: Origin, agent: AgentDescription) {
+    /// - Parameters:
+    ///   - compatibility: `strict` gives the reference's document where that is invalid, loses something or says
+    ///     something false (`docs/deviations.md`).
+    ///   - pricing: prices of calls whose cost nobody reported.
+    package init(
+        origin: Origin, agent: AgentDescription, compatibility: Compatibility,
+        pricing: PricingSources = PricingSources()
+    ) {
         self.origin = origin
         self.agent = agent
+        self.compatibility = compatibility
+        self.pricing = pricing
     }
 
     /// - Parameter events: those of the trajectory, in the order of their arrival.
     package func document(of events: [Event]) -> JSONValue {
         switch origin {
         case .manual(let sessionID):
-            let scopes = events.compactMap { event in
-                event.isMark ? nil : ScopeEvent(event, json: EventJSONEncoder.value(of: event))
-            }
+            let scopes = events.compactMap { ScopeEvent($0, json: nil) }
             return .object(
                 conversion(
                     of: scopes, sessionID: sessionID, trajectoryID: sessionID, agent: agent.json(defaultModel: nil)))
@@ -50,20 +59,44 @@ package struct TrajectoryBuilder: Sendable {
         var relay = JSONObject([("session_instance_id", .string(instance))])
         relay["session_id"] = metadata?["session_id"]?.stringValue.map { .string($0) }
         relay["user_id"] = metadata?["user_id"]?.stringValue.map { .string($0) }
-        document["extra"] = ["nemo_relay": .object(relay), "observed_events": .array(observed)]
+        document["extra"] = [
+            "nemo_relay": .object(relay),
+            "observed_events": .array(compatibility.isStrict ? TrajectoryBuilder.known(events, observed) : observed),
+        ]
         return document
     }
 
+    /// Without the members that ATOF does not define, which the reference loses.
+    private static func known(_ events: [Event], _ observed: [JSONValue]) -> [JSONValue] {
+        zip(events, observed).map { event, json in
+            guard let unknown = event.unknownFields?.value.objectValue, case .object(var object) = json else {
+                return json
+            }
+            // What has the name of a known member was replaced by it already.
+            for key in unknown.keys where !members.contains(key) || event.isMark && scopeMembers.contains(key) {
+                object[key] = nil
+            }
+            return .object(object)
+        }
+    }
+
+    private static let scopeMembers: Set<String> = ["attributes", "scope_category"]
+    private static let members = scopeMembers.union([
+        "atof_version", "category", "category_profile", "data", "data_schema", "kind", "metadata", "name",
+        "parent_uuid", "propagation_root_uuid", "timestamp", "uuid",
+    ])
+
     /// By time; what has the same time stays in the order of arrival.
     private static func sorted(_ events: [ScopeEvent]) -> [ScopeEvent] {
-        events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }.map(\.element)
+        if zip(events, events.dropFirst()).allSatisfy({ $0.time <= $1.time }) { return events }
+        return events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }.map(\.element)
     }
 
     private func conversion(
         of scopes: [ScopeEvent], sessionID: String, trajectoryID: String, agent: JSONValue
     ) -> JSONObject {
         let events = TrajectoryBuilder.sorted(scopes)
-        let index = ScopeIndex(events)
+        let index = ScopeIndex(events, compatibility: compatibility, pricing: pricing)
         let duplicates = DuplicateCalls(events, index: index)
         if let conversion = TreeConversion(
             events, sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, index: index, duplicates: duplicates
@@ -72,16 +105,29 @@ package struct TrajectoryBuilder: Sendable {
         }
         var machine = StepMachine(index: index, duplicates: duplicates, events: events)
         for event in events where event.category != .agent { machine.receive(.scope(event)) }
+        var steps = machine.finish()
+        if steps.isEmpty, !compatibility.isStrict { steps = [TrajectoryBuilder.placeholder(at: events.first?.time)] }
         return TrajectoryBuilder.document(
-            sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, steps: machine.finish())
+            sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, steps: steps,
+            metrics: FinalMetrics(of: steps), compatibility: compatibility)
     }
 
-    static func document(sessionID: String, trajectoryID: String, agent: JSONValue, steps: [Step]) -> JSONObject {
+    /// The step of a trajectory that has none of its own: the schema wants one.
+    static func placeholder(at time: EventTime?) -> Step {
+        var step = Step(source: .system, time: time)
+        step.message = "No model call, tool call or subagent was observed."
+        return step
+    }
+
+    static func document(
+        sessionID: String, trajectoryID: String, agent: JSONValue, steps: [Step], metrics: FinalMetrics,
+        compatibility: Compatibility
+    ) -> JSONObject {
         JSONObject([
             ("schema_version", "ATIF-v1.7"), ("session_id", .string(sessionID)),
-            ("trajectory_id", .string(trajectoryID)),
-            ("agent", agent), ("steps", .array(steps.enumerated().map { $1.json(id: $0 + 1) })),
-            ("final_metrics", FinalMetrics.json(of: steps)),
+            ("trajectory_id", .string(trajectoryID)), ("agent", agent),
+            ("steps", .array(steps.enumerated().map { $1.json(id: $0 + 1, compatibility: compatibility) })),
+            ("final_metrics", metrics.json),
         ])
     }
 }

@@ -17,14 +17,16 @@ struct TreeConversion: Sendable {
         _ events: [ScopeEvent], sessionID: String, trajectoryID: String, agent: JSONValue, index: ScopeIndex,
         duplicates: DuplicateCalls
     ) {
-        var tree = AgentTree(events)
+        var tree = AgentTree(events, id: trajectoryID, compatibility: index.compatibility)
         guard let root = tree.root(id: trajectoryID) else { return nil }
         var inputs = tree.nodes.map { _ in [StepMachine.Input]() }
         for event in events {
             let owner = tree.owner(of: event)
-            if event.category == .agent {
-                guard event.isStart, let node = owner, let parent = tree.nodes[node].parent else { continue }
+            if let owner, tree.nodes[owner].start.uuid == event.uuid {
+                guard event.isStart, let parent = tree.nodes[owner].parent else { continue }
                 inputs[parent].append(.subagent(event))
+            } else if event.category == .agent {
+                continue
             } else if let owner {
                 inputs[owner].append(.scope(event))
             } else if event.category == .llm || event.category == .tool && !event.isStart {
@@ -45,28 +47,53 @@ struct TreeConversion: Sendable {
         document(of: root, sessionID: sessionID, trajectoryID: trajectoryID).document
     }
 
-    /// - Returns: also whether the trajectory has steps.
-    private func document(of node: Int, sessionID: String, trajectoryID: String) -> (
-        document: JSONObject, hasSteps: Bool
-    ) {
+    private struct Built {
+        let document: JSONObject
+        let hasSteps: Bool
+        /// With those of what is embedded, unless the reference is followed.
+        let metrics: FinalMetrics
+    }
+
+    private func document(of node: Int, sessionID: String, trajectoryID: String) -> Built {
+        let isStrict = index.compatibility.isStrict
         var machine = StepMachine(index: index, duplicates: duplicates, events: inputs[node].compactMap(\.scope))
         for input in inputs[node] { machine.receive(input) }
         var embedded: [JSONValue] = []
         var kept: Set<EventUUID> = []
+        var embeddedMetrics: [FinalMetrics] = []
         for child in tree.nodes[node].children {
             let start = tree.nodes[child].start
-            let (document, hasSteps) = document(
+            let built = document(
                 of: child, sessionID: start.sessionID ?? self.sessionID, trajectoryID: start.uuid.description)
-            if hasSteps || !tree.nodes[child].isReferenced {
-                embedded.append(.object(document))
+            // The schema has no trajectory without steps.
+            if built.hasSteps || isStrict && !tree.nodes[child].isReferenced {
+                embedded.append(.object(built.document))
+                embeddedMetrics.append(built.metrics)
                 kept.insert(start.uuid)
             }
         }
-        let steps = TreeConversion.pruned(machine.finish(), kept: kept)
+        var steps = TreeConversion.pruned(machine.finish(), kept: kept)
+        let hasSteps = !steps.isEmpty
+        if !hasSteps, !isStrict, node == root {
+            steps = [TrajectoryBuilder.placeholder(at: tree.nodes[node].start.time)]
+        }
+        var metrics = FinalMetrics(of: steps)
+        if !isStrict { for other in embeddedMetrics { metrics.add(other) } }
         var document = TrajectoryBuilder.document(
-            sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, steps: steps)
-        if !embedded.isEmpty { document["subagent_trajectories"] = .array(embedded) }
-        return (document, !steps.isEmpty)
+            sessionID: sessionID, trajectoryID: trajectoryID, agent: agent(of: node), steps: steps, metrics: metrics,
+            compatibility: index.compatibility)
+        if !embedded.isEmpty {
+            document["subagent_trajectories"] = .array(embedded)
+            if !isStrict { document["notes"] = "The totals include the embedded subagent trajectories." }
+        }
+        return Built(document: document, hasSteps: hasSteps, metrics: metrics)
+    }
+
+    /// As configured, but a subagent has the name of its own; the reference gives it the root's.
+    private func agent(of node: Int) -> JSONValue {
+        guard node != root, !index.compatibility.isStrict, case .object(var object) = agent else { return agent }
+        object["name"] = .string(tree.nodes[node].start.name)
+        return .object(object)
     }
 
     /// Without references to trajectories that are not embedded, and what is empty without them.

@@ -6,7 +6,10 @@ struct CodecCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "codec", abstract: "Show the common form of provider requests and responses.")
 
-    @Flag(help: "Read JSON Lines {id, kind, surface, input} from standard input, answer each with {id, output} or {id, error}.")
+    @Flag(
+        help:
+            "Read JSON Lines {id, kind, surface, input} from standard input, answer each with {id, output} or {id, error}."
+    )
     var batch = false
 
     func run() async throws {

@@ -18,7 +18,7 @@ struct DeadCommand: AsyncParsableCommand {
         subcommands: [ListLetters.self, ShowLetter.self, ReplayLetters.self, PurgeLetters.self])
 
     struct Selection: ParsableArguments {
-        @Option(help: "Only of this stage: process, assemble, export-<name>.")
+        @Option(help: "Only of this stage: process, assemble, export-<name>, store-<name>.")
         var stage: String?
 
         @Option(help: "Only of this tenant; _ when the tenant could not be told.")

@@ -16,7 +16,7 @@ struct LagCommand: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Option(help: "Only this stage: process, assemble, export-<name>.")
+    @Option(help: "Only this stage: process, assemble, export-<name>, store-<name>.")
     var stage: String?
 
     @Option(help: "text or json.")

@@ -18,7 +18,8 @@ struct ProjectCommand: AsyncParsableCommand {
     @Argument(help: "File with one ATOF event a line; - is standard input.")
     var file: String
 
-    @Option(name: .customLong("as"), help: "atof, atif, trajectories, full, openinference, logs or metrics.")
+    @Option(
+        name: .customLong("as"), help: "atof, atif, trajectories, full, gen_ai, openinference, logs or metrics.")
     var output: OfflineProjection.Output
 
     @Option(
@@ -59,6 +60,11 @@ struct ProjectCommand: AsyncParsableCommand {
         if projection.overLimit > 0 {
             Terminal.error(
                 "warning: \(projection.overLimit) events are beyond the limit of their trajectory and were left out")
+        }
+        if projection.openScopes > 0 {
+            Terminal.error(
+                "warning: \(projection.openScopes) scopes did not end and are not shown; "
+                    + "live they are exported as abandoned once their run is idle")
         }
         if refused > 0 { throw CommandFailure("\(refused) of \(reader.number) lines are not events and were left out") }
     }

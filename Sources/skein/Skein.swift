@@ -26,7 +26,8 @@ struct Skein: AsyncParsableCommand {
         version: SkeinVersion.current,
         subcommands: [
             UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self,
-            CodecCommand.self, DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self, ValidateCommand.self,
+            CodecCommand.self, DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self,
+            ValidateCommand.self,
             BenchCommand.self,
         ])
 
@@ -44,6 +45,13 @@ struct Skein: AsyncParsableCommand {
         } catch {
             Foundation.exit(report(error))
         }
+    }
+
+    /// What prints the help of the subcommand that was called.
+    private static var helpCommand: String {
+        let called = CommandLine.arguments.dropFirst().first
+        let isKnown = configuration.subcommands.contains { $0.configuration.commandName == called }
+        return isKnown ? "skein \(called ?? "") --help" : "skein --help"
     }
 
     /// Prints what went wrong and returns the exit code.
@@ -73,7 +81,7 @@ struct Skein: AsyncParsableCommand {
                 return 0
             }
             if code == .validationFailure {
-                Terminal.error("error: \(message(for: error)); see skein --help")
+                Terminal.error("error: \(message(for: error)); see \(helpCommand)")
                 return 2
             }
             Terminal.error("error: \(message(for: error))")

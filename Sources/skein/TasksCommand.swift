@@ -21,7 +21,7 @@ struct TasksCommand: AsyncParsableCommand {
 
         @OptionGroup var connection: ConnectionOptions
 
-        @Option(help: "The stage: process, assemble, export-<name>.")
+        @Option(help: "The stage: process, assemble, export-<name>, store-<name>.")
         var stage: String
 
         @Option(help: "Only this partition.")

@@ -158,6 +158,7 @@ struct UpCommand: AsyncParsableCommand {
         for endpoint in configuration.metricEndpoints {
             Terminal.error("metrics to      \(endpoint.name): \(endpoint.address)")
         }
+        for store in configuration.stores { Terminal.error("stored          \(store.name): \(store.address)") }
         if configuration.admin.isEnabled {
             Terminal.error("metrics         http://\(configuration.admin.host):\(configuration.admin.port)/metrics")
         }
@@ -193,7 +194,7 @@ struct UpCommand: AsyncParsableCommand {
         while !(try await collector.isCaughtUp()) {
             guard ContinuousClock.now < deadline else {
                 throw CommandFailure(
-                    "not everything was delivered within \(timeout) seconds; is every endpoint up? It stays in \(data), start again to go on"
+                    "not everything was delivered within \(timeout) seconds; is every endpoint and store up? It stays in \(data), start again to go on"
                 )
             }
             try await Task.sleep(for: .milliseconds(50))
@@ -215,6 +216,9 @@ struct UpCommand: AsyncParsableCommand {
             Terminal.out(
                 "traces went to \(endpoint.address) (\(endpoint.projection.projection.rawValue), endpoint \(endpoint.name))"
             )
+        }
+        for store in configuration.stores {
+            Terminal.out("trajectories went to \(store.address) (store \(store.name))")
         }
         if configuration.endpoints.isEmpty {
             Terminal.out("no traces were exported: name a backend with --otlp http://127.0.0.1:4318")

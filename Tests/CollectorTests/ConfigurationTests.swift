@@ -31,6 +31,12 @@ struct ConfigurationTests {
     private static let endpoint = "type = \"full\"\nendpoint = \"http://127.0.0.1:4318\"\n"
     private static let trace = "components[0].config.opentelemetry.traces[0]"
 
+    private static func pricing(_ text: String, enabled: Bool = true) -> String {
+        "[[components]]\nkind = \"pricing\"\nenabled = \(enabled)\n[[components.config.sources]]\n\(text)"
+    }
+
+    private static let source = "components[0].config.sources[0]"
+
     private static let table: [Complaint] = [
         .init(toml: "", complaints: []),
         .init(toml: "version = 2", complaints: ["error configuration.unsupported_config_version version"]),
@@ -114,6 +120,36 @@ struct ConfigurationTests {
         .init(
             toml: "[policy]\nunknown_field = \"no\"",
             complaints: ["error configuration.unsupported_value policy.unknown_field"]),
+        // Prices.
+        .init(toml: "[[components]]\nkind = \"pricing\"", complaints: []),
+        .init(
+            toml: "[[components]]\nkind = \"pricing\"\n[[components]]\nkind = \"pricing\"",
+            complaints: ["error configuration.duplicate_component components[1].kind"]),
+        .init(
+            toml: pricing("type = \"inline\"\ncatalog = { version = 2, entries = [] }\n"),
+            complaints: ["error pricing.invalid_config \(source).catalog.version"]),
+        .init(
+            toml: pricing("type = \"inline\"\ncatalog = { version = 1, entries = [{ provider = \"p\" }] }\n"),
+            complaints: ["error pricing.invalid_config \(source).catalog.entries[0].prompt_cache"]),
+        .init(
+            toml: "policy.unknown_field = \"ignore\"\n"
+                + pricing("type = \"inline\"\ncatalog = { version = 1, entries = [] }\nx = 1"),
+            complaints: ["error pricing.invalid_config \(source).x"]),
+        .init(toml: pricing("type = \"url\""), complaints: ["error pricing.invalid_config \(source).type"]),
+        .init(toml: pricing("type = \"file\""), complaints: ["error pricing.invalid_config \(source).path"]),
+        .init(
+            toml: pricing("type = \"file\"\npath = \"/none\""),
+            complaints: ["error pricing.invalid_config \(source).path"]),
+        .init(
+            toml: pricing("type = \"file\"\npath = \"/etc/hostname\""),
+            complaints: ["error pricing.invalid_config \(source).path"]),
+        .init(toml: pricing("type = \"file\"\npath = \"/none\"", enabled: false), complaints: []),
+        .init(
+            toml: "[[components]]\nkind = \"pricing\"\nconfig = { source = [], sources = 5 }",
+            complaints: [
+                "error pricing.invalid_config components[0].config.source",
+                "error pricing.invalid_config components[0].config.sources",
+            ]),
         .init(toml: traces(endpoint), complaints: []),
         .init(toml: traces(endpoint + "x = 1"), complaints: ["warning observability.unknown_field \(trace).x"]),
         .init(
@@ -212,5 +248,61 @@ struct ConfigurationTests {
         let headers = configuration.endpoints.first?.headers.map { "\($0.name): \($0.value)" }
         #expect(headers == ["a: 1", "Authorization: Bearer b"])
         #expect(configuration.endpoints.first?.url == "http://127.0.0.1:4318/v1/traces")
+    }
+
+    @Test("prices of files and of the document itself reach spans and steps, in their order")
+    func prices() throws {
+        func catalog(_ rate: Int) -> String {
+            """
+            {"version": 1, "entries": [{"provider": "p", "model_id": "m", "pricing_as_of": "x", "pricing_source": "x",
+            "prompt_cache": {"read_accounting": "separate"},
+            "rates": {"input_per_million": \(rate), "output_per_million": 0}}]}
+            """
+        }
+        let file = FileManager.default.temporaryDirectory.appending(path: "prices-\(UUID()).json")
+        try catalog(2).write(to: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let inline = catalog(5).replacing("\n", with: " ").replacing(": ", with: " = ").replacing(
+            "\"version\"", with: "version")
+        let toml = """
+            [[components]]
+            kind = "pricing"
+            [[components.config.sources]]
+            type = "file"
+            path = "\(file.path())"
+            [[components.config.sources]]
+            type = "inline"
+            catalog = \(inline)
+            """
+        let (priced, _) = try ConfigurationReader.read(text: toml, name: "", environment: [:])
+        for (output, cost) in [
+            (OfflineProjection.Output.full, "nemo_relay.llm.cost.total"), (.openinference, "llm.cost.total"),
+            (.atif, "\"cost_usd\":2.0"), (.trajectories, "\"cost_usd\":2.0"),
+        ] {
+            #expect(try Self.project(output, priced).contains(cost))
+            #expect(try !Self.project(output, CollectorConfiguration()).contains(cost))
+        }
+    }
+
+    /// A model call of a million tokens below an agent, projected.
+    private static func project(
+        _ output: OfflineProjection.Output, _ configuration: CollectorConfiguration
+    ) throws -> String {
+        let agent = "01900000-0000-7000-8000-000000000001"
+        let call = "01900000-0000-7000-8000-000000000002"
+        var projection = try OfflineProjection(
+            output, configuration: configuration, sessionID: nil, markProjection: nil)
+        for (second, (uuid, category, phase, data)) in [
+            (agent, "agent", "start", "null"), (call, "llm", "start", "null"),
+            (call, "llm", "end", #"{"model":"m","usage":{"input":1000000}}"#), (agent, "agent", "end", "null"),
+        ].enumerated() {
+            let parent = uuid == agent ? "null" : "\"\(agent)\""
+            let line = """
+                {"atof_version":"0.1","attributes":[],"kind":"scope","category":"\(category)","scope_category":"\(phase)","name":"p",\
+                "uuid":"\(uuid)","parent_uuid":\(parent),"timestamp":"2026-01-01T00:00:0\(second)Z","data":\(data)}
+                """
+            try projection.add(line: Array(line.utf8))
+        }
+        return try projection.finish().map { String(decoding: $0, as: UTF8.self) }.joined()
     }
 }

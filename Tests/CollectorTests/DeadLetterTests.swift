@@ -206,7 +206,7 @@ struct DeadLetterTests {
         let text = try String(contentsOf: root.appendingPathComponent("docs/dead-letters.md"), encoding: .utf8)
         let reasons =
             EventError.Reason.allCases.map(\.rawValue) + ProcessMachine.Reason.allCases.map(\.rawValue)
-            + ChunkAssembler.Reason.allCases.map(\.rawValue) + ["refused_<status>"]
+            + ChunkAssembler.Reason.allCases.map(\.rawValue) + ["refused_<status>", "refused_name"]
         for reason in reasons { #expect(text.contains("| `\(reason)` |"), "\(reason)") }
         // And nothing that no code writes.
         let table = text.split(separator: "\n").prefix { $0 != "## What a letter holds" }

@@ -10,4 +10,33 @@ enum Fixtures {
             try JSONParser.parse(String($0))
         }
     }
+
+    /// Each line as an argument of a test.
+    static func all(_ name: String) -> [Fixture] {
+        guard let lines = try? lines(name), !lines.isEmpty else { preconditionFailure("\(name) has no fixtures") }
+        return lines.map(Fixture.init)
+    }
+}
+
+/// One recorded fixture.
+struct Fixture: Sendable, CustomTestStringConvertible {
+    let line: JSONValue
+
+    var testDescription: String { line["id"]?.stringValue ?? "?" }
+    var input: JSONValue { line["input"] ?? .null }
+    var expected: JSONValue? { line["expected"] }
+}
+
+extension JSONValue {
+    /// With all numbers as doubles of nine digits, and without null members: the rules of comparison of recorded values.
+    var comparable: JSONValue {
+        switch self {
+        case .int, .unsigned, .double:
+            .double((numberValue ?? 0) == 0 ? 0 : Double(String(format: "%.9e", numberValue ?? 0)) ?? 0)
+        case .array(let elements): .array(elements.map(\.comparable))
+        case .object(let object):
+            .object(JSONObject(object.filter { !$0.value.isNull }.map { ($0.key, $0.value.comparable) }))
+        case .null, .bool, .string: self
+        }
+    }
 }

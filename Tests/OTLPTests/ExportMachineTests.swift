@@ -147,7 +147,7 @@ struct ExportMachineTests {
         #expect(machine.statistics.consecutiveFailures == 107)
         #expect(machine.statistics.retries == 107)
         #expect(machine.statistics.lastError == "refused")
-        #expect(machine.answered(Self.delivered, now: now, jitter: 0) == [])
+        #expect(machine.answered(Self.delivered, now: now, jitter: 0) == [.report(.recovered(failures: 107))])
         #expect(machine.statistics.consecutiveFailures == 0)
         #expect(machine.statistics.delivered == 1)
     }
@@ -228,7 +228,9 @@ struct ExportMachineTests {
         #expect(machine.answered(.dataRefused(Self.refusal), now: .zero, jitter: 0) == [.send(items([1]))])
         _ = machine.answered(.unavailable(reason: "", retryAfter: nil), now: .zero, jitter: 0)
         #expect(machine.timePassed(now: .seconds(1)) == [.send(items([1]))])
-        #expect(machine.answered(Self.delivered, now: .seconds(1), jitter: 0) == [.send(items([2]))])
+        #expect(
+            machine.answered(Self.delivered, now: .seconds(1), jitter: 0)
+                == [.report(.recovered(failures: 1)), .send(items([2]))])
     }
 
     @Test("asks again to keep a dead letter that could not be kept")
@@ -244,7 +246,7 @@ struct ExportMachineTests {
         #expect(machine.timePassed(now: .milliseconds(499)) == [])
         #expect(machine.timePassed(now: .milliseconds(500)) == [letter])
         #expect(machine.confirmedPosition == 0)
-        #expect(machine.deadLettered(now: .seconds(1)) == [.confirmed(1)])
+        #expect(machine.deadLettered(now: .seconds(1)) == [.report(.recovered(failures: 1)), .confirmed(1)])
     }
 
     // MARK: Successes that are not quite
@@ -321,7 +323,9 @@ struct ExportMachineTests {
         #expect(rest.count == 1)
         _ = machine.answered(.unavailable(reason: "", retryAfter: nil), now: .zero, jitter: 0)
         #expect(machine.timePassed(now: .seconds(1)) == [.send(items([1]))])
-        #expect(machine.answered(Self.delivered, now: .seconds(1), jitter: 0) == [.finished])
+        #expect(
+            machine.answered(Self.delivered, now: .seconds(1), jitter: 0)
+                == [.report(.recovered(failures: 1)), .finished])
         #expect(machine.stopRequested(now: .seconds(2)) == [])
         #expect(machine.deadline == nil)
     }

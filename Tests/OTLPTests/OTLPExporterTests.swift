@@ -57,7 +57,8 @@ struct OTLPExporterTests {
         #expect(exporter.confirmedPosition == 2)
         #expect(exporter.statistics.retries == 2)
         #expect(exporter.statistics.lastError == "status 503")
-        #expect(backend.diagnostics.count == 2)
+        #expect(backend.diagnostics.count == 3)
+        #expect(backend.diagnostics.last == .recovered(failures: 2))
     }
 
     @Test("delivers once the backend accepts connections")

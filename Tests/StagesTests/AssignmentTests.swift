@@ -26,6 +26,16 @@ struct AssignmentTests {
         }
     }
 
+    @Test("gives a store one task, and goes on sharing the sum evenly", arguments: [1, 2, 3, 5])
+    func stores(count: Int) {
+        let members = Self.members(count, stages: ["process", "assemble", "store-a", "store-b", "store-c"])
+        let assignment = Assignment(partitions: 8, members: members)
+        let tasks = members.map { assignment.tasks(of: $0.id) }
+        #expect(tasks.reduce(0) { $0 + $1.count } == 2 * 8 + 3)
+        #expect((tasks.map(\.count).max() ?? 0) - (tasks.map(\.count).min() ?? 0) <= 1)
+        #expect(tasks.flatMap { $0 }.allSatisfy { !$0.stage.hasPrefix("store-") || $0.partition == 0 })
+    }
+
     @Test("is the same whatever the order of the members")
     func order() {
         let members = Self.members(5)

@@ -10,8 +10,9 @@ struct RecordedCase {
     let dispatched: [String: JSONValue]
 
     static let names = [
-        "01-simple-agent-tool-llm", "02-managed-openai-chat", "03-nested-agents", "06-parallel-tools-no-ids",
-        "18-error-inheritance", "27-marks-plain",
+        "01-simple-agent-tool-llm", "02-managed-openai-chat", "03-nested-agents", "04-subagent-dispatch-tool-call",
+        "06-parallel-tools-no-ids", "09-anthropic-messages", "17-scope-errors", "18-error-inheritance",
+        "20-guardrail-reject-tool", "27-marks-plain", "39-turn-scopes", "57-hook-gateway-dedupe", "58-multimodal",
     ]
 
     init(_ name: String) throws {

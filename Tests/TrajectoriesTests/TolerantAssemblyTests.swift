@@ -496,7 +496,7 @@ struct TolerantAssemblyTests {
         let events = trajectory.members.filter { $0.reference != missing }.map { member in
             member.packed ?? assembly.sent[Int(member.reference.sequence) - 1].packed()
         }
-        let built = trajectory.document(by: Assembly.agent, of: events, unavailable: [missing])
+        let built = trajectory.document(by: Assembly.agent, .skein, of: events, unavailable: [missing])
         let expected: JSONValue = [
             "revision": 1, "state": "abandoned", "reason": "idle",
             "events": [
@@ -506,7 +506,7 @@ struct TolerantAssemblyTests {
         ]
         #expect(built.document["extra"]?["skein"] == expected)
         #expect(built.document["extra"]?["observed_events"]?.arrayValue?.count == 2)
-        let plain = trajectory.document(by: Assembly.agent, of: events).document
+        let plain = trajectory.document(by: Assembly.agent, .skein, of: events).document
         #expect(plain["extra"]?["skein"] == nil)
     }
 }

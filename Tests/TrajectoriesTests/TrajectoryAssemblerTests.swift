@@ -29,7 +29,7 @@ struct TrajectoryAssemblerTests {
         }
         #expect(assembler.finish().isEmpty)
         let documents = finished.map {
-            ($0.id.description, $0.document(by: Self.agent, of: $0.heldEvents).document)
+            ($0.id.description, $0.document(by: Self.agent, .strict, of: $0.heldEvents).document)
         }
         #expect(Dictionary(uniqueKeysWithValues: documents) == recorded.dispatched)
         #expect(finished.allSatisfy { $0.state == .complete && $0.revision == 1 })

@@ -9,7 +9,8 @@ struct TrajectoryBuilderTests {
     @Test("writes the manual exporter's document as recorded", arguments: RecordedCase.names)
     func manual(name: String) throws {
         let recorded = try RecordedCase(name)
-        let builder = TrajectoryBuilder(origin: .manual(sessionID: "session-\(name)"), agent: agent)
+        let builder = TrajectoryBuilder(
+            origin: .manual(sessionID: "session-\(name)"), agent: agent, compatibility: .strict)
         #expect(builder.document(of: recorded.events) == recorded.manual)
     }
 
@@ -17,16 +18,20 @@ struct TrajectoryBuilderTests {
     func defaultModel() throws {
         let nameless = AgentDescription(version: "1")
         let events = try Sample.events([Sample.fields(.scopeStart, 1, "agent")])
-        let manual = TrajectoryBuilder(origin: .manual(sessionID: "s"), agent: nameless).document(of: events)
+        let manual = TrajectoryBuilder(origin: .manual(sessionID: "s"), agent: nameless, compatibility: .strict)
+            .document(of: events)
         #expect(manual["agent"] == ["name": "NeMo Relay", "version": "1"])
-        let dispatched = TrajectoryBuilder(origin: .dispatcher(opener: Sample.uuid(1)), agent: nameless).document(
+        let dispatched = TrajectoryBuilder(
+            origin: .dispatcher(opener: Sample.uuid(1)), agent: nameless, compatibility: .strict
+        ).document(
             of: events)
         #expect(dispatched["agent"]?["model_name"] == "unknown")
     }
 
     private func steps(_ fields: [EventFields]) throws -> [JSONValue] {
-        let document = TrajectoryBuilder(origin: .manual(sessionID: "s"), agent: agent).document(
-            of: try Sample.events(fields))
+        let document = TrajectoryBuilder(origin: .manual(sessionID: "s"), agent: agent, compatibility: .strict)
+            .document(
+                of: try Sample.events(fields))
         return try #require(document["steps"]?.arrayValue)
     }
 
@@ -120,10 +125,12 @@ struct TrajectoryBuilderTests {
             Sample.fields(.scopeEnd, 3, in: 1, "llm", data: "text"),
         ]
         let origin = TrajectoryBuilder.Origin.dispatcher(opener: Sample.uuid(1))
-        let document = TrajectoryBuilder(origin: origin, agent: agent).document(of: try Sample.events(circle))
+        let document = TrajectoryBuilder(origin: origin, agent: agent, compatibility: .strict).document(
+            of: try Sample.events(circle))
         #expect(document["steps"]?.arrayValue?.count == 1)
         let deep = (1...2000).map { Sample.fields(.scopeStart, $0, in: $0 - 1, "agent", at: Int64($0)) }
-        _ = TrajectoryBuilder(origin: origin, agent: agent).document(of: try Sample.events(deep))
+        _ = TrajectoryBuilder(origin: origin, agent: agent, compatibility: .strict).document(
+            of: try Sample.events(deep))
     }
 
     @Test(
@@ -162,7 +169,9 @@ struct TrajectoryBuilderTests {
     func sessionID(root: Int?) throws {
         var start = Sample.fields(.scopeStart, 1, in: 9, "agent")
         start.propagationRootUUID = root.map(Sample.uuid)
-        let document = TrajectoryBuilder(origin: .dispatcher(opener: Sample.uuid(1)), agent: agent).document(
+        let document = TrajectoryBuilder(
+            origin: .dispatcher(opener: Sample.uuid(1)), agent: agent, compatibility: .strict
+        ).document(
             of: try Sample.events([start]))
         #expect(document["session_id"] == .string(Sample.uuid(root ?? 1).description))
         #expect(document["trajectory_id"] == .string(Sample.uuid(1).description))

@@ -1,4 +1,5 @@
 package import ATOF
+package import LLMCodecs
 package import NATSTransport
 internal import Projections
 
@@ -36,8 +37,11 @@ package struct CollectorConfiguration: Sendable {
     /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
     package var trajectories: TrajectoryOutput? = TrajectoryOutput()
     package var endpoints: [Endpoint] = []
+    /// The document's `pricing` component: prices of model calls whose cost nobody reported.
+    package var pricing = PricingSources()
     package var logEndpoints: [LogEndpoint] = []
     package var metricEndpoints: [MetricEndpoint] = []
+    package var stores: [Store] = []
     /// Whose answer counts where the reference is wrong.
     package var compatibility = Compatibility.skein
 
@@ -102,8 +106,6 @@ package struct CollectorConfiguration: Sendable {
         package var modelName: String?
         package var toolDefinitions: [JSONValue]?
         package var extra: JSONValue?
-        /// Where finished trajectories are also written as files; nil writes none.
-        package var outputDirectory: String?
         package var fileNameTemplate = "nemo-relay-atif-{session_id}.json"
     }
 }

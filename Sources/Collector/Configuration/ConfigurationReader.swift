@@ -77,7 +77,7 @@ package struct ConfigurationReader {
         readNATS(&document)
         readCollector(&document)
         readHTTP(&document)
-        var components = 0
+        var components: [String: Int] = [:]
         for section in document.sections("components") ?? [] {
             var section = section
             readComponent(&section, policy: policy, seen: &components)
@@ -122,26 +122,35 @@ package struct ConfigurationReader {
         return policies
     }
 
-    private mutating func readComponent(_ section: inout ConfigurationSection, policy: Policies, seen: inout Int) {
+    private mutating func readComponent(_ section: inout ConfigurationSection, policy: Policies, seen: inout [String: Int]) {
         let kind = section.string("kind")
         let enabled = section.bool("enabled") ?? true
         guard let config = section.raw("config").map({ $0.objectValue ?? JSONObject() }) ?? JSONObject() as JSONObject?
         else { return }
+        if let kind, kind == "observability" || kind == "pricing" {
+            seen[kind, default: 0] += 1
+            if seen[kind, default: 0] > 1 {
+                section.report(
+                    .error, "duplicate_component", "kind", "there is more than one \(kind) component; keep one")
+            }
+        }
         switch kind {
         case nil:
             section.report(.error, "missing_kind", "kind", "is missing; name the component, such as \"observability\"")
         case "observability"?:
-            seen += 1
-            if seen > 1 {
-                section.report(
-                    .error, "duplicate_component", "kind", "there is more than one observability component; keep one")
-            }
             readObservability(config, path: section.field("config"), enabled: enabled, policy: policy, &section)
+        case "pricing"?:
+            // One that is off has no effect at all: its files need not be there.
+            guard enabled else { return }
+            var reader = PricingReader(path: section.field("config"))
+            reader.read(config)
+            section.takeOver(reader.diagnostics)
+            configuration.pricing = reader.sources
         case let other?:
             if enabled, let level = policy.unknownComponent.level {
                 section.report(
                     level, "unknown_component", "kind",
-                    "\"\(other)\" is not a component of this version, which knows observability; it has no effect")
+                    "\"\(other)\" is not a component of this version, which knows observability and pricing; it has no effect")
             }
         }
     }
@@ -176,6 +185,7 @@ package struct ConfigurationReader {
             configuration.endpoints = reader.endpoints
             configuration.logEndpoints = reader.logEndpoints
             configuration.metricEndpoints = reader.metricEndpoints
+            configuration.stores = reader.stores
         }
     }
 

@@ -14,6 +14,7 @@ struct ObservabilityReader {
     var logEndpoints: [CollectorConfiguration.LogEndpoint] = []
     var metricEndpoints: [CollectorConfiguration.MetricEndpoint] = []
     private(set) var trajectories: CollectorConfiguration.TrajectoryOutput?
+    private(set) var stores: [CollectorConfiguration.Store] = []
 
     var diagnostics: [Diagnostic] { section.diagnostics }
 
@@ -55,7 +56,6 @@ struct ObservabilityReader {
         if let model = atif.string("model_name") { output.modelName = model }
         output.toolDefinitions = atif.raw("tool_definitions")?.arrayValue
         output.extra = atif.raw("extra")
-        output.outputDirectory = atif.string("output_directory")
         if let template = atif.string("filename_template") {
             do {
                 _ = try FileNameTemplate(template)
@@ -65,12 +65,8 @@ struct ObservabilityReader {
                     "filename_template", "is no template for file names (\(error)); it must contain {session_id}")
             }
         }
-        if let storage = atif.raw("storage")?.arrayValue, !storage.isEmpty {
-            atif.report(
-                .warning, "not_implemented", "storage",
-                "HTTP and S3 stores are not part of this version; read SKEIN_TRAJECTORIES, or set output_directory")
-        }
-        if enabled { trajectories = output }
+        let stores = StorageReader.read(&atif, environment: environment)
+        if enabled { (trajectories, self.stores) = (output, stores) }
         section.finish(atif)
     }
 
@@ -112,12 +108,14 @@ struct ObservabilityReader {
         switch type {
         case nil: break
         case _ where known != nil: break
-        case "gen_ai"?:
-            endpoint.report(
-                .warning, "not_implemented", "type", "gen_ai is not exported by this version; the endpoint is skipped")
         case let other?: endpoint.complain("type", "is \"\(other)\", must be full, gen_ai or openinference")
         }
         readProjection(&endpoint, &projection)
+        if known == .genAI, !projection.attributeMappings.isEmpty {
+            endpoint.report(
+                .warning, "not_applicable", "attribute_mappings",
+                "has no effect on gen_ai, whose names are those of the conventions")
+        }
         var result = CollectorConfiguration.Endpoint(
             name: endpoint.string("name") ?? "", url: address ?? url, projection: projection,
             resource: readResource(&endpoint))

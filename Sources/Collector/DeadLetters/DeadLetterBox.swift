@@ -5,7 +5,7 @@ internal import Stages
 
 /// Reads, replays and removes what is in `SKEIN_DEAD`.
 package struct DeadLetterBox: Sendable {
-    private let jetStream: JetStream
+    let jetStream: JetStream
 
     package init(_ jetStream: JetStream) { self.jetStream = jetStream }
 
@@ -79,6 +79,7 @@ package struct DeadLetterBox: Sendable {
     /// - Returns: why that cannot be done; nil when it is done.
     package func replay(_ letter: StoredLetter, attempt: Int) async throws -> String? {
         if letter.isIncomplete { return "parts of it are missing" }
+        if StageName.isStore(letter.stage) { return try await replayToStore(letter, attempt: attempt) }
         var headers: NATSHeaders = [
             SkeinHeaders.contentType: letter.contentType,
             SkeinHeaders.replayOf: String(letter.sequence),
@@ -156,7 +157,8 @@ private struct LetterParts {
             reason: headers[SkeinHeaders.reason] ?? "", error: headers[SkeinHeaders.error] ?? "",
             stream: headers[SkeinHeaders.originalStream] ?? "", subject: headers[SkeinHeaders.originalSubject] ?? "",
             position: "\(headers[SkeinHeaders.originalSequence] ?? "").\(headers[SkeinHeaders.eventIndex] ?? "")",
-            contentType: headers[SkeinHeaders.contentType] ?? "", isIncomplete: isIncomplete,
+            contentType: headers[SkeinHeaders.contentType] ?? "", file: headers[SkeinHeaders.file],
+            revision: headers[SkeinHeaders.revision].flatMap { UInt64($0) }, isIncomplete: isIncomplete,
             body: parts.flatMap(\.payload))
     }
 }

@@ -47,6 +47,9 @@ package struct StoredLetter: Sendable, Hashable {
     package let subject: String
     package let position: String
     package let contentType: String
+    /// Of a trajectory: the name under which stores keep it, and which of its revisions this is.
+    package var file: String?
+    package var revision: UInt64?
     /// Whether parts of it are missing.
     package let isIncomplete: Bool
     package let body: [UInt8]

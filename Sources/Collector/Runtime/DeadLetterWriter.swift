@@ -24,6 +24,8 @@ package struct DeadLetterWriter: Sendable {
             SkeinHeaders.eventIndex: String(letter.position.index),
             SkeinHeaders.contentType: DeadLetterWriter.headerText(letter.contentType),
         ]
+        headers[SkeinHeaders.file] = letter.file
+        headers[SkeinHeaders.revision] = letter.revision.map { String($0) }
         let subject = SkeinSubjects.dead(stage: letter.stage, tenant: letter.tenant)
         // A body as large as the server allows does not fit again with these headers, of which the subject may have 4 KiB: it goes in
         // two parts.

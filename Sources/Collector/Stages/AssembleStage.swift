@@ -1,14 +1,17 @@
 internal import ATOF
 internal import Foundation
+internal import LLMCodecs
 internal import Logging
 internal import NATSTransport
 internal import Stages
 internal import Trajectories
 
-/// Reads PROCESSED and publishes trajectories; optionally writes them as files too.
+/// Reads PROCESSED and publishes trajectories.
 struct AssembleStage: Stage {
     let output: CollectorConfiguration.TrajectoryOutput
     var runs = CollectorConfiguration.Runs()
+    var compatibility = Compatibility.skein
+    var pricing = PricingSources()
 
     var name: String { "assemble" }
     var stream: String { SkeinSubjects.processedStream }
@@ -26,7 +29,9 @@ struct AssembleStage: Stage {
             try reader.end()
         }
         return AssembleWorker(
-            context, output: output, progressInterval: runs.progressInterval.nanoseconds, files: try output.files(),
+            context, output: output, compatibility: compatibility, pricing: pricing,
+            progressInterval: runs.progressInterval.nanoseconds,
+            fileName: try FileNameTemplate(output.fileNameTemplate),
             assembler: assembler, ledger: ledger, position: position)
     }
 }
@@ -56,11 +61,6 @@ extension CollectorConfiguration.TrajectoryOutput {
             name: agentName, version: agentVersion, modelName: modelName, toolDefinitions: toolDefinitions, extra: extra
         )
     }
-
-    func files() throws -> TrajectoryFiles? {
-        guard let outputDirectory else { return nil }
-        return TrajectoryFiles(directory: outputDirectory, template: try FileNameTemplate(fileNameTemplate))
-    }
 }
 
 /// Delivers within `receive`: a message is finished when every trajectory that it closed is stored. Trajectories are few compared with
@@ -72,21 +72,26 @@ actor AssembleWorker: StageWorker {
 
     private let context: StageContext
     private let output: CollectorConfiguration.TrajectoryOutput
+    private let compatibility: Compatibility
+    private let pricing: PricingSources
     private let progressInterval: UInt64
-    private let files: TrajectoryFiles?
+    private let fileName: FileNameTemplate
     private let publisher: TrajectoryPublisher
     private var assembler: TrajectoryAssembler
     private var events: Ledger<EventUUID>
     private var received: UInt64
 
     init(
-        _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, progressInterval: UInt64,
-        files: TrajectoryFiles?, assembler: TrajectoryAssembler, ledger: Ledger<EventUUID>, position: UInt64
+        _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, compatibility: Compatibility,
+        pricing: PricingSources, progressInterval: UInt64, fileName: FileNameTemplate, assembler: TrajectoryAssembler,
+        ledger: Ledger<EventUUID>, position: UInt64
     ) {
         self.context = context
         self.output = output
+        self.compatibility = compatibility
+        self.pricing = pricing
         self.progressInterval = progressInterval
-        self.files = files
+        self.fileName = fileName
         self.assembler = assembler
         events = ledger
         received = position
@@ -138,13 +143,27 @@ actor AssembleWorker: StageWorker {
                 return
             }
         }
-        let built = trajectory.document(by: output.agent, of: packed, unavailable: unavailable)
+        let built = trajectory.document(
+            by: output.agent, compatibility, pricing: pricing, of: packed, unavailable: unavailable)
         let body = DocumentWriter.bytes(of: built.document)
-        // The broker guards the stream, nobody the file: an owner that was paused must not put an older revision over a newer one.
-        if try await publisher.publish(trajectory, body) {
-            try await files?.write(trajectory, openerMetadata: built.openerMetadata, body, context)
-        }
+        try await publisher.publish(trajectory, body, file: file(of: trajectory, built.openerMetadata))
         if trajectory.hadProgress { await publisher.removeProgress(tenant: trajectory.tenant, id: trajectory.id) }
+    }
+
+    /// The name under which stores keep the document; nil when none can be made.
+    private func file(of trajectory: FinishedTrajectory, _ metadata: JSONValue?) -> String? {
+        do throws(FileNameError) {
+            return try fileName.render(sessionID: trajectory.id.description, metadata: metadata)
+        } catch {
+            context.logger.warning(
+                "trajectory has no file name, so no store keeps it",
+                metadata: [
+                    "diagnostic": "atif.destination_render_failed", "key": "components.config.atif.filename_template",
+                    "trajectory": "\(trajectory.id)", "error": "\(error)",
+                ])
+            context.metrics.add("skein_trajectories_unnamed_total")
+            return nil
+        }
     }
 
     // MARK: Accounts

@@ -58,7 +58,9 @@ struct ExportDelivery: Sendable {
                             contentType: kind.contentType, body: item.bytes))
                 },
                 diagnosed: { diagnostic in
-                    context.logger.warning("export", metadata: ["endpoint": "\(name)", "diagnostic": "\(diagnostic)"])
+                    var level = Logger.Level.warning
+                    if case .recovered = diagnostic { level = .info }
+                    context.logger.log(level: level, "\(diagnostic)", metadata: ["endpoint": "\(name)"])
                 }))
     }
 

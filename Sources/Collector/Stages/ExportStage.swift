@@ -1,5 +1,6 @@
 internal import ATOF
 internal import HTTPTransport
+internal import LLMCodecs
 internal import Projections
 internal import Stages
 
@@ -9,6 +10,8 @@ struct ExportStage: Stage {
     let runs: CollectorConfiguration.Runs
     /// Of this endpoint alone, so that one that hangs delays no other.
     let client: HTTPClient
+    var compatibility = Compatibility.skein
+    var pricing = PricingSources()
 
     var name: String { "export-\(endpoint.name)" }
     var stream: String { SkeinSubjects.processedStream }
@@ -17,9 +20,11 @@ struct ExportStage: Stage {
 
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         var configuration = endpoint.projection
+        configuration.compatibility = compatibility
         configuration.idle = runs.idle.nanoseconds
         configuration.maximumAge = runs.maximumAge.nanoseconds
         configuration.maximumHeldBytes = runs.taskHeldBytes
+        configuration.pricing = pricing
         var projector = SpanProjector(configuration: configuration)
         var books = ExportBooks()
         if let parts = try snapshot.map({ try ExportSnapshot($0) }) {

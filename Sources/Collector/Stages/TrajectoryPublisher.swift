@@ -12,8 +12,8 @@ struct TrajectoryPublisher: Sendable {
 
     /// Returns once the stream has the trajectory, or one that is as new.
     ///
-    /// - Returns: false when the stream has a newer one.
-    func publish(_ trajectory: FinishedTrajectory, _ body: [UInt8]) async throws -> Bool {
+    /// - Parameter file: the name under which stores keep it; nil when none can be made.
+    func publish(_ trajectory: FinishedTrajectory, _ body: [UInt8], file: String?) async throws {
         let subject = SkeinSubjects.trajectory(tenant: trajectory.tenant, id: trajectory.id)
         var headers: NATSHeaders = [
             SkeinHeaders.contentType: SkeinHeaders.json,
@@ -22,6 +22,7 @@ struct TrajectoryPublisher: Sendable {
             SkeinHeaders.eventCount: String(trajectory.eventCount),
             SkeinHeaders.state: trajectory.state.isComplete ? "complete" : "abandoned",
         ]
+        headers[SkeinHeaders.file] = file
         let isChunked = body.count > chunkSize
         // A first revision follows nothing, as a rule: then nothing has to be asked. But the parts of one that is stored are not written again.
         var replaced = trajectory.revision == 1 && !isChunked ? Head() : try await head(of: subject)
@@ -47,7 +48,6 @@ struct TrajectoryPublisher: Sendable {
             }
         }
         if trajectory.revision > 1 { await removeChunks(of: trajectory, revision: trajectory.revision - 1) }
-        return replaced.revision <= trajectory.revision
     }
 
     private var chunkSize: Int { max(1024, context.jetStream.connection.maxPayload - 4096) }

@@ -132,7 +132,7 @@ struct StreamTrimmer: Sendable {
     /// out for a while.
     private func needs() async throws -> (keepFrom: [TaskKey: UInt64], unread: [TaskKey: UInt64]) {
         var keepFrom: [TaskKey: UInt64] = [:]
-        for stage in stages {
+        for stage in stages where !StageName.isStore(stage) {
             for partition in 0..<partitions { keepFrom[TaskKey(stage: stage, partition: partition)] = 1 }
         }
         var unread = keepFrom
@@ -140,7 +140,7 @@ struct StreamTrimmer: Sendable {
         let subjects = try await environment.jetStream.subjects(
             of: "KV_\(environment.state.name)", matching: bucket + "task.*.*")
         for subject in subjects.keys {
-            guard let key = TaskKey(subject.dropFirst(bucket.count)) else { continue }
+            guard let key = TaskKey(subject.dropFirst(bucket.count)), !StageName.isStore(key.stage) else { continue }
             guard let entry = try await environment.state.get(key.description, fromLeader: true) else { continue }
             let record = try TaskStore.decode(entry.value, key)
             keepFrom[key] = record.keepFrom

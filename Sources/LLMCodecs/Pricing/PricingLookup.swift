@@ -1,0 +1,48 @@
+internal import ATOF
+
+/// Under which names a model is looked for, in their order (`codecs-and-pricing.md` 5.2).
+struct PricingLookup: Sendable {
+    /// Model and provider; these come before the others.
+    let scoped: [PricingCatalog.Key]
+    /// The model alone: every suffix of its route, the longest first.
+    let unscoped: [String]
+
+    /// - Returns: nil for a blank model.
+    init?(model: String, provider: String?) {
+        let model = PricingLookup.comparable(model: model)
+        if model.isEmpty { return nil }
+        let segments = PricingLookup.segments(of: model)
+        var scoped: [PricingCatalog.Key] = []
+        let provider = provider.map(PricingLookup.comparable(provider:)) ?? ""
+        if !provider.isEmpty {
+            scoped.append(PricingCatalog.Key(provider: provider, model: model))
+            if let terminal = segments.last, terminal != model {
+                scoped.append(PricingCatalog.Key(provider: provider, model: terminal))
+            }
+        } else if segments.count > 1, let terminal = segments.last {
+            scoped.append(
+                PricingCatalog.Key(provider: segments.dropLast().joined(separator: "/"), model: terminal))
+        }
+        self.scoped = scoped
+        unscoped = segments.indices.map { segments[$0...].joined(separator: "/") }
+    }
+
+    static func comparable(model: String) -> String { model.trimmed.asciiLowercased }
+
+    static func comparable(provider: String) -> String {
+        var text = provider.trimmed.asciiLowercased[...]
+        while text.hasPrefix("/") { text.removeFirst() }
+        while text.hasSuffix("/") { text.removeLast() }
+        return String(text)
+    }
+
+    /// The provider that a model's own name gives, such as `azure/openai` of `azure/openai/m`.
+    static func route(of model: String) -> String? {
+        let segments = segments(of: model)
+        return segments.count > 1 ? segments.dropLast().joined(separator: "/") : nil
+    }
+
+    private static func segments(of model: String) -> [String] {
+        model.split(separator: "/").map { String($0).trimmed }.filter { !$0.isEmpty }
+    }
+}

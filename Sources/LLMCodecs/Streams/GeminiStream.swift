@@ -1,0 +1,62 @@
+package import ATOF
+
+/// Chunks of generateContent to one response with one candidate. Unlike the others it refuses what it cannot put
+/// together.
+package struct GeminiStream: StreamAggregator {
+    private var parts: [JSONObject] = []
+    private var candidate = JSONObject()
+    private var head = JSONObject()
+
+    private static let dataMembers = [
+        "text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult",
+    ]
+
+    package init() {}
+
+    package mutating func receive(_ event: JSONValue) throws(CodecError) {
+        for key in ["modelVersion", "responseId"] {
+            guard let value = event[key] else { continue }
+            guard value.stringValue != nil else { throw CodecError(.invalidArgument, "\(key) must be a string") }
+            head[key] = value
+        }
+        if let usage = event["usageMetadata"]?.nonNull { head["usageMetadata"] = usage }
+        guard let candidates = event["candidates"]?.arrayValue, let first = candidates.first else { return }
+        guard candidates.count == 1 else { throw CodecError(.invalidArgument, "a chunk has several candidates") }
+        guard first["index"]?.uint64Value == 0 else {
+            throw CodecError(.invalidArgument, "index of a candidate must be 0")
+        }
+        for member in first.objectValue ?? JSONObject() where member.key != "content" {
+            if member.key == "finishReason", member.value.stringValue == nil {
+                throw CodecError(.invalidArgument, "finishReason must be a string")
+            }
+            candidate[member.key] = member.value
+        }
+        for part in first["content"]?["parts"]?.arrayValue ?? [] { try append(part) }
+    }
+
+    private mutating func append(_ value: JSONValue) throws(CodecError) {
+        guard let part = value.objectValue else { throw CodecError(.invalidArgument, "a part must be an object") }
+        guard part.filter({ GeminiStream.dataMembers.contains($0.key) }).count < 2 else {
+            throw CodecError(.invalidArgument, "a part has several data members")
+        }
+        if part["functionResponse"] != nil {
+            throw CodecError(.invalidArgument, "functionResponse cannot be in a response")
+        }
+        guard let member = part["text"] else { return parts.append(part) }
+        guard let text = member.stringValue else { throw CodecError(.invalidArgument, "text must be a string") }
+        if part.count == 1, let last = parts.last, last.count == 1, let before = last["text"]?.stringValue {
+            parts[parts.count - 1]["text"] = .string(before + text)
+        } else {
+            parts.append(part)
+        }
+    }
+
+    package var body: JSONValue {
+        var body = head
+        var candidate = candidate
+        candidate["index"] = 0
+        candidate["content"] = ["parts": .array(parts.map { .object($0) }), "role": "model"]
+        body["candidates"] = [.object(candidate)]
+        return .object(body)
+    }
+}

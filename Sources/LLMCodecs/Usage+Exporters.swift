@@ -1,0 +1,40 @@
+// Token counts as exporters tell them (`codecs-and-pricing.md` 4).
+extension Usage {
+    /// Counts of the normalised response, each completed by what was found in the raw output.
+    ///
+    /// - Parameter manual: nil for an exporter that reads normalised responses alone.
+    package init(of response: NormalizedResponse?, completedBy manual: Usage?) {
+        self = response?.usage ?? Usage()
+        guard let manual else { return }
+        promptTokens = promptTokens ?? manual.promptTokens
+        completionTokens = completionTokens ?? manual.completionTokens
+        totalTokens = totalTokens ?? manual.totalTokens
+        cacheReadTokens = cacheReadTokens ?? manual.cacheReadTokens
+        cacheWriteTokens = cacheWriteTokens ?? manual.cacheWriteTokens
+    }
+
+    /// Whether the provider counts input without what was read from and written to a cache, as Anthropic does.
+    ///
+    /// - Parameter provider: the event's name; in the projection `gen_ai` the name of the provider that it resolved.
+    package static func isCacheSeparate(_ response: NormalizedResponse?, provider: String?) -> Bool {
+        if response?.api == Surface.anthropicMessages.rawValue { return true }
+        guard let provider = provider?.lowercased() else { return false }
+        return provider.hasPrefix("anthropic") || provider.hasPrefix("claude")
+    }
+
+    /// Input with what was read from and written to a cache; nil when it is unknown or does not fit.
+    package var promptWithCaches: UInt64? {
+        guard let promptTokens else { return nil }
+        let (read, readOverflow) = promptTokens.addingReportingOverflow(cacheReadTokens ?? 0)
+        let (sum, writeOverflow) = read.addingReportingOverflow(cacheWriteTokens ?? 0)
+        return readOverflow || writeOverflow ? nil : sum
+    }
+
+    /// Counts cached tokens as input, of a provider that does not. What does not fit is unknown.
+    package mutating func includeCaches() {
+        promptTokens = promptWithCaches
+        guard let prompt = promptTokens, let completion = completionTokens else { return }
+        let (total, overflow) = prompt.addingReportingOverflow(completion)
+        totalTokens = overflow ? nil : total
+    }
+}

@@ -1,0 +1,60 @@
+internal import ATOF
+
+/// Finds what a producer says about an operation without a normalised form (`otel-projections.md` 3.3.1): in its own keys of the
+/// category profile, then in the metadata, then in the payload.
+struct GenAILookup {
+    private let profile: JSONObject?
+    private let metadata: JSONObject?
+    private let data: JSONObject?
+
+    /// Members of the profile that ATOF defines.
+    private static let defined: Set<String> = [
+        "model_name", "tool_call_id", "subtype", "tool_result_annotation", "annotated_request", "annotated_response",
+        "time_to_first_chunk",
+    ]
+    private static let nested = ["usage", "request", "response"]
+
+    /// - Parameter readsData: not of tools, whose payload is what the model chose to say.
+    init(_ payloads: EventPayloads, readsData: Bool = true) {
+        profile = payloads.profile?.objectValue
+        metadata = payloads.metadata?.objectValue
+        data = readsData ? payloads.data?.objectValue : nil
+    }
+
+    /// A string, or a number or truth value as text.
+    func text(_ keys: String...) -> String? {
+        find(keys) { value in
+            switch value {
+            case .string(let text): text
+            case .bool, .int, .unsigned, .double: value.compactText
+            case .null, .array, .object: nil
+            }
+        }
+    }
+
+    /// A signed integer, never from a float or a text.
+    func integer(_ keys: String...) -> Int64? { find(keys, \.int64Value) }
+
+    private func find<Value>(_ keys: [String], _ convert: (JSONValue) -> Value?) -> Value? {
+        if let profile, !profile.isEmpty {
+            for key in keys where !GenAILookup.defined.contains(key) {
+                if let value = profile[key].flatMap(convert) { return value }
+            }
+        }
+        for object in [metadata, data] {
+            guard let object, !object.isEmpty else { continue }
+            for key in keys {
+                if let value = GenAILookup.member(key, of: object).flatMap(convert) { return value }
+            }
+        }
+        return nil
+    }
+
+    private static func member(_ key: String, of object: JSONObject) -> JSONValue? {
+        if let own = object[key] { return own }
+        for name in nested {
+            if let value = object[name]?[key] { return value }
+        }
+        return nil
+    }
+}

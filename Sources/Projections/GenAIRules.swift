@@ -1,0 +1,266 @@
+internal import ATOF
+internal import LLMCodecs
+
+/// Names, kinds and attributes of scopes in the projection `gen_ai` (`otel-projections.md` 3.3, 10).
+enum GenAIRules {
+    private typealias Names = GenAIConventions
+
+    static func start(
+        _ event: Event, _ payloads: EventPayloads
+    ) -> (name: String, kind: ProjectedSpan.Kind, start: StartAttributes) {
+        var attributes: [Attribute] = []
+        attributes.reserveCapacity(20)
+        let name: String
+        var kind = ProjectedSpan.Kind.internal
+        switch operation(event, payloads) {
+        case nil: name = event.name
+        case .invokeAgent: name = addAgent(event, payloads, &attributes)
+        case .executeTool: name = addTool(event, payloads, &attributes)
+        case .inference:
+            name = addInference(event, payloads, &attributes)
+            kind = .client
+        case .retrieval:
+            name = addRetrieval(event, payloads, &attributes)
+            kind = .client
+        case .embeddings:
+            name = addEmbeddings(event, payloads, &attributes)
+            kind = .client
+        }
+        var start = StartAttributes()
+        start.attributes = attributes
+        return (name, kind, start)
+    }
+
+    /// - Parameter outcome: how the scope ended.
+    static func end(
+        _ event: Event, _ payloads: EventPayloads, _ outcome: ErrorClassification, _ attributes: inout [Attribute]
+    ) {
+        let operation = operation(event, payloads)
+        switch operation {
+        case .inference: addResponse(event, payloads, &attributes)
+        case .embeddings:
+            let lookup = GenAILookup(payloads)
+            attributes.append(Names.responseModel, lookup.text("gen_ai.response.model", "response_model", "model"))
+            attributes.append(
+                Names.inputTokens, lookup.integer("gen_ai.usage.input_tokens", "input_tokens", "prompt_tokens"))
+        case .executeTool:
+            // A failed tool has no result; what it returned instead may be anything.
+            if outcome.code != .error { attributes.append(Names.toolCallResult, payloads.data?.compactText) }
+        case .invokeAgent, .retrieval, nil: break
+        }
+        attributes.append(
+            Names.errorType, outcome.errorType ?? looseErrorType(payloads, isTool: operation == .executeTool))
+    }
+
+    /// The type of an error whose status code is not in capitals: the status stays unset (`otel-projections.md` 1.5).
+    private static func looseErrorType(_ payloads: EventPayloads, isTool: Bool) -> String? {
+        guard let code = payloads.metadata?["otel.status_code"]?.stringValue, code.lowercased() == "error",
+            code != "ERROR"
+        else { return nil }
+        return GenAILookup(payloads, readsData: !isTool).text("error.type", "error_type") ?? "_OTHER"
+    }
+
+    /// Nil for scopes without a meaning in the conventions.
+    private static func operation(_ event: Event, _ payloads: EventPayloads) -> GenAIConventions.Operation? {
+        switch event.category?.known ?? .unknown {
+        case .agent: .invokeAgent
+        case .llm: .inference
+        case .tool: .executeTool
+        case .retriever: .retrieval
+        case .embedder: .embeddings
+        // A turn of a coding agent is an invocation, whatever its category.
+        case .custom: payloads.metadata?["nemo_relay_scope_role"] == "turn" ? .invokeAgent : nil
+        case .function, .reranker, .guardrail, .evaluator, .unknown: nil
+        }
+    }
+
+    private static func name(_ operation: String, _ qualifier: String?) -> String {
+        guard let qualifier, !qualifier.isEmpty else { return operation }
+        return "\(operation) \(qualifier)"
+    }
+
+    // MARK: Agents and tools
+
+    private static func addAgent(
+        _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
+    ) -> String {
+        let lookup = GenAILookup(payloads)
+        let isAgent = event.category?.known == .agent
+        let agent = lookup.text("gen_ai.agent.name") ?? (isAgent ? event.name : nil)
+        attributes.append(Names.operationName, "invoke_agent")
+        addConversation(lookup, &attributes)
+        attributes.append(Names.agentName, agent)
+        attributes.append(Names.agentDescription, lookup.text("gen_ai.agent.description", "agent_description"))
+        return name("invoke_agent", agent)
+    }
+
+    private static func addTool(
+        _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
+    ) -> String {
+        let lookup = GenAILookup(payloads, readsData: false)
+        let tool = lookup.text("gen_ai.tool.name") ?? event.name
+        attributes.append(Names.operationName, "execute_tool")
+        addConversation(lookup, &attributes)
+        attributes.append(Names.toolName, tool)
+        attributes.append(Names.toolType, lookup.text("gen_ai.tool.type", "tool_type"))
+        attributes.append(
+            Names.toolCallID,
+            payloads.profile("tool_call_id")?.stringValue ?? lookup.text("gen_ai.tool.call.id", "tool_call_id"))
+        attributes.append(
+            Names.toolDescription, lookup.text("gen_ai.tool.description", "tool_description", "description"))
+        attributes.append(Names.toolCallArguments, payloads.data?.compactText)
+        return name("execute_tool", tool)
+    }
+
+    private static func addConversation(_ lookup: GenAILookup, _ attributes: inout [Attribute]) {
+        attributes.append(
+            Names.conversationID,
+            lookup.text("gen_ai.conversation.id", "conversation_id", "session_id", "thread_id"))
+    }
+
+    // MARK: Retrievals and embeddings
+
+    private static func addRetrieval(
+        _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
+    ) -> String {
+        let lookup = GenAILookup(payloads)
+        let request = LLMNormalizer.annotatedRequest(payloads.profile)
+        let source = lookup.text("gen_ai.data_source.id", "data_source_id", "index_name", "collection_name")
+        attributes.append(Names.operationName, "retrieval")
+        addServer(lookup, provider(event, lookup, request?.api), &attributes)
+        attributes.append(Names.dataSourceID, source)
+        attributes.append(Names.requestModel, requestModel(payloads, lookup, request))
+        attributes.append(Names.retrievalTopK, lookup.integer("gen_ai.retrieval.top_k", "top_k"))
+        return name("retrieval", source)
+    }
+
+    private static func addEmbeddings(
+        _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
+    ) -> String {
+        let lookup = GenAILookup(payloads)
+        let request = LLMNormalizer.annotatedRequest(payloads.profile)
+        let model = requestModel(payloads, lookup, request)
+        attributes.append(Names.operationName, "embeddings")
+        addServer(lookup, provider(event, lookup, request?.api), &attributes)
+        attributes.append(Names.requestModel, model)
+        return name("embeddings", model)
+    }
+
+    private static func requestModel(
+        _ payloads: EventPayloads, _ lookup: GenAILookup, _ request: NormalizedRequest?
+    ) -> String? {
+        request?.model ?? payloads.profile("model_name")?.stringValue
+            ?? lookup.text("gen_ai.request.model", "model", "model_name")
+    }
+
+    private static func provider(_ event: Event, _ lookup: GenAILookup, _ api: String?) -> String? {
+        lookup.text("gen_ai.provider.name", "provider_name", "provider")
+            ?? GenAIProvider.ofName(LowercaseName(event.name)) ?? GenAIProvider.ofAPI(api)
+    }
+
+    private static func addServer(_ lookup: GenAILookup, _ provider: String?, _ attributes: inout [Attribute]) {
+        attributes.append(Names.providerName, provider)
+        attributes.append(Names.serverAddress, lookup.text("server.address", "server_address"))
+        attributes.append(Names.serverPort, lookup.integer("server.port", "server_port"))
+    }
+
+    // MARK: Models
+
+    /// What a model call is called by, whatever else is said of it.
+    private struct Inference {
+        let operation: String
+        let provider: String?
+        let model: String?
+        let request: NormalizedRequest?
+
+        init(_ event: Event, _ payloads: EventPayloads, _ lookup: GenAILookup) {
+            let request = LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
+            if let request {
+                model = request.model ?? payloads.profile("model_name")?.stringValue
+            } else {
+                model = requestModel(payloads, lookup, nil)
+            }
+            operation = inferenceOperation(LowercaseName(event.name))
+            provider = GenAIRules.provider(event, lookup, request?.api)
+            self.request = request
+        }
+    }
+
+    private static func addInference(
+        _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
+    ) -> String {
+        let lookup = GenAILookup(payloads)
+        let inference = Inference(event, payloads, lookup)
+        attributes.append(Names.operationName, inference.operation)
+        addServer(lookup, inference.provider, &attributes)
+        addConversation(lookup, &attributes)
+        attributes.append(Names.requestModel, inference.model)
+        if let request = inference.request { addRequest(request, &attributes) }
+        return name(inference.operation, inference.model)
+    }
+
+    /// Of the measurements of a model call, from its start.
+    static func measured(_ event: Event, _ payloads: EventPayloads) -> [Attribute] {
+        let inference = Inference(event, payloads, GenAILookup(payloads))
+        var attributes: [Attribute] = []
+        attributes.append(Names.operationName, inference.operation)
+        attributes.append(Names.providerName, inference.provider)
+        attributes.append(Names.requestModel, inference.model)
+        return attributes
+    }
+
+    private static func inferenceOperation(_ name: LowercaseName) -> String {
+        if name.contains("generate_content") || name.contains("generatecontent") { return "generate_content" }
+        return name.contains("completion") && !name.contains("chat") ? "text_completion" : "chat"
+    }
+
+    private static func addRequest(_ request: NormalizedRequest, _ attributes: inout [Attribute]) {
+        let parameters = request.parameters
+        attributes.append(Names.temperature, parameters?.temperature)
+        attributes.append(Names.topP, parameters?.topP)
+        if let stop = parameters?.stop { attributes.append(Attribute(Names.stopSequences.key, .strings(stop))) }
+        attributes.append(
+            Names.maxTokens, count: request.members["max_output_tokens"]?.uint64Value ?? parameters?.maxTokens)
+        if request.members["stream"]?.boolValue == true {
+            attributes.append(Attribute(Names.stream.key, .bool(true)))
+        }
+        let own = request.members["api_specific"]
+        attributes.append(
+            Names.reasoningLevel,
+            request.members["reasoning"]?["effort"]?.stringValue ?? own?["reasoning_effort"]?.stringValue)
+        attributes.append(Names.previousResponseID, request.members["previous_response_id"]?.stringValue)
+        attributes.append(Names.systemInstructions, GenAIMessages.instructions(request.instructions))
+        attributes.append(Names.inputMessages, GenAIMessages.input(request.messages))
+        switch request.api {
+        case "anthropic_messages": attributes.append(Names.topK, count: own?["top_k"]?.uint64Value)
+        case "openai_chat":
+            attributes.append(Names.frequencyPenalty, own?["frequency_penalty"]?.numberValue)
+            attributes.append(Names.presencePenalty, own?["presence_penalty"]?.numberValue)
+            if let count = own?["n"]?.uint64Value, count != 1 { attributes.append(Names.choiceCount, count: count) }
+            attributes.append(Names.seed, own?["seed"]?.int64Value)
+        case nil, .some: break
+        }
+        attributes.append(Names.toolDefinitions, GenAIMessages.definitions(request.tools))
+    }
+
+    private static func addResponse(_ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]) {
+        attributes.append(Names.timeToFirstChunk, payloads.profile("time_to_first_chunk")?.numberValue)
+        guard let response = LLMNormalizer.response(profile: payloads.profile, data: payloads.data) else { return }
+        attributes.append(Names.responseID, response.id)
+        attributes.append(Names.responseModel, response.model)
+        if let reason = response.finishReason {
+            attributes.append(Attribute(Names.finishReasons.key, .strings([GenAIMessages.word(reason)])))
+        }
+        attributes.append(Names.outputMessages, GenAIMessages.output(response))
+        let usage = response.usage ?? Usage()
+        let isCacheSeparate = LLMFacts.isCacheSeparate(
+            response, provider: provider(event, GenAILookup(payloads), nil), isStrict: payloads.isStrict)
+        attributes.append(Names.inputTokens, count: isCacheSeparate ? usage.promptWithCaches : usage.promptTokens)
+        attributes.append(Names.outputTokens, count: usage.completionTokens)
+        attributes.append(Names.cacheReadTokens, count: usage.cacheReadTokens)
+        attributes.append(Names.cacheWriteTokens, count: usage.cacheWriteTokens)
+        // The normalised usage has no place for the part of the completion that was reasoning.
+        let details = response.members["api_specific"]?["output_tokens_details"]
+        attributes.append(Names.reasoningTokens, count: details?["reasoning_tokens"]?.uint64Value)
+    }
+}

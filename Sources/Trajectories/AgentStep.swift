@@ -1,0 +1,79 @@
+internal import ATOF
+
+/// What a model call's step gathers while its tools run (`atif-trajectories.md` 3.0, 3.2).
+struct AgentStep: Sendable {
+    /// Its index among the steps.
+    let step: Int
+    let end: ScopeEvent
+    /// The request of a call that made no user step.
+    let request: JSONValue?
+    var records: [ToolRecord] = []
+    /// Positions of its calls by id.
+    private(set) var order: [String: Int] = [:]
+    /// Ids of the calls by function name.
+    private var named: [String: [String]] = [:]
+    /// Calls that an execution without an id of its own was found for.
+    private var taken: Set<String> = []
+    /// Positions of results by call id.
+    var results: [String: Int] = [:]
+
+    /// One execution of a tool, for the step's `extra`.
+    struct ToolRecord: Sendable {
+        let callID: String
+        let ancestry: JSONValue
+        let invocation: JSONValue
+    }
+
+    init(step: Int, end: ScopeEvent, request: JSONValue?) {
+        self.step = step
+        self.end = end
+        self.request = request
+    }
+
+    mutating func append(_ call: StepCall) {
+        named[call.name, default: []].append(call.id)
+        if order[call.id] == nil { order[call.id] = order.count }
+    }
+
+    /// The call that an execution belongs to which names none (`atif-trajectories.md` 3.3): the only one of its name.
+    ///
+    /// - Parameter once: whether a call is given to one execution only; the reference gives it to all.
+    /// - Returns: a new id for an execution that no call is left for, nil where several calls may be meant.
+    mutating func call(named name: String, for uuid: EventUUID, once: Bool) -> String? {
+        let sameName = named[name] ?? []
+        let free = once ? sameName.filter { !taken.contains($0) } : sameName
+        if free.count > 1 { return nil }
+        guard let id = free.first else { return uuid.description }
+        taken.insert(id)
+        return id
+    }
+
+    /// The only call of a name.
+    func onlyCall(named name: String) -> String? {
+        guard let sameName = named[name], sameName.count == 1 else { return nil }
+        return sameName[0]
+    }
+
+    /// The step's `extra` (`atif-trajectories.md` 3.5).
+    func extra(_ index: ScopeIndex) -> JSONObject {
+        var extra = JSONObject([
+            ("ancestry", index.ancestry(of: end)),
+            ("invocation", index.invocation(id: end.uuid.description, end: end)),
+        ])
+        extra["llm_response"] = end.data
+        extra["llm_request"] = request
+        if !index.compatibility.isStrict { extra["error"] = end.failure?.json }
+        AgentStep.enter(
+            records.enumerated().sorted {
+                (order[$0.element.callID] ?? .max, $0.offset) < (order[$1.element.callID] ?? .max, $1.offset)
+            }.map(\.element), into: &extra)
+        return extra
+    }
+
+    /// Enters executions as two lists of the same order.
+    static func enter(_ records: [ToolRecord], into extra: inout JSONObject) {
+        if records.isEmpty { return }
+        extra["tool_ancestry"] = .array(records.map(\.ancestry))
+        extra["tool_invocations"] = .array(records.map(\.invocation))
+    }
+}

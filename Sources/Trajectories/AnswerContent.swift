@@ -1,0 +1,60 @@
+internal import ATOF
+internal import LLMCodecs
+
+/// What a model answered, where Skein reads more than the reference (`docs/deviations.md`).
+enum AnswerContent {
+    /// The answer's text or parts; the reference shows what it does not know as JSON text.
+    static func message(annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue) -> JSONValue {
+        if annotated == nil || annotated?.message?.isParts == true, let object = data.objectValue,
+            let (content, pointer) = MessageText.agentContent(data), let elements = content.arrayValue,
+            MessageText.anthropic(object, content) == nil, let parts = parts(content, elements, pointer)
+        {
+            return parts
+        }
+        let message = MessageText.agent(annotated: annotated, response: data)
+        guard annotated == nil, MessageText.text(of: data) == nil, let response else { return message }
+        switch response.message {
+        case .text(let text): return .string(text)
+        case .parts(let parts):
+            return ContentParts.converted(parts.map { .object($0.members) }, at: "llm_response") ?? ""
+        case nil: return response.toolCalls?.isEmpty == false ? "" : message
+        }
+    }
+
+    private static func parts(_ content: JSONValue, _ elements: [JSONValue], _ pointer: String) -> JSONValue? {
+        if elements.isEmpty { return nil }
+        if elements.allSatisfy({ ["thinking", "redacted_thinking"].contains($0["type"]) }) { return "" }
+        if ContentParts.isValid(content) { return ContentParts.cleaned(content) }
+        return ContentParts.converted(elements, at: "llm_response/\(pointer)")
+    }
+
+    /// What the model thought, by whatever name its provider gives it.
+    static func reasoning(_ data: JSONValue) -> String? {
+        guard let object = data.objectValue else { return nil }
+        let message = ToolPromotion.chatMessage(object)
+        let plain = [
+            data["reasoning"], data["reasoning_content"], message?["reasoning_content"], message?["reasoning"],
+        ]
+        if let text = plain.lazy.compactMap({ $0?.stringValue }).first(where: { !$0.isEmpty }) { return text }
+        var texts: [String?] = []
+        if data["type"] == "message" {
+            for block in data["content"]?.arrayValue ?? [] where block["type"] == "thinking" {
+                texts.append(block["thinking"]?.stringValue)
+            }
+        }
+        for item in data["output"]?.arrayValue ?? [] where item["type"] == "reasoning" {
+            for list in [item["summary"], item["content"]] {
+                texts += (list?.arrayValue ?? []).map { $0["text"]?.stringValue }
+            }
+        }
+        for part in data["candidates"]?[0]?["content"]?["parts"]?.arrayValue ?? [] where part["thought"] == true {
+            texts.append(part["text"]?.stringValue)
+        }
+        let known = texts.compactMap(\.self).filter { !$0.isEmpty }
+        return known.isEmpty ? nil : known.joined(separator: "\n")
+    }
+}
+
+extension MessageContent {
+    fileprivate var isParts: Bool { if case .parts = self { true } else { false } }
+}

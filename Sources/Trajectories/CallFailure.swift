@@ -1,0 +1,37 @@
+internal import ATOF
+
+/// What the end of a scope says about its failure (`atif-trajectories.md` 5).
+struct CallFailure: Sendable {
+    /// The word of the producer's vocabulary, such as `timeout`.
+    let type: String?
+    let description: String?
+
+    /// - Returns: nil unless the metadata of an end says ERROR.
+    init?(_ metadata: JSONValue?) {
+        guard let metadata = metadata?.objectValue, CallFailure.text(metadata, "otel", "status_code") == "ERROR" else {
+            return nil
+        }
+        type = CallFailure.text(metadata, "error", "type")
+        description = CallFailure.text(metadata, "otel", "status_description")
+    }
+
+    /// Sinks can replace the dots of keys before an event gets here.
+    private static func text(_ metadata: JSONObject, _ prefix: String, _ suffix: String) -> String? {
+        (metadata["\(prefix).\(suffix)"] ?? metadata["\(prefix)_\(suffix)"])?.stringValue
+    }
+
+    /// For a reader; never empty.
+    var text: String {
+        for text in [description, type] {
+            if let text, !text.isEmpty { return text }
+        }
+        return "failed without a description"
+    }
+
+    var json: JSONValue {
+        var object = JSONObject()
+        object["type"] = type.map { .string($0) }
+        object["description"] = description.map { .string($0) }
+        return .object(object)
+    }
+}

@@ -1,0 +1,92 @@
+internal import ATOF
+
+/// Results and executions of tools whose call is on no step yet (`atif-trajectories.md` 3.6, 3.8).
+struct UnclaimedResults: Sendable {
+    private struct Item: Sendable {
+        let result: StepResult
+        let time: EventTime
+        let position: Int
+    }
+
+    private var results: [String: [Item]] = [:]
+    private var records: [String: [AgentStep.ToolRecord]] = [:]
+    private var count = 0
+
+    var isEmpty: Bool { results.isEmpty && records.isEmpty }
+
+    /// - Parameter time: of the first of the results that came together.
+    mutating func add(_ result: StepResult, id: String, at time: EventTime) {
+        results[id, default: []].append(Item(result: result, time: time, position: count))
+        count += 1
+    }
+
+    mutating func add(_ record: AgentStep.ToolRecord) { records[record.callID, default: []].append(record) }
+
+    mutating func claimResults(_ id: String) -> [StepResult] { (results.removeValue(forKey: id) ?? []).map(\.result) }
+
+    mutating func claimRecords(_ id: String) -> [AgentStep.ToolRecord] { records.removeValue(forKey: id) ?? [] }
+
+    private var ordered: [Item] {
+        results.values.joined().sorted { ($0.time, $0.position) < ($1.time, $1.position) }
+    }
+
+    /// What the reference makes of results whose call never came: one step at the end, without their ids.
+    func trailingStep() -> Step? {
+        let ordered = ordered
+        guard let first = ordered.first else { return nil }
+        var step = Step(source: .system, time: first.time)
+        step.results = ordered.map { item in
+            var result = item.result
+            result.callID = nil
+            return result
+        }
+        return step
+    }
+
+    /// A step for all that came together, at its time, with the ids in `extra` and what is known of the executions.
+    func steps() -> [Step] {
+        var steps: [Step] = []
+        var executions: [AgentStep.ToolRecord] = []
+        var entered: Set<String> = []
+        for item in ordered {
+            if steps.last?.time != item.time {
+                UnclaimedResults.enter(&executions, into: &steps)
+                steps.append(Step(source: .system, time: item.time))
+            }
+            var result = item.result
+            if let id = result.callID {
+                var extra = result.extra ?? JSONObject()
+                extra["tool_call_id"] = .string(id)
+                result.extra = extra
+                if entered.insert(id).inserted { executions += records[id] ?? [] }
+                result.callID = nil
+            }
+            steps[steps.count - 1].results.append(result)
+        }
+        UnclaimedResults.enter(&executions, into: &steps)
+        return steps
+    }
+
+    private static func enter(_ executions: inout [AgentStep.ToolRecord], into steps: inout [Step]) {
+        if executions.isEmpty || steps.isEmpty { return }
+        var extra = JSONObject()
+        AgentStep.enter(executions, into: &extra)
+        steps[steps.count - 1].extra = extra
+        executions = []
+    }
+
+    /// Puts steps into a list at their time; both are in order of time.
+    static func merged(_ additional: [Step], into steps: [Step]) -> [Step] {
+        if additional.isEmpty { return steps }
+        var merged: [Step] = []
+        merged.reserveCapacity(steps.count + additional.count)
+        var rest = additional[...]
+        for step in steps {
+            while let first = rest.first, let time = first.time, let next = step.time, time < next {
+                merged.append(rest.removeFirst())
+            }
+            merged.append(step)
+        }
+        return merged + rest
+    }
+}

@@ -1,0 +1,303 @@
+import ATOF
+import Testing
+import Trajectories
+
+/// Where the reference's document is invalid, loses something or says something false: what Skein writes, and that `strict`
+/// follows the reference (`docs/deviations.md`).
+@Suite("Deviations of trajectories")
+struct DeviationTests {
+    private static let agent = AgentDescription(name: "configured", version: "1")
+
+    private func document(_ fields: [EventFields], _ compatibility: Compatibility = .skein) throws -> JSONValue {
+        TrajectoryBuilder(origin: .manual(sessionID: "s"), agent: Self.agent, compatibility: compatibility)
+            .document(of: try Sample.events(fields))
+    }
+
+    /// Skein's steps, which must be without fault, and the reference's.
+    private func steps(_ fields: [EventFields]) throws -> (skein: [JSONValue], strict: [JSONValue]) {
+        let document = try document(fields)
+        #expect(DocumentValidator.findings(in: document).isEmpty)
+        return (
+            try #require(document["steps"]?.arrayValue),
+            try #require(self.document(fields, .strict)["steps"]?.arrayValue)
+        )
+    }
+
+    private static let failure: JSONValue = [
+        "otel.status_code": "ERROR", "otel.status_description": "broke", "error.type": "timeout",
+    ]
+
+    private static func start(_ number: Int, at second: Int64, in parent: Int = 1, prompt: JSONValue = "p")
+        -> EventFields
+    {
+        Sample.fields(.scopeStart, number, in: parent, "llm", at: second, data: ["prompt": prompt])
+    }
+
+    private static func end(
+        _ number: Int, at second: Int64, in parent: Int = 1, calls: [String] = [], metadata: JSONValue? = nil
+    ) -> EventFields {
+        let calls: [JSONValue] = calls.map { ["id": .string($0), "name": .string("tool-\($0)"), "arguments": [:]] }
+        return Sample.fields(
+            .scopeEnd, number, in: parent, "llm", at: second, data: ["answer": "a", "tool_calls": .array(calls)],
+            metadata: metadata)
+    }
+
+    private static func tool(
+        _ kind: Event.Kind, _ number: Int, at second: Int64, id: String?, name: String = "tool", data: JSONValue?,
+        metadata: JSONValue? = nil
+    ) -> EventFields {
+        Sample.fields(
+            kind, number, in: 1, "tool", at: second, name: name, data: data, metadata: metadata,
+            profile: id.map { ["tool_call_id": .string($0)] })
+    }
+
+    private static let opener = Sample.fields(.scopeStart, 1, in: 90, "agent", name: "root")
+
+    @Test("says that nothing was observed, where the reference has no step")
+    func placeholder() throws {
+        for fields in [[], [Self.opener]] {
+            let steps = try steps(fields)
+            #expect(steps.strict.isEmpty)
+            #expect(steps.skein.compactMap { $0["source"] } == ["system"])
+        }
+    }
+
+    @Test("leaves a step for a model call that failed, and lets a continued turn go on")
+    func failedModelCall() throws {
+        let request: JSONValue = ["messages": [["role": "tool", "content": "x"]]]
+        let steps = try steps([
+            Self.start(2, at: 1), Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, metadata: Self.failure),
+            Sample.fields(.scopeStart, 3, in: 1, "llm", at: 3, data: request),
+            Sample.fields(.scopeEnd, 3, in: 1, "llm", at: 4, metadata: Self.failure),
+        ])
+        #expect(steps.strict.map { $0["source"] } == ["user", "user"])
+        #expect(steps.skein.map { $0["source"] } == ["user", "agent", "agent"])
+        #expect(steps.skein[1]["message"] == "")
+        #expect(steps.skein[1]["llm_call_count"] == 1)
+        #expect(steps.skein[1]["extra"]?["invocation"]?["status"] == "error")
+        #expect(steps.skein[1]["extra"]?["error"] == ["type": "timeout", "description": "broke"])
+        #expect(steps.skein[2]["extra"]?["llm_request"] == request)
+    }
+
+    @Test("shows what a failed tool says, and that it failed")
+    func failedTool() throws {
+        let steps = try steps([
+            Self.start(2, at: 1), Self.end(2, at: 2, calls: ["c"]),
+            Self.tool(.scopeStart, 3, at: 3, id: "c", data: [:]),
+            Self.tool(.scopeEnd, 3, at: 4, id: "c", data: nil, metadata: Self.failure),
+        ])
+        #expect(steps.strict[1]["observation"] == nil)
+        #expect(steps.strict[1]["extra"]?["tool_invocations"]?[0]?["status"] == "completed")
+        let result = steps.skein[1]["observation"]?["results"]?[0]
+        #expect(result?["content"] == "broke")
+        #expect(result?["extra"]?["status"] == "error")
+        #expect(steps.skein[1]["extra"]?["tool_invocations"]?[0]?["status"] == "error")
+    }
+
+    @Test("gives a result that comes late to the step that asked for it")
+    func lateResult() throws {
+        let steps = try steps([
+            Self.start(2, at: 1), Self.end(2, at: 2, calls: ["c"]),
+            Self.tool(.scopeStart, 3, at: 3, id: "c", data: [:]),
+            Self.start(4, at: 4), Self.tool(.scopeEnd, 3, at: 5, id: "c", data: "late"), Self.end(4, at: 6),
+        ])
+        #expect(steps.strict.map { $0["source"] } == ["user", "agent", "user", "agent", "system"])
+        #expect(steps.skein.map { $0["source"] } == ["user", "agent", "user", "agent"])
+        #expect(steps.skein[1]["observation"]?["results"]?[0]?["content"] == "late")
+        #expect(steps.skein[1]["extra"]?["tool_invocations"]?[0]?["invocation_id"] == "c")
+    }
+
+    @Test("keeps a result whose call is nowhere in its time, with its id and its execution")
+    func unclaimedResult() throws {
+        let steps = try steps([
+            Self.tool(.scopeStart, 3, at: 1, id: "lost", data: [:]),
+            Self.tool(.scopeEnd, 3, at: 2, id: "lost", data: "x"), Self.start(2, at: 3), Self.end(2, at: 4),
+        ])
+        #expect(steps.strict.map { $0["source"] } == ["user", "agent", "system"])
+        #expect(steps.skein.map { $0["source"] } == ["system", "user", "agent"])
+        #expect(steps.skein[0]["observation"]?["results"]?[0]?["extra"]?["tool_call_id"] == "lost")
+        #expect(steps.skein[0]["extra"]?["tool_invocations"]?[0]?["invocation_id"] == "lost")
+    }
+
+    @Test("keeps the second result of a call beside the first")
+    func secondResult() throws {
+        let steps = try steps([
+            Self.start(2, at: 1), Self.end(2, at: 2, calls: ["c"]),
+            Self.tool(.scopeEnd, 3, at: 3, id: "c", data: "one"),
+            Self.tool(.scopeEnd, 4, at: 4, id: "c", data: "two"),
+        ])
+        let strict = steps.strict[1]["observation"]?["results"]?[0]
+        let skein = steps.skein[1]["observation"]?["results"]?[0]
+        #expect(strict?["content"] == "one" && skein?["content"] == "one")
+        #expect(strict?["extra"]?["other_results"] == nil)
+        #expect(skein?["extra"]?["other_results"]?[0]?["content"] == "two")
+    }
+
+    @Test("gives arguments of a tool that nobody asked for the form that they must have")
+    func arguments() throws {
+        let steps = try steps([
+            Self.end(2, at: 2), Self.tool(.scopeStart, 3, at: 3, id: "c", data: ["x"]),
+        ])
+        #expect(steps.strict[0]["tool_calls"]?[0]?["arguments"] == ["x"])
+        #expect(steps.skein[0]["tool_calls"]?[0]?["arguments"] == ["value": ["x"]])
+    }
+
+    @Test("gives a tool without an id a call of its own when the only one of its name is taken")
+    func repeatedTool() throws {
+        let steps = try steps([
+            Self.end(2, at: 2), Self.tool(.scopeStart, 3, at: 3, id: nil, data: ["n": 1]),
+            Self.tool(.scopeEnd, 3, at: 4, id: nil, data: "one"),
+            Self.tool(.scopeStart, 4, at: 5, id: nil, data: ["n": 2]),
+            Self.tool(.scopeEnd, 4, at: 6, id: nil, data: "two"),
+        ])
+        #expect(steps.strict[0]["tool_calls"]?.arrayValue?.count == 1)
+        #expect(steps.skein[0]["tool_calls"]?.arrayValue?.count == 2)
+        #expect(
+            steps.skein[0]["observation"]?["results"]?.arrayValue?.map { $0["content"] } == ["one", "two"])
+    }
+
+    @Test("gives calls of one id ids of their own")
+    func repeatedID() throws {
+        let steps = try steps([Self.end(2, at: 2, calls: ["c", "c"])])
+        #expect(steps.strict[0]["tool_calls"]?.arrayValue?.map { $0["tool_call_id"] } == ["c", "c"])
+        #expect(steps.skein[0]["tool_calls"]?.arrayValue?.map { $0["tool_call_id"] } == ["c", "c:2"])
+        #expect(steps.skein[0]["tool_calls"]?[1]?["extra"] == ["tool_call_id": "c"])
+    }
+
+    @Test("keeps the schema's members of parts, and the rest beside them")
+    func parts() throws {
+        let image: JSONValue = ["media_type": "image/png", "path": "https://host/x.png"]
+        let data: JSONValue = [
+            ["type": "text", "text": "t", "annotations": []], ["type": "image", "source": image, "text": "seen"],
+        ]
+        let steps = try steps([
+            Self.start(2, at: 1, prompt: data), Self.tool(.scopeEnd, 3, at: 2, id: nil, data: data),
+        ])
+        let clean: JSONValue = [
+            ["type": "text", "text": "t"], ["type": "image", "source": image], ["type": "text", "text": "seen"],
+        ]
+        #expect(steps.strict[1]["observation"]?["results"]?[0]?["content"] == data)
+        #expect(steps.skein[1]["observation"]?["results"]?[0]?["content"] == clean)
+        #expect(steps.skein[1]["observation"]?["results"]?[0]?["extra"]?["tool_result"] == data)
+    }
+
+    @Test(
+        "shows the pictures of a message",
+        arguments: [
+            (
+                ["type": "image_url", "image_url": ["url": "https://host/x.jpeg?size=1"]],
+                ["type": "image", "source": ["media_type": "image/jpeg", "path": "https://host/x.jpeg?size=1"]]
+            ),
+            (
+                ["type": "image_url", "image_url": ["url": "data:image/gif;base64,AAAA"]],
+                [
+                    "type": "image",
+                    "source": [
+                        "media_type": "image/gif", "path": "step:///extra/llm_request/messages/0/content/1",
+                    ],
+                ]
+            ),
+            (
+                ["type": "image", "source": ["type": "base64", "media_type": "image/png", "data": "AAAA"]],
+                [
+                    "type": "image",
+                    "source": [
+                        "media_type": "image/png", "path": "step:///extra/llm_request/messages/0/content/1",
+                    ],
+                ]
+            ),
+            (["type": "input_audio", "input_audio": [:]], ["type": "text", "text": "[input_audio]"]),
+            (
+                ["type": "image_url", "image_url": ["url": "https://host/x"]],
+                ["type": "text", "text": "[image https://host/x]"]
+            ),
+        ] as [(JSONValue, JSONValue)])
+    func pictures(part: JSONValue, expected: JSONValue) throws {
+        let request: JSONValue = [
+            "messages": [["role": "user", "content": [["type": "text", "text": "look"], part]]]
+        ]
+        let steps = try steps([Sample.fields(.scopeStart, 2, in: 1, "llm", at: 1, data: request)])
+        #expect(steps.strict[0]["message"]?.stringValue?.hasPrefix("[{") == true)
+        #expect(steps.skein[0]["message"] == [["type": "text", "text": "look"], expected])
+    }
+
+    @Test("does not put the whole request into the user's mouth")
+    func systemMessage() throws {
+        let request: JSONValue = [
+            "content": ["messages": [["role": "system", "content": "be good"]], "model": "m"], "headers": [:],
+        ]
+        let steps = try steps([Sample.fields(.scopeStart, 2, in: 1, "llm", at: 1, data: request)])
+        #expect(steps.strict[0]["source"] == "user")
+        #expect(steps.skein[0]["source"] == "system")
+        #expect(steps.skein[0]["message"] == "be good")
+    }
+
+    @Test(
+        "reads what the model thought",
+        arguments: [
+            ["choices": [["message": ["content": "a", "reasoning_content": "hm"]]]],
+            ["type": "message", "content": [["type": "thinking", "thinking": "hm"], ["type": "text", "text": "a"]]],
+            ["output": [["type": "reasoning", "summary": [["type": "summary_text", "text": "hm"]]]]],
+            ["candidates": [["content": ["parts": [["text": "hm", "thought": true], ["text": "a"]]]]]],
+        ] as [JSONValue])
+    func reasoning(data: JSONValue) throws {
+        let steps = try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 1, data: data)])
+        #expect(steps.strict[0]["reasoning_content"] == nil)
+        #expect(steps.skein[0]["reasoning_content"] == "hm")
+    }
+
+    @Test("writes an effort that is no text and no number as text, and times in microseconds")
+    func scalars() throws {
+        var start = Sample.fields(
+            .scopeStart, 2, in: 1, "llm", data: ["prompt": "p", "reasoning_effort": ["level": 1]])
+        start.timestamp = try #require(EventTime(rfc3339: "2026-01-01T00:00:00.123456789Z"))
+        var end = Self.end(2, at: 0)
+        end.timestamp = try #require(EventTime(rfc3339: "2026-01-01T00:00:01Z"))
+        let steps = try steps([start, end])
+        #expect(steps.strict[1]["reasoning_effort"] == ["level": 1])
+        #expect(steps.skein[1]["reasoning_effort"] == #"{"level":1}"#)
+        #expect(steps.strict[0]["timestamp"] == "2026-01-01T00:00:00.123456789+00:00")
+        #expect(steps.skein[0]["timestamp"] == "2026-01-01T00:00:00.123456+00:00")
+    }
+
+    @Test("counts as cached what was found in the cache")
+    func cachedTokens() throws {
+        let usage: JSONValue = ["input_tokens": 9, "cache_read_tokens": 5, "cache_write_tokens": 3]
+        let steps = try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", data: ["answer": "a", "usage": usage])])
+        #expect(steps.strict[0]["metrics"]?["cached_tokens"] == 8)
+        #expect(steps.skein[0]["metrics"]?["cached_tokens"] == 5)
+        #expect(steps.skein[0]["metrics"]?["extra"] == ["cache_write_tokens": 3])
+    }
+
+    @Test("keeps the metrics of a step that a later one repeats")
+    func repeatedStep() throws {
+        let call: JSONValue = ["id": "c", "name": "f", "arguments": [:]]
+        let steps = try steps([
+            Sample.fields(
+                .scopeEnd, 2, in: 1, "llm", at: 1,
+                data: ["tool_calls": [call], "usage": ["prompt_tokens": 7]]),
+            Sample.fields(.scopeEnd, 3, in: 1, "llm", at: 2, data: ["answer": "a", "tool_calls": [call]]),
+        ])
+        #expect(steps.strict.count == 1 && steps.skein.count == 1)
+        #expect(steps.strict[0]["metrics"] == nil)
+        #expect(steps.skein[0]["metrics"] == ["prompt_tokens": 7])
+    }
+
+    @Test("tells what a guardrail rejected")
+    func rejections() throws {
+        let target: JSONValue = ["kind": "tool_conditional_execution", "target_name": "tool-c"]
+        let rejection = [
+            Sample.fields(.scopeStart, 3, in: 1, "guardrail", at: 3, data: target),
+            Sample.fields(
+                .scopeEnd, 3, in: 1, "guardrail", at: 4,
+                data: ["allowed": false, "rejected": true, "rejection_reason": "no"]),
+        ]
+        let asked = try steps([Self.start(2, at: 1), Self.end(2, at: 2, calls: ["c"])] + rejection)
+        #expect(asked.strict[1]["observation"] == nil)
+        #expect(asked.skein[1]["observation"]?["results"]?[0]?["content"] == "no")
+        #expect(asked.skein[1]["observation"]?["results"]?[0]?["extra"]?["status"] == "rejected")
+        let unasked = try steps(rejection)
+        #expect(unasked.strict.isEmpty)
+        #expect(unasked.skein.map { $0["message"] } == ["no"])
+    }
+}
