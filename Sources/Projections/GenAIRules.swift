@@ -166,25 +166,48 @@ enum GenAIRules {
 
     // MARK: Models
 
+    /// What a model call is called by, whatever else is said of it.
+    private struct Inference {
+        let operation: String
+        let provider: String?
+        let model: String?
+        let request: NormalizedRequest?
+
+        init(_ event: Event, _ payloads: EventPayloads, _ lookup: GenAILookup) {
+            let request = LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
+            if let request {
+                model = request.model ?? payloads.profile("model_name")?.stringValue
+            } else {
+                model = requestModel(payloads, lookup, nil)
+            }
+            let eventName = LowercaseName(event.name)
+            operation = inferenceOperation(eventName)
+            provider = GenAIRules.provider(lookup, eventName, request?.api)
+            self.request = request
+        }
+    }
+
     private static func addInference(
         _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
     ) -> String {
         let lookup = GenAILookup(payloads)
-        let request = LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
-        let model: String?
-        if let request {
-            model = request.model ?? payloads.profile("model_name")?.stringValue
-        } else {
-            model = requestModel(payloads, lookup, nil)
-        }
-        let eventName = LowercaseName(event.name)
-        let operation = inferenceOperation(eventName)
-        attributes.append(Names.operationName, operation)
-        addServer(lookup, provider(lookup, eventName, request?.api), &attributes)
+        let inference = Inference(event, payloads, lookup)
+        attributes.append(Names.operationName, inference.operation)
+        addServer(lookup, inference.provider, &attributes)
         addConversation(lookup, &attributes)
-        attributes.append(Names.requestModel, model)
-        if let request { addRequest(request, &attributes) }
-        return name(operation, model)
+        attributes.append(Names.requestModel, inference.model)
+        if let request = inference.request { addRequest(request, &attributes) }
+        return name(inference.operation, inference.model)
+    }
+
+    /// Of the measurements of a model call, from its start.
+    static func measured(_ event: Event, _ payloads: EventPayloads) -> [Attribute] {
+        let inference = Inference(event, payloads, GenAILookup(payloads))
+        var attributes: [Attribute] = []
+        attributes.append(Names.operationName, inference.operation)
+        attributes.append(Names.providerName, inference.provider)
+        attributes.append(Names.requestModel, inference.model)
+        return attributes
     }
 
     private static func inferenceOperation(_ name: LowercaseName) -> String {

@@ -12,6 +12,8 @@ struct OpenCalls: Sendable {
     static let metricName = "gen_ai.client.operation.time_to_first_chunk"
     static let descriptor = MetricDescriptor(kind: .histogram, valueType: .double, unit: "s")
 
+    /// Nothing is promoted to an attribute of a measurement.
+    private static let reading = ProjectionConfiguration(projection: .genAI)
     /// Of the end's category profile, in seconds.
     private let member = "time_to_first_chunk"
     private let maximum: Int
@@ -25,7 +27,9 @@ struct OpenCalls: Sendable {
 
     mutating func started(_ event: Event, _ tenant: String) {
         guard event.category?.known == .llm else { return }
-        insert(ScopeKey(tenant: tenant, uuid: event.uuid), CallFacts.attributes(ofStart: event))
+        var diagnostics = ProjectionDiagnostics()
+        let payloads = EventPayloads(event, configuration: OpenCalls.reading, diagnostics: &diagnostics)
+        insert(ScopeKey(tenant: tenant, uuid: event.uuid), GenAIRules.measured(event, payloads))
         while calls.count > maximum, head < order.count {
             if isCurrent(order[head]) { calls[order[head].key] = nil }
             head += 1
@@ -40,7 +44,7 @@ struct OpenCalls: Sendable {
         else { return nil }
         var attributes = call.attributes
         let response = LLMNormalizer.response(profile: profile, data: event.data?.value.nonNull)
-        if let model = response?.model { attributes.append(Attribute("gen_ai.response.model", model)) }
+        if let model = response?.model { attributes.append(Attribute(GenAIConventions.responseModel.key, model)) }
         return MetricMeasurement(
             name: OpenCalls.metricName, descriptor: OpenCalls.descriptor, description: nil, boundaries: nil,
             attributes: attributes, value: .double(seconds))
