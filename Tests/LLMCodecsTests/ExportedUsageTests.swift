@@ -25,7 +25,7 @@ struct ExportedUsageTests {
     }
 
     @Test("tells counts as recorded", arguments: Fixtures.all("usage"))
-    func counts(_ fixture: Fixture) throws {
+    func counts(_ fixture: RecordedFixture) throws {
         let call = try Call(fixture.input)
         var usage = Usage(of: call.response, completedBy: ManualUsage(call.output)?.usage)
         if Usage.isCacheSeparate(call.response, provider: call.name) { usage.includeCaches() }
@@ -38,7 +38,7 @@ struct ExportedUsageTests {
     }
 
     @Test("tells costs as recorded", arguments: Fixtures.all("usage"))
-    func costs(_ fixture: Fixture) throws {
+    func costs(_ fixture: RecordedFixture) throws {
         let call = try Call(fixture.input)
         let any = call.cost(.anyCurrency)
         #expect(any?.amount == fixture.expected?["full"]?["cost_total"]?.numberValue)

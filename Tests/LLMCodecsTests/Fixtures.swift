@@ -6,7 +6,7 @@ import Testing
 /// Reads the recorded fixtures beside the tests.
 enum Fixtures {
     /// A line with its id, so that a failed test names it.
-    struct RecordedFixture: Sendable, CustomTestStringConvertible {
+    struct Fixture: Sendable, CustomTestStringConvertible {
         let json: JSONValue
         let surface: Surface
 

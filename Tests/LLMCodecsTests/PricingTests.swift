@@ -9,7 +9,7 @@ struct PricingTests {
     }
 
     @Test("estimates as recorded", arguments: Fixtures.all("pricing"))
-    func estimates(_ fixture: Fixture) throws {
+    func estimates(_ fixture: RecordedFixture) throws {
         let sources = try PricingTests.sources(fixture.input["sources"])
         let expected = try #require(fixture.expected)
         guard let surface = fixture.line["surface"]?.stringValue.flatMap(Surface.init(rawValue:)) else {
@@ -30,7 +30,7 @@ struct PricingTests {
     }
 
     @Test("accepts and refuses catalogues as recorded", arguments: Fixtures.all("catalog"))
-    func catalogs(_ fixture: Fixture) {
+    func catalogs(_ fixture: RecordedFixture) {
         let accepted = (try? PricingCatalog(fixture.input)) != nil
         #expect(.bool(accepted) == fixture.expected?["accepted"])
     }

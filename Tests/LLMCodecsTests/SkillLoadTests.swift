@@ -5,7 +5,7 @@ import Testing
 @Suite("Skill loads")
 struct SkillLoadTests {
     @Test("are found as recorded", arguments: Fixtures.all("skill-load"))
-    func recorded(_ fixture: Fixture) throws {
+    func recorded(_ fixture: RecordedFixture) throws {
         let name = try #require(fixture.input["tool_name"]?.stringValue)
         let loads = SkillLoad.of(tool: name, arguments: fixture.input["arguments"], metadata: fixture.input["metadata"])
         let marks = loads.map { load -> JSONValue in

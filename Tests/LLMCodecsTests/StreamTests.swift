@@ -28,7 +28,7 @@ struct StreamTests {
     }
 
     @Test("become the recorded body, response, marks and status", arguments: Fixtures.all("stream"))
-    func recorded(_ fixture: Fixture) throws {
+    func recorded(_ fixture: RecordedFixture) throws {
         let surface = try #require(fixture.line["surface"]?.stringValue.flatMap(Surface.init(rawValue:)))
         guard let text = fixture.input["sse"]?.stringValue else { return try decoded(surface, fixture) }
         let whole = StreamTests.run(surface, [Array(text.utf8)])
@@ -43,7 +43,7 @@ struct StreamTests {
         #expect(cut.events == whole.events)
     }
 
-    private func decoded(_ surface: Surface, _ fixture: Fixture) throws {
+    private func decoded(_ surface: Surface, _ fixture: RecordedFixture) throws {
         var aggregator = surface.makeAggregator()
         do throws(CodecError) {
             for event in fixture.input["events"]?.arrayValue ?? [] { try aggregator.receive(event) }
