@@ -80,7 +80,7 @@ package struct JSONObject: Sendable, Hashable {
     }
 
     private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
-        let count = min(left.count, right.count)
+        let count = Swift.min(left.count, right.count)
         let (first, second) = (UnsafeRawBufferPointer(left), UnsafeRawBufferPointer(right))
         var index = 0
         while index &+ 8 <= count {
