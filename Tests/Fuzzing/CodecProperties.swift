@@ -6,7 +6,7 @@ enum CodecProperties {
     static func check(_ text: [UInt8]) throws(FuzzFailure) {
         let value = text.withUnsafeBufferPointer { JSONPolicy.value(of: $0) }
         for surface in Surface.allCases {
-            if let request = try? surface.decodeRequest(value) { try check(request) }
+            if let request = try? surface.decodeRequest(value) { try check(request, surface, value) }
             if let response = try? surface.decodeResponse(value) { try check(response) }
         }
         if let object = value.objectValue {
@@ -29,6 +29,25 @@ enum CodecProperties {
             }
         }
     }
+
+    /// A shorter history, and other parameters, are written into the body.
+    private static func check(
+        _ request: NormalizedRequest, _ surface: Surface, _ body: JSONValue
+    ) throws(FuzzFailure) {
+        try check(request)
+        try FuzzFailure.unless(
+            (try? surface.encode(request, baseline: request, body: body)) == body, "an edit of nothing changes the body"
+        )
+        for edited in [request.withoutToldHistory, try? request.edited(edit)] {
+            guard let edited, let written = try? surface.encode(edited, baseline: request, body: body) else { continue }
+            try JSONProperties.check(written)
+            _ = try? surface.decodeRequest(written)
+        }
+    }
+
+    private static let edit = JSONObject([
+        ("model", "other"), ("params", ["temperature": 0.5, "max_tokens": 1, "stop": ["x"]]),
+    ])
 
     private static func check(_ request: NormalizedRequest) throws(FuzzFailure) {
         _ = (request.api, request.systemPrompt)

@@ -16,7 +16,16 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case process
     /// Provider bodies and annotations.
     case codecs
-    case full, openinference
+    /// The text of a provider's stream.
+    case streams
+    /// A pricing catalogue, in the first line, and usage.
+    case pricing
+    /// A tool call that may load a skill: its name in the first line, its arguments.
+    case skills
+    case full
+    case genAI = "gen_ai"
+    case openinference
+    case logs, metrics
     /// The document of a manual exporter.
     case atif
     /// The dispatcher and the tolerant assembler, with their documents.
@@ -36,8 +45,14 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .snapshots: try SnapshotProperties.check(input)
         case .process: try ProcessProperties.check(input)
         case .codecs: try CodecProperties.check(input)
+        case .streams: try StreamProperties.check(input)
+        case .pricing: try PricingProperties.check(input)
+        case .skills: try SkillProperties.check(input)
         case .full: try ProjectionProperties.check(.full, EventLog(lines: input))
+        case .genAI: try ProjectionProperties.check(.genAI, EventLog(lines: input))
         case .openinference: try ProjectionProperties.check(.openinference, EventLog(lines: input))
+        case .logs: try LogProperties.check(EventLog(lines: input))
+        case .metrics: try MetricProperties.check(EventLog(lines: input))
         case .atif: try TrajectoryProperties.check(manual: EventLog(lines: input))
         case .assembler: try TrajectoryProperties.check(assembled: EventLog(lines: input))
         case .fileNames: try FileNameProperties.check(input)
@@ -47,7 +62,9 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     /// Whether inputs are JSON or mostly JSON, so that `InputMutator` knows how to change them.
     package var isJSON: Bool {
         switch self {
-        case .json, .eventLine, .process, .codecs, .full, .openinference, .atif, .assembler, .fileNames: true
+        case .json, .eventLine, .process, .codecs, .streams, .pricing, .skills, .full, .genAI, .openinference, .logs,
+            .metrics, .atif, .assembler, .fileNames:
+            true
         case .eventBatch, .chunks, .snapshots: false
         }
     }
@@ -66,7 +83,11 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .snapshots: return log.events.isEmpty ? [] : SnapshotProperties.seeds(from: log)
         case .process: return log.events.isEmpty ? [] : [[0] + log.batch, [1] + recording]
         case .codecs: return lines.flatMap(CodecProperties.seeds)
-        case .full, .openinference, .atif, .assembler: return log.events.isEmpty ? [] : [recording]
+        case .streams: return lines.compactMap(StreamProperties.seed)
+        case .pricing: return lines.flatMap(PricingProperties.seeds)
+        case .skills: return lines.compactMap(SkillProperties.seed)
+        case .full, .genAI, .openinference, .logs, .metrics, .atif, .assembler:
+            return log.events.isEmpty ? [] : [recording]
         case .fileNames: return FileNameProperties.seeds
         }
     }

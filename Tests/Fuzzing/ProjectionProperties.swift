@@ -13,7 +13,11 @@ enum ProjectionProperties {
         configuration.maximumHeldBytes = 0
         let restarted = try spans(configuration, log, restarts: true)
         try FuzzFailure.unless(whole == restarted, "a restart changes the spans")
-        _ = try spans(narrow(projection), log, restarts: false)
+        for compatibility in [.skein, .strict] as [Compatibility] {
+            var narrow = narrow(projection)
+            narrow.compatibility = compatibility
+            _ = try spans(narrow, log, restarts: false)
+        }
     }
 
     /// Marks as tools, aliases, promoted metadata, and bounds that are reached.

@@ -1,4 +1,5 @@
 internal import ATOF
+internal import OTLP
 internal import Projections
 internal import Stages
 internal import Trajectories
@@ -11,12 +12,14 @@ enum SnapshotProperties {
     static func check(_ input: [UInt8]) throws(FuzzFailure) {
         guard let first = input.first else { return }
         let snapshot = Array(input.dropFirst())
-        switch first % 5 {
+        switch first % 7 {
         case 0: try checkProjector(snapshot)
         case 1: try checkAssembler(snapshot)
         case 2: try checkProcess(snapshot)
         case 3: try checkChunks(snapshot)
-        default: try checkLedger(snapshot)
+        case 4: try checkLedger(snapshot)
+        case 5: try checkLogs(snapshot)
+        default: try checkMetrics(snapshot)
         }
     }
 
@@ -31,13 +34,20 @@ enum SnapshotProperties {
             _ = assembler.timeAdvanced(to: UInt64(index + 1) * second)
             _ = assembler.receive(event, at: EventLog.reference(index), tenant: "t")
         }
+        var logs = LogProjector(configuration: LogConfiguration())
+        var metrics = MetricProjector(configuration: MetricConfiguration())
+        for event in half {
+            var (logged, measured) = (LogOutput(), MetricOutput())
+            logs.receive(event, of: "t", into: &logged)
+            metrics.receive(event, of: "t", into: &measured)
+        }
         var process = ProcessMachine(partitioning: Partitioning(count: 4))
         _ = process.receive(message(log.batch))
         var chunks = ChunkAssembler(stage: "process", stream: SkeinSubjects.eventsStream)
         _ = chunks.receive(message(log.batch), chunk: "1/3", id: "id")
         return [
             [0] + projector.snapshot(), [1] + assembler.snapshot(), [2] + process.snapshot(), [3] + chunks.snapshot(),
-            [4] + process.ledger.snapshot(),
+            [4] + process.ledger.snapshot(), [5] + logs.snapshot(), [6] + metrics.snapshot(),
         ]
     }
 
@@ -141,5 +151,36 @@ enum SnapshotProperties {
         ledger.remove(1, .received, tenant: "t", key: "key")
         _ = (ledger.total(), ledger.entries())
         _ = ledger.snapshot()
+    }
+
+    private static func checkLogs(_ snapshot: [UInt8]) throws(FuzzFailure) {
+        let configuration = LogConfiguration(maximumAge: 300 * second)
+        guard var projector = try? LogProjector(configuration: configuration, snapshot: snapshot) else { return }
+        let own = projector.snapshot()
+        guard let again = try? LogProjector(configuration: configuration, snapshot: own) else {
+            throw FuzzFailure("a log projector's own snapshot cannot be restored")
+        }
+        try FuzzFailure.unless(again.snapshot() == own, "a restart changes a log projector's snapshot")
+        var output = LogOutput()
+        for event in events.events { projector.receive(event, of: "t", into: &output) }
+        _ = projector.nextDeadline()
+        projector.advance(to: .max)
+        _ = projector.snapshot()
+    }
+
+    private static func checkMetrics(_ snapshot: [UInt8]) throws(FuzzFailure) {
+        let configuration = MetricConfiguration(temporality: .delta)
+        guard var projector = try? MetricProjector(configuration: configuration, snapshot: snapshot) else { return }
+        let own = projector.snapshot()
+        guard let again = try? MetricProjector(configuration: configuration, snapshot: own) else {
+            throw FuzzFailure("a metric projector's own snapshot cannot be restored")
+        }
+        try FuzzFailure.unless(again.snapshot() == own, "a restart changes a metric projector's snapshot")
+        var output = MetricOutput()
+        for event in events.events { projector.receive(event, of: "t", into: &output) }
+        projector.advance(to: .max, into: &output)
+        projector.finish(into: &output)
+        _ = output.metrics.map { MetricEncoder.encode($0.metric) }
+        _ = projector.snapshot()
     }
 }

@@ -1,4 +1,5 @@
 internal import ATOF
+internal import LLMCodecs
 internal import Trajectories
 
 enum TrajectoryProperties {
@@ -7,7 +8,14 @@ enum TrajectoryProperties {
 
     /// The document of everything is JSON that reads as it was written.
     static func check(manual log: EventLog) throws(FuzzFailure) {
-        try check(TrajectoryBuilder(origin: .manual(sessionID: "session"), agent: agent).document(of: log.events))
+        for compatibility in [.skein, .strict] as [Compatibility] {
+            let builder = TrajectoryBuilder(
+                origin: .manual(sessionID: "session"), agent: agent, compatibility: compatibility,
+                pricing: PricingSources())
+            let document = builder.document(of: log.events)
+            try check(document)
+            if compatibility == .skein, !log.events.isEmpty { try validate(document) }
+        }
     }
 
     /// Every event is in one trajectory or in none, and a restart changes no document.
@@ -64,9 +72,15 @@ enum TrajectoryProperties {
         try FuzzFailure.unless(Set(references).count == references.count, "an event is in a trajectory twice")
         let packed = references.compactMap(log.packed)
         try FuzzFailure.unless(packed.count == references.count, "a trajectory has an event that never came")
-        let document = trajectory.document(by: agent, of: packed, unavailable: []).document
+        let document = trajectory.document(by: agent, .skein, of: packed, unavailable: []).document
         try check(document)
+        try validate(document)
         return DocumentWriter.bytes(of: document)
+    }
+
+    /// Whatever came, what Skein says is valid and adds up.
+    private static func validate(_ document: JSONValue) throws(FuzzFailure) {
+        if let finding = DocumentValidator.findings(in: document).first { throw FuzzFailure("\(finding)") }
     }
 
     private static func check(_ document: JSONValue) throws(FuzzFailure) {

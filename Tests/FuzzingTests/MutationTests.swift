@@ -10,8 +10,10 @@ struct MutationTests {
     private static let largest = 6000
     private static func mutations(of target: FuzzTarget) -> Int {
         switch target {
-        case .json, .eventLine, .eventBatch, .chunks, .snapshots, .process, .codecs, .fileNames: 400
-        case .full, .openinference, .atif, .assembler: 50
+        case .json, .eventLine, .eventBatch, .chunks, .snapshots, .process, .codecs, .streams, .pricing, .skills,
+            .fileNames:
+            300
+        case .full, .genAI, .openinference, .logs, .metrics, .atif, .assembler: 40
         }
     }
 
