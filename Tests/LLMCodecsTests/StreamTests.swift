@@ -43,7 +43,7 @@ struct StreamTests {
         #expect(cut.events == whole.events)
     }
 
-    private func decoded(_ surface: Surface_, fixture: Fixtures.Fixtures.Fixture) throws {
+    private func decoded(_ surface: Surface, _ fixture: Fixtures.Fixture) throws {
         var aggregator = surface.makeAggregator()
         do throws(CodecError) {
             for event in fixture.input["events"]?.arrayValue ?? [] { try aggregator.receive(event) }
