@@ -50,6 +50,12 @@ package struct JSONObject: Sendable, Hashable {
         }
     }
 
+    /// Where a key is among `members`.
+    package func index(of key: String) -> Int? {
+        let (index, isPresent) = place(of: key)
+        return isPresent ? index : nil
+    }
+
     /// Where a key is, or would have to be.
     private func place(of key: String) -> (index: Int, isPresent: Bool) {
         var low = 0

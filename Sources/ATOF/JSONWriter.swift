@@ -73,14 +73,13 @@ package struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// The first byte that has to be escaped; most texts have none, so 16 are looked at together.
+    /// The first byte that has to be escaped; most texts have none, so eight are looked at together.
     private static func special(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
         let raw = UnsafeRawBufferPointer(text)
         var index = start
-        while index &+ 16 <= text.count {
-            let block = raw.loadUnaligned(fromByteOffset: index, as: SIMD16<UInt8>.self)
-            if any((block .< 0x20) .| (block .== 0x22) .| (block .== 0x5C)) { break }
-            index &+= 16
+        while index &+ 8 <= text.count {
+            if hasSpecial(raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)) { break }
+            index &+= 8
         }
         while index < text.count {
             let byte = text[index]
@@ -88,6 +87,17 @@ package struct JSONWriter: Sendable {
             index &+= 1
         }
         return nil
+    }
+
+    /// Whether one of eight bytes is a control character, a quote or a backslash: a subtraction in each byte sets its highest bit then,
+    /// and nowhere below the first such byte.
+    private static func hasSpecial(_ bytes: UInt64) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quotes = bytes ^ (ones &* 0x22)
+        let slashes = bytes ^ (ones &* 0x5C)
+        let found =
+            ((bytes &- ones &* 0x20) & ~bytes) | ((quotes &- ones) & ~quotes) | ((slashes &- ones) & ~slashes)
+        return found & (ones &* 0x80) != 0
     }
 
     private mutating func escape(_ byte: UInt8) {

@@ -50,6 +50,13 @@ extension [Attribute] {
         for attribute in additions where taken.insert(attribute.key).inserted { append(attribute) }
     }
 
+    /// Those whose keys the others have not. Few are compared one by one, which is faster than to hash them.
+    func without(keysOf others: [Attribute]) -> [Attribute] {
+        if count * others.count <= 256 { return filter { !others.contains(key: $0.key) } }
+        let keys = Set(others.map(\.key))
+        return filter { !keys.contains($0.key) }
+    }
+
     /// `P(prefix, v)` of the specification (2.4).
     mutating func append(_ prefix: String, _ fields: PayloadFields) {
         switch fields {
