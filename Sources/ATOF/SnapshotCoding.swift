@@ -27,6 +27,9 @@ package struct SnapshotWriter: Sendable {
         bytes.append(contentsOf: blob)
     }
 
+    /// Fields that were written by another writer.
+    package mutating func append(_ fields: some Sequence<UInt8>) { bytes.append(contentsOf: fields) }
+
     package mutating func write(_ text: String) { write(Array(text.utf8)) }
 
     package mutating func write(_ reference: EventReference) {

@@ -73,7 +73,8 @@ struct ProjectionBenchmark {
 
     private func document(_ events: [Event]) -> Int {
         let builder = TrajectoryBuilder(
-            origin: .manual(sessionID: "bench"), agent: AgentDescription(name: "bench", version: "1"))
+            origin: .manual(sessionID: "bench"), agent: AgentDescription(name: "bench", version: "1"),
+            compatibility: .skein)
         return DocumentWriter.bytes(of: builder.document(of: events)).count
     }
 
