@@ -35,7 +35,9 @@ struct WireFixtureTests {
         guard fixture.expected != nil else { return }
         let surface = try #require(fixture.surface)
         let baseline = try surface.decodeRequest(fixture.input)
-        let copy = try baseline.edited(baseline.members)
+        // In an edit null means to clear, in a request it can be a value.
+        let stated = JSONObject(baseline.members.filter { !$0.value.isNull }.map { ($0.key, $0.value) })
+        let copy = try baseline.edited(stated)
         #expect(copy == baseline)
         #expect(try surface.encode(copy, baseline: baseline, body: fixture.input) == fixture.input)
         let replaced = baseline.replacing(messages: baseline.messages)
