@@ -4,7 +4,7 @@ internal import LLMCodecs
 extension OfflineCodec {
     /// What follows from bodies: `stream`, `usage`, `pricing`, `catalog`, `history`, `skill-load`. Nil for another kind.
     static func derivedAnswer(kind: String, _ request: JSONObject) throws -> JSONValue? {
-        guard let input = request["input"] else { throw CollectorError("input is missing") }
+        guard let input = request["input"] else { throw CodecError(.invalidArgument, "input is missing") }
         switch kind {
         case "stream": return try streamAnswer(try surface(of: request), input)
         case "usage": return try usageAnswer(input)
@@ -23,13 +23,13 @@ extension OfflineCodec {
     }
 
     /// The catalogues of `sources`, in the order of their search.
-    static func pricingSources(_ value: JSONValue?) throws -> PricingSources {
+    static func pricingSources(_ value: JSONValue?) throws(CodecError) -> PricingSources {
         var sources = PricingSources()
         for (index, element) in (value?.arrayValue ?? []).enumerated() {
             do throws(PricingCatalogError) {
                 sources.catalogs.append(try PricingCatalog(element))
             } catch {
-                throw CollectorError("sources[\(index)].\(error.field) \(error.message)")
+                throw CodecError(.invalidArgument, "sources[\(index)].\(error.field) \(error.message)")
             }
         }
         return sources
@@ -54,7 +54,9 @@ extension OfflineCodec {
 
     /// The marks that a managed tool call gets right after its start.
     private static func skillAnswer(_ input: JSONValue) throws -> JSONValue {
-        guard let name = input["tool_name"]?.stringValue else { throw CollectorError("input.tool_name is missing") }
+        guard let name = input["tool_name"]?.stringValue else {
+            throw CodecError(.invalidArgument, "tool_name is missing")
+        }
         let loads = SkillLoad.of(tool: name, arguments: input["arguments"], metadata: input["metadata"])
         return [
             "marks": .array(

@@ -10,7 +10,9 @@ extension OfflineCodec {
             let response = try surface.decodeResponse(aggregator.body)
             return ["annotated_response": .object(response.annotation), "data": aggregator.body]
         }
-        guard let text = input["sse"]?.stringValue else { throw CollectorError("input has neither sse nor events") }
+        guard let text = input["sse"]?.stringValue else {
+            throw CodecError(.invalidArgument, "input has neither sse nor events")
+        }
         var decoder = SSEDecoder()
         var events: [JSONValue] = []
         var isComplete = true
