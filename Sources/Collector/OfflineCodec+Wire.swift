@@ -66,7 +66,7 @@ extension OfflineCodec {
                 case .request: try surface.decodeRequest(body).annotation
                 case .response: try surface.decodeResponse(body).annotation
                 }
-            return Array(annotation.compactText.utf8)
+            return singleLine(annotation)
         } catch {
             throw CollectorError("is no \(direction.rawValue) of \(surface.rawValue): \(error.message)")
         }

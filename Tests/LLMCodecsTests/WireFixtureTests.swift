@@ -28,7 +28,9 @@ struct WireFixtureTests {
         }
     }
 
-    @Test("writes an unchanged request back byte by byte, whichever way it was made", arguments: try Fixtures.named("request"))
+    @Test(
+        "writes an unchanged request back byte by byte, whichever way it was made",
+        arguments: try Fixtures.named("request"))
     func identity(fixture: Fixtures.OfSurface) throws {
         guard fixture.expected != nil else { return }
         let baseline = try fixture.surface.decodeRequest(fixture.input)
