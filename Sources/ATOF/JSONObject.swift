@@ -58,13 +58,20 @@ package struct JSONObject: Sendable, Hashable {
 
     /// Where a key is, or would have to be.
     private func place(of key: String) -> (index: Int, isPresent: Bool) {
+        // The bytes of the key are taken out once, not for each comparison.
+        key.utf8.withContiguousStorageIfAvailable { bytes in
+            place { JSONObject.compare($0, bytes) ?? JSONObject.compare($0, key) }
+        } ?? place { JSONObject.compare($0, key) }
+    }
+
+    private func place(_ order: (String) -> Int) -> (index: Int, isPresent: Bool) {
         var low = 0
         var high = members.count
         while low < high {
-            let middle = (low + high) / 2
-            let order = JSONObject.compare(members[middle].key, key)
+            let middle = (low &+ high) / 2
+            let order = order(members[middle].key)
             if order == 0 { return (middle, true) }
-            if order < 0 { low = middle + 1 } else { high = middle }
+            if order < 0 { low = middle &+ 1 } else { high = middle }
         }
         return (low, false)
     }
@@ -76,13 +83,16 @@ package struct JSONObject: Sendable, Hashable {
 
     /// - Returns: less than 0, 0 or more: how the first differs from the second in that order.
     private static func compare(_ left: String, _ right: String) -> Int {
-        let order = left.utf8.withContiguousStorageIfAvailable { left in
-            right.utf8.withContiguousStorageIfAvailable { right in compare(left, right) }
-        }
+        let order = right.utf8.withContiguousStorageIfAvailable { compare(left, $0) }
         if let order = order ?? nil { return order }
         // Texts that are not in one piece; the parser makes none.
         if left.utf8.elementsEqual(right.utf8) { return 0 }
         return left.utf8.lexicographicallyPrecedes(right.utf8) ? -1 : 1
+    }
+
+    /// - Returns: nil for a text that is not in one piece.
+    private static func compare(_ left: String, _ right: UnsafeBufferPointer<UInt8>) -> Int? {
+        left.utf8.withContiguousStorageIfAvailable { compare($0, right) }
     }
 
     private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {

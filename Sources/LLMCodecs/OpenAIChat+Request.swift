@@ -49,7 +49,22 @@ extension OpenAIChat {
         }
     }
 
+    /// The usual message, with a text and nothing else to check.
+    private static func plainMessage(_ value: JSONValue) -> Message? {
+        guard let object = value.objectValue, let text = object["content"]?.stringValue,
+            let role = object["role"]?.stringValue.flatMap(Message.Role.init(rawValue:))
+        else { return nil }
+        let isPlain =
+            switch role {
+            case .system, .developer, .user, .assistant: object.count == 2
+            case .tool: object.count == 3 && object["tool_call_id"]?.stringValue != nil
+            case .function, .toolCall, .toolResult, .native: false
+            }
+        return isPlain ? Message(role: role, content: .text(text), members: object) : nil
+    }
+
     private static func message(_ value: JSONValue) throws(CodecError) -> Message {
+        if let plain = plainMessage(value) { return plain }
         var reader = try MemberReader(value, "a message", rejecting: .invalidArgument)
         let word = try reader.requiredString("role")
         guard let role = Message.Role(rawValue: word), let keys = portableKeys(role),

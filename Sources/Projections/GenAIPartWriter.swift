@@ -3,7 +3,7 @@ internal import LLMCodecs
 
 /// Writes an array of messages with their parts, or of parts alone (`otel-projections.md` 3.3.4). Keys are written in their order.
 struct GenAIPartWriter {
-    private var writer = JSONWriter()
+    private var writer = JSONWriter(capacity: 1024)
     private var isFirstMessage = true
     private var isFirstPart = true
 
