@@ -64,7 +64,8 @@ extension OfflineCodec {
         for (phase, second) in [("start", 0), ("end", 1)] {
             var event = JSONObject([
                 ("atof_version", "0.1"), ("kind", "scope"), ("scope_category", .string(phase)), ("category", "llm"),
-                ("name", input["event_name"] ?? "llm"), ("uuid", "01900000-0000-7000-8000-000000000001"),
+                ("name", .string(input["event_name"]?.stringValue ?? "llm")),
+                ("uuid", "01900000-0000-7000-8000-000000000001"),
                 ("timestamp", .string("2026-01-01T00:00:0\(second)Z")), ("attributes", []),
             ])
             event["category_profile"] = input["start_model_name"]?.nonNull.map { ["model_name": $0] }

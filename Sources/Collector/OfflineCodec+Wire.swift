@@ -28,7 +28,7 @@ extension OfflineCodec {
         }
     }
 
-    private static func surface(of request: JSONObject) throws -> Surface {
+    static func surface(of request: JSONObject) throws -> Surface {
         guard let name = request["surface"]?.stringValue else { throw CollectorError("surface is missing") }
         guard let surface = Surface(rawValue: name) else {
             throw CollectorError("surface is \"\(name)\", which is none of \(Surface.names)")

@@ -104,6 +104,7 @@ struct CodecRuleTests {
             (.gemini, ["candidates": "x"], .internal), (.gemini, ["candidates": [5]], .internal),
             (.gemini, ["candidates": [["finishReason": 5]]], .internal), (.gemini, ["modelVersion": 5], .internal),
             (.gemini, ["promptFeedback": .null], .invalidArgument),
+            (.gemini, ["candidates": [["content": ["parts": "x"]]]], .invalidArgument),
             (.gemini, ["candidates": [["content": ["parts": [["text": .null]]]]]], .invalidArgument),
             (.ociGenAI, ["choices": [["message": ["content": 5]]]], .invalidArgument),
             (.anthropicMessages, ["content": "x"], .internal), (.openAIResponses, ["output": [:]], .internal),
