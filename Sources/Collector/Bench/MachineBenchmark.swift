@@ -47,10 +47,30 @@ struct MachineBenchmark {
             return BenchmarkReport.InMemory(
                 name: "decode, project \(projection.rawValue), encode OTLP", cpuMicrosecondsPerEvent: cost)
         }
+        let logs = try measure {
+            var projector = LogProjector(configuration: LogConfiguration(minimumSeverity: .trace))
+            var output = LogOutput()
+            try forEachEvent(processed) { event, _ in
+                projector.receive(event, of: BenchmarkWorkload.tenant, into: &output)
+            }
+            for record in output.records { _ = LogRecordEncoder.encode(record.record) }
+        }
+        let metrics = try measure {
+            var projector = MetricProjector(configuration: MetricConfiguration())
+            var output = MetricOutput()
+            try forEachEvent(processed) { event, _ in
+                projector.receive(event, of: BenchmarkWorkload.tenant, into: &output)
+            }
+            projector.finish(into: &output)
+            for metric in output.metrics { _ = MetricEncoder.encode(metric.metric) }
+        }
         return [
             .init(name: "decode and process", cpuMicrosecondsPerEvent: process),
             .init(name: "decode and assemble, with the document", cpuMicrosecondsPerEvent: assemble),
-        ] + projections
+        ] + projections + [
+            .init(name: "decode, project logs, encode OTLP", cpuMicrosecondsPerEvent: logs),
+            .init(name: "decode, project metrics, encode OTLP", cpuMicrosecondsPerEvent: metrics),
+        ]
     }
 
     private func forEachEvent(
