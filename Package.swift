@@ -68,8 +68,13 @@ let package = Package(
         .target(
             name: "NATSTestCluster", dependencies: ["NATSTransport"], path: "Tests/NATSTestCluster",
             swiftSettings: strict),
+        .target(
+            name: "Fuzzing", dependencies: ["ATOF", "LLMCodecs", "OTLP", "Projections", "Stages", "Trajectories"],
+            path: "Tests/Fuzzing", swiftSettings: strict),
         .testTarget(
-            name: "ATOFTests", dependencies: ["ATOF"], resources: [.copy("Recorded"), .copy("Malformed")],
+            name: "FuzzingTests", dependencies: ["Fuzzing"], resources: [.copy("Found")], swiftSettings: strict),
+        .testTarget(
+            name: "ATOFTests", dependencies: ["ATOF", "Fuzzing"], resources: [.copy("Recorded"), .copy("Malformed")],
             swiftSettings: strict),
         .testTarget(name: "StagesTests", dependencies: ["ATOF", "Stages"], swiftSettings: strict),
         .testTarget(
@@ -104,3 +109,12 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
 )
+
+// libFuzzer brings its own `main`, so this links with -sanitize=fuzzer only: ./dev fuzz asks for it.
+if Context.environment["SKEIN_FUZZ"] != nil {
+    package.targets += [
+        .target(name: "CLibFuzzer", path: "Tests/CLibFuzzer"),
+        .executableTarget(
+            name: "skein-fuzz", dependencies: ["CLibFuzzer", "Fuzzing"], path: "Tests/LibFuzzer", swiftSettings: strict),
+    ]
+}

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Sends recorded runs through `skein up` to a real Arize Phoenix and compares what Phoenix lists with the recording.
 
-What is expected is computed here from the events alone, not by Skein: a span for each scope, its kind from the scope's
-category, its parent from the parent's UUID, its status and its token counts from the end event. Token counts are read
-from OpenAI Chat usage or from a usage annotation. Run it as ./dev try-phoenix; it needs Python 3.11, installs Phoenix
-below .tools the first time (850 MB, about two minutes), listens on 127.0.0.1 only, and stops what it started.
+What is expected comes from `phoenix_expected`, which looks at the events and at the pricing of the case alone: a span for each
+scope with its kind, parent and status, token counts and cost. Run it as ./dev try-phoenix; it needs Python 3.11, installs
+Phoenix below .tools the first time (850 MB, about two minutes), listens on 127.0.0.1 only, and stops what it started.
 """
 
 import argparse
@@ -15,28 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+import phoenix_expected
+
 ROOT = Path(__file__).resolve().parent.parent
 PHOENIX_VERSION = "20.26.1"
 ENVIRONMENT = ROOT / ".tools" / "phoenix"
-RECORDINGS = [
-    ROOT / "Tests" / "ProjectionsTests" / "Cases" / "03-nested-agents" / "events.jsonl",
-    ROOT / "Tests" / "Demo" / "research-agent.jsonl",
-]
-KINDS = {
-    "agent": "AGENT",
-    "tool": "TOOL",
-    "llm": "LLM",
-    "retriever": "RETRIEVER",
-    "embedder": "EMBEDDING",
-    "reranker": "RERANKER",
-    "guardrail": "GUARDRAIL",
-    "evaluator": "EVALUATOR",
-}
-COLUMNS = ("name", "kind", "parent", "status", "prompt", "completion")
+RECORDED = ROOT / "Tests" / "ATOFTests" / "Recorded"
+CONFIGURATIONS = ROOT / "Tests" / "CollectorTests" / "Configurations"
+DEMO = ROOT / "Tests" / "Demo" / "research-agent.jsonl"
 
 
 class Failure(Exception):
@@ -152,44 +142,10 @@ class Phoenix:
             time.sleep(0.3)
 
 
-def span_id(uuid):
-    return uuid.replace("-", "")[16:]
-
-
-def usage(end):
-    annotated = ((end["category_profile"] or {}).get("annotated_response") or {}).get("usage")
-    found = annotated or (end["data"] or {}).get("usage") or {}
-    return found.get("prompt_tokens"), found.get("completion_tokens")
-
-
-def expected_rows(path):
-    """Span id to its row, for every scope that has a start and an end."""
-    events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    scopes = [event for event in events if event["kind"] == "scope"]
-    started = {event["uuid"] for event in scopes if event["scope_category"] == "start"}
-    rows = {}
-    for end in scopes:
-        if end["scope_category"] != "end" or end["uuid"] not in started:
-            continue
-        parent = end["parent_uuid"]
-        prompt, completion = usage(end) if end["category"] == "llm" else (None, None)
-        rows[span_id(end["uuid"])] = {
-            "name": end["name"],
-            "kind": KINDS.get(end["category"], "CHAIN"),
-            "parent": span_id(parent) if parent in started else None,
-            "status": (end["metadata"] or {}).get("otel.status_code", "UNSET"),
-            "prompt": prompt,
-            "completion": completion,
-        }
-    return rows
-
-
 def listed_rows(spans):
-    """The same rows from Phoenix's answer. Marks without a parent are spans as well: they are not compared."""
+    """The rows of `phoenix_expected` from Phoenix's answer."""
     rows = {}
     for span in spans:
-        if span["name"].startswith("mark:"):
-            continue
         attributes = span["attributes"]
         rows[span["context"]["span_id"]] = {
             "name": span["name"],
@@ -198,95 +154,159 @@ def listed_rows(spans):
             "status": span["status_code"],
             "prompt": attributes.get("llm.token_count.prompt"),
             "completion": attributes.get("llm.token_count.completion"),
+            "total": attributes.get("llm.token_count.total"),
+            "cost": attributes.get("llm.cost.total"),
         }
     return rows
 
 
+def is_same(column, want, have):
+    if column == "cost" and want is not None and have is not None:
+        return abs(want - have) <= 1e-9 * max(1, abs(want))
+    return want == have
+
+
 def compare(expected, listed):
-    """Prints a row for each span; the number of spans that differ."""
+    """Prints a line for each span that differs; their number."""
     wrong = 0
-    print(f"{'span':16}  {'name':16} {'kind':9} {'parent':16} {'status':6} {'prompt':>6} {'completion':>10}")
     for identifier in [*expected, *(listed.keys() - expected.keys())]:
         want, have = expected.get(identifier), listed.get(identifier)
-        row = have or want
-        cells = ["-" if row[column] is None else str(row[column]) for column in COLUMNS]
-        line = "{:16.16} {:9} {:16} {:6} {:>6} {:>10}".format(*cells)
-        if want == have:
-            verdict = "ok"
-        elif have is None:
+        if have is None:
             verdict = "MISSING in Phoenix"
         elif want is None:
             verdict = "NOT EXPECTED"
         else:
-            differences = [f"{column} should be {want[column]}" for column in COLUMNS if want[column] != have[column]]
-            verdict = "WRONG: " + ", ".join(differences)
-        wrong += verdict != "ok"
-        print(f"{identifier}  {line}  {verdict}")
+            columns = [column for column in want if not is_same(column, want[column], have[column])]
+            verdict = ", ".join(f"{column} should be {want[column]}, is {have[column]}" for column in columns)
+        if verdict:
+            wrong += 1
+            print(f"    {identifier} {(want or have)['name']}: {verdict}")
     return wrong
 
 
-def publish(skein, path, project, phoenix, directory):
+class Recording:
+    """A recorded run, and the configuration that it was recorded with, if there is one."""
+
+    def __init__(self, name, events, configuration=None):
+        self.name, self.events = name, events
+        self.components = []
+        if configuration and configuration.is_file():
+            self.components = tomllib.loads(configuration.read_text(encoding="utf-8")).get("components", [])
+
+    @property
+    def pricing(self):
+        return [component for component in self.components if component["kind"] == "pricing"]
+
+    @property
+    def catalogues(self):
+        return [source["catalog"] for component in self.pricing for source in component["config"]["sources"]]
+
+    @property
+    def endpoint(self):
+        """What the recording's openinference endpoint sets beside its address and its resource."""
+        for component in self.components:
+            for endpoint in component["config"].get("opentelemetry", {}).get("endpoints", []):
+                if endpoint["type"] == "openinference":
+                    kept = ("mark_projection", "attribute_mappings", "promote_metadata_prefixes")
+                    return {key: value for key, value in endpoint.items() if key in kept}
+        return {}
+
+
+def recordings(cases):
+    """Those beside the tests, or instead of them the cases of a directory, and the demo."""
+    if cases:
+        for case in sorted(path.parent for path in cases.glob("*/events.jsonl")):
+            yield Recording(case.name, case / "events.jsonl", case / "config.toml")
+    else:
+        for events in sorted(RECORDED.glob("*.jsonl")):
+            yield Recording(events.stem, events, CONFIGURATIONS / f"{events.stem}.toml")
+    yield Recording("demo", DEMO)
+
+
+def toml(value):
+    """A value as TOML on one line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(member)}" for key, member in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value)
+
+
+def configuration(recording, http_port, project, phoenix):
+    endpoint = {
+        "type": "openinference",
+        "endpoint": f"{phoenix.url}/v1/traces",
+        "service_name": "skein-try-phoenix",
+        "resource_attributes": {"openinference.project.name": project},
+        **recording.endpoint,
+    }
+    observability = {
+        "kind": "observability",
+        "enabled": True,
+        "config": {"version": 4, "opentelemetry": {"enabled": True, "endpoints": [endpoint]}},
+    }
+    components = toml([observability, *recording.pricing])
+    return f'version = 1\ncomponents = {components}\n\n[http]\nlisten = "127.0.0.1:{http_port}"\n'
+
+
+def publish(skein, recording, project, phoenix, directory):
     """Runs an embedded Skein that publishes the recording, exports it to Phoenix and ends."""
     nats_port, http_port = free_ports(2)
-    configuration = directory / f"{project}.toml"
-    configuration.write_text(
-        f"""version = 1
-
-[http]
-listen = "127.0.0.1:{http_port}"
-
-[[components]]
-kind = "observability"
-enabled = true
-
-[components.config]
-version = 4
-
-[components.config.opentelemetry]
-enabled = true
-
-[[components.config.opentelemetry.endpoints]]
-type = "openinference"
-endpoint = "{phoenix.url}/v1/traces"
-service_name = "skein-try-phoenix"
-resource_attributes = {{ "openinference.project.name" = "{project}" }}
-"""
-    )
-    command = [skein, "up", "--config", configuration, "--data", directory / project, "--port", str(nats_port)]
-    command += ["--publish", path, "--exit"]
+    path = directory / f"{project}.toml"
+    path.write_text(configuration(recording, http_port, project, phoenix), encoding="utf-8")
+    command = [skein, "up", "--config", path, "--data", directory / project, "--port", str(nats_port)]
+    command += ["--publish", recording.events, "--exit"]
     try:
-        status = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=120).returncode
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=120, capture_output=True, text=True)
     except subprocess.TimeoutExpired:
-        raise Failure(f"skein did not finish {path} within 120 s") from None
-    if status != 0:
-        raise Failure(f"skein ended with {status} on {path}")
+        raise Failure(f"skein did not finish {recording.name} within 120 s") from None
+    if done.returncode != 0:
+        raise Failure(f"skein ended with {done.returncode} on {recording.name}:\n{done.stderr[-2000:]}")
+
+
+def try_recording(skein, recording, phoenix, directory):
+    """Sends one recording and prints how it compares; its rows, and how many of them are wrong."""
+    project = f"skein-{recording.name}"
+    expected = phoenix_expected.rows(recording.events.read_text(encoding="utf-8"), recording.catalogues)
+    publish(skein, recording, project, phoenix, directory)
+    listed = phoenix.wait_for_rows(project, len(expected), seconds=30)
+    wrong = compare(expected, listed)
+    print(f"  {recording.name:36} {len(expected):3} spans, {wrong} wrong", flush=True)
+    return list(expected.values()), wrong
 
 
 def main():
     parser = argparse.ArgumentParser(description="Send recorded runs to a real Phoenix and compare what it lists.")
     parser.add_argument("--events", type=Path, action="append", default=[], help="one more recording (ATOF JSON Lines)")
+    parser.add_argument("--cases", type=Path, help="a directory of cases with events.jsonl and config.toml, instead of Tests")
     parser.add_argument("--skein", type=Path, default=ROOT / ".build" / "release" / "skein", help="the skein to try")
     arguments = parser.parse_args()
-    recordings = [*RECORDINGS, *arguments.events]
-    for path in [*recordings, arguments.skein]:
+    for path in [*arguments.events, arguments.skein]:
         if not path.is_file():
             raise Failure(f"no such file: {path}")
+    chosen = [*recordings(arguments.cases), *(Recording(path.stem, path) for path in arguments.events)]
+    if len(chosen) < 2:
+        raise Failure(f"no cases in {arguments.cases}")
 
     python = install_phoenix()
-    wrong = 0
+    rows, wrong = [], 0
     with tempfile.TemporaryDirectory(prefix="skein-phoenix-") as name:
         directory = Path(name)
         say("starting Phoenix")
         with Phoenix(python, directory) as phoenix:
-            for number, path in enumerate(recordings, 1):
-                project = f"skein-{number}-{path.stem}"
-                say(f"{path} as Phoenix project {project}")
-                expected = expected_rows(path)
-                publish(arguments.skein, path, project, phoenix, directory)
-                wrong += compare(expected, phoenix.wait_for_rows(project, len(expected), seconds=30))
+            say(f"{len(chosen)} recordings, each a project of Phoenix")
+            for recording in chosen:
+                found, differ = try_recording(arguments.skein, recording, phoenix, directory)
+                rows += found
+                wrong += differ
     if wrong:
-        raise Failure(f"{wrong} spans differ")
-    say("Phoenix lists every span with its kind, parent, status and token counts")
+        raise Failure(f"{wrong} of {len(rows)} spans differ")
+    with_tokens = sum(row["prompt"] is not None or row["completion"] is not None for row in rows)
+    with_cost = sum(row["cost"] is not None for row in rows)
+    say(
+        f"Phoenix lists {len(rows)} spans of {len(chosen)} recordings with their kinds, parents and states, "
+        f"{with_tokens} with their token counts and {with_cost} with their cost"
+    )
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ package struct SnapshotWriter: Sendable {
         bytes.append(contentsOf: blob)
     }
 
+    /// Fields that were written by another writer.
+    package mutating func append(_ fields: some Sequence<UInt8>) { bytes.append(contentsOf: fields) }
+
     package mutating func write(_ text: String) { write(Array(text.utf8)) }
 
     package mutating func write(_ reference: EventReference) {
@@ -84,6 +87,13 @@ package struct SnapshotReader: Sendable {
             if byte & 0x80 == 0 { return number }
             shift += 7
         }
+    }
+
+    /// Reads a number that was counted up and goes on being counted; what no counter reaches is damage.
+    package mutating func readTally() throws(SnapshotError) -> UInt64 {
+        let number = try readNumber()
+        guard number < 1 << 56 else { throw SnapshotError("a counter of the snapshot is out of range") }
+        return number
     }
 
     /// Reads a number of things that follow, at most one a byte.

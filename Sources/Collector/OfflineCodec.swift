@@ -7,9 +7,7 @@ package enum OfflineCodec {
     ///
     /// - Throws: `CollectorError` for a line that is no request of a known kind.
     package static func answer(line: [UInt8]) throws -> [UInt8] {
-        guard let request = try? JSONParser.parse(line).objectValue else {
-            throw CollectorError("is no JSON object")
-        }
+        guard let request = json(line)?.objectValue else { throw CollectorError("is no JSON object") }
         guard let kind = request["kind"]?.stringValue else { throw CollectorError("kind is missing") }
         var answer = JSONObject()
         answer["id"] = request["id"]
@@ -21,6 +19,34 @@ package enum OfflineCodec {
         } catch let error as CodecError {
             answer["error"] = ["kind": .string(error.kind.rawValue), "reason": .string(error.message)]
         }
-        return Array(JSONValue.object(answer).compactText.utf8)
+        return singleLine(answer)
+    }
+
+    /// A value as one line, also for readers to whom Unicode's own line ends end one.
+    static func singleLine(_ value: JSONObject) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for scalar in value.compactText.unicodeScalars {
+            switch scalar {
+            case "\u{85}": bytes += "\\u0085".utf8
+            case "\u{2028}": bytes += "\\u2028".utf8
+            case "\u{2029}": bytes += "\\u2029".utf8
+            default: bytes += UTF8.encode(scalar).map { Array($0) } ?? []
+            }
+        }
+        return bytes
+    }
+
+    /// The value of a text with the numbers and bytes mended that nobody could hold; nil when it is not JSON.
+    static func json(_ text: [UInt8]) -> JSONValue? {
+        do throws(JSONRefusal) {
+            return try JSONParser.parse(text)
+        } catch {
+            switch error {
+            case .number, .utf8:
+                let value = text.withUnsafeBufferPointer { JSONPolicy.value(of: $0) }
+                return value.stringValue == nil ? value : nil
+            case .syntax, .string, .depth, .memory: return nil
+            }
+        }
     }
 }

@@ -80,15 +80,20 @@ package struct OfflineProjection {
         }
     }
 
-    /// One run after the other and in order, as the reference sees them. It has no limits.
+    /// The end of the file is the end of every trajectory, so that nothing comes too late; the reference drops what comes after
+    /// its parent's end, and has no limits.
     private static func assembling(_ configuration: CollectorConfiguration) -> TrajectoryAssembler.Configuration {
-        var assembling = TrajectoryAssembler.Configuration(order: .reference)
-        assembling.compatibility = configuration.compatibility
-        if configuration.compatibility == .strict {
-            assembling.maximumEvents = .max
-            assembling.maximumOpenEvents = .max
-            assembling.maximumOpen = .max
+        guard configuration.compatibility == .strict else {
+            var assembling = TrajectoryAssembler.Configuration(order: .tolerant)
+            assembling.linger = .max
+            assembling.parentWait = .max
+            return assembling
         }
+        var assembling = TrajectoryAssembler.Configuration(order: .reference)
+        assembling.compatibility = .strict
+        assembling.maximumEvents = .max
+        assembling.maximumOpenEvents = .max
+        assembling.maximumOpen = .max
         return assembling
     }
 

@@ -110,7 +110,8 @@ package struct TrajectoryReader: Sendable {
                     stream: SkeinSubjects.trajectoriesStream,
                     subject: SkeinSubjects.trajectoryChunk(of: subject, revision: revision, number: number))
             else {
-                throw ReplacedTrajectoryError(id: subject, revision: revision)
+                throw ReplacedTrajectoryError(
+                    id: SkeinSubjects.trajectory(of: subject)?.id ?? subject, revision: revision)
             }
             whole += message.payload
         }

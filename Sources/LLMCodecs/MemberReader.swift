@@ -5,13 +5,13 @@ internal import ATOF
 struct MemberReader {
     let object: JSONObject
     let kind: CodecError.Kind
-    /// For each member of the object.
-    private var isKnown: [Bool]
+    /// A bit for each of the first members of the object; there are seldom more.
+    private var known: UInt64 = 0
+    private var furtherKnown: Set<Int> = []
 
     init(_ object: JSONObject, rejecting kind: CodecError.Kind) {
         self.object = object
         self.kind = kind
-        isKnown = Array(repeating: false, count: object.count)
     }
 
     /// - Throws: `CodecError` unless the value is an object.
@@ -22,13 +22,19 @@ struct MemberReader {
 
     /// Members that no call has asked for.
     var rest: JSONObject {
-        JSONObject(zip(object.members, isKnown).filter { !$1 }.map { ($0.0.key, $0.0.value) })
+        var rest = JSONObject()
+        for (index, member) in object.members.enumerated() where !isKnown(index) { rest[member.key] = member.value }
+        return rest
+    }
+
+    private func isKnown(_ index: Int) -> Bool {
+        index < 64 ? known & 1 << UInt64(index) != 0 : furtherKnown.contains(index)
     }
 
     /// The member as it is, an explicit null included.
     mutating func any(_ key: String) -> JSONValue? {
-        guard let index = object.members.firstIndex(where: { $0.key == key }) else { return nil }
-        isKnown[index] = true
+        guard let index = object.index(of: key) else { return nil }
+        if index < 64 { known |= 1 << UInt64(index) } else { furtherKnown.insert(index) }
         return object.members[index].value
     }
 
@@ -60,15 +66,44 @@ struct MemberReader {
         return texts
     }
 
+    mutating func requiredArray(_ key: String) throws(CodecError) -> [JSONValue] {
+        guard let elements = try array(key) else { throw CodecError(kind, "\(key) must be an array") }
+        return elements
+    }
+
     mutating func requiredString(_ key: String) throws(CodecError) -> String {
         guard let text = try string(key) else { throw CodecError(kind, "\(key) is missing") }
         return text
     }
 
     /// A string or a list of parts; nil for null and missing.
-    mutating func content(_ key: String) throws(CodecError) -> MessageContent? {
+    ///
+    /// - Parameter part: reads a part; without it the part has the form of annotations.
+    mutating func content(_ key: String, part: ContentPart.Decoder? = nil) throws(CodecError) -> MessageContent? {
         guard let value = present(key) else { return nil }
-        return try MessageContent(value, rejecting: kind)
+        return try MessageContent(value, rejecting: kind, part: part)
+    }
+
+    /// A member that may be missing but not null.
+    mutating func strict<Value>(
+        _ key: String, _ type: String, _ read: (JSONValue) -> Value?
+    ) throws(CodecError) -> Value? {
+        guard let value = any(key) else { return nil }
+        guard let typed = read(value) else { throw CodecError(kind, "\(key) must be \(type)") }
+        return typed
+    }
+
+    /// Copies members of known types as they are; null counts as missing, but for members that may be anything.
+    mutating func copy(_ table: [WireMembers], into members: inout JSONObject) throws(CodecError) {
+        for row in table {
+            for key in row.keys {
+                guard let value = row.type == .any ? any(key) : present(key) else { continue }
+                guard row.type.accepts(value) else {
+                    throw CodecError(kind, "\(key) must be \(row.type.rawValue) or null")
+                }
+                members[key] = value
+            }
+        }
     }
 
     private mutating func optional<Value>(

@@ -27,6 +27,15 @@ package struct Message: Sendable, Hashable {
         self.members = members
     }
 
+    /// A message whose members are its parts and `others`.
+    init(_ role: Role, _ content: MessageContent?, toolCalls: [ToolCall]? = nil, others: JSONObject = JSONObject()) {
+        var members = others
+        members["role"] = .string(role.rawValue)
+        members["content"] = content?.json
+        members["tool_calls"] = toolCalls.map { .array($0.map(\.requestJSON)) }
+        self.init(role: role, content: content, toolCalls: toolCalls, members: members)
+    }
+
     init(native: NativeValue) {
         var members = native.members
         members["role"] = .string(Role.native.rawValue)
@@ -34,7 +43,11 @@ package struct Message: Sendable, Hashable {
     }
 
     /// Reads the form that annotations have.
-    init(_ value: JSONValue, rejecting kind: CodecError.Kind) throws(CodecError) {
+    ///
+    /// - Parameter part: reads a part of the content; without it the part has the form of annotations.
+    init(
+        _ value: JSONValue, rejecting kind: CodecError.Kind, part: ContentPart.Decoder? = nil
+    ) throws(CodecError) {
         var reader = try MemberReader(value, "a message", rejecting: kind)
         guard let role = Role(rawValue: try reader.requiredString("role")) else {
             throw CodecError(kind, "a message has an unknown role")
@@ -44,15 +57,15 @@ package struct Message: Sendable, Hashable {
         var complete = true
         switch role {
         case .system, .user, .developer:
-            content = try reader.content("content")
+            content = try reader.content("content", part: part)
             complete = content != nil
             _ = try reader.string("name")
         case .assistant:
-            content = try reader.content("content")
+            content = try reader.content("content", part: part)
             toolCalls = try Message.toolCalls(&reader)
             _ = try reader.string("name")
         case .tool:
-            content = try reader.content("content")
+            content = try reader.content("content", part: part)
             complete = content != nil
             _ = try reader.requiredString("tool_call_id")
         case .function:
@@ -68,7 +81,9 @@ package struct Message: Sendable, Hashable {
         case .native: complete = NativeValue(reader.object) != nil
         }
         guard complete else { throw CodecError(kind, "a \(role.rawValue) message lacks its content") }
-        self.init(role: role, content: content, toolCalls: toolCalls, members: reader.object)
+        var members = reader.object
+        if part != nil, case .parts = content { members["content"] = content?.json }
+        self.init(role: role, content: content, toolCalls: toolCalls, members: members)
     }
 
     static func toolCalls(_ reader: inout MemberReader) throws(CodecError) -> [ToolCall]? {

@@ -21,14 +21,22 @@ package enum MessageContent: Sendable, Hashable {
         }
     }
 
-    /// Reads the form that annotations have.
-    init(_ value: JSONValue, rejecting kind: CodecError.Kind) throws(CodecError) {
+    /// Reads a string or a list of parts.
+    ///
+    /// - Parameter part: reads a part; without it the part has the form of annotations.
+    init(_ value: JSONValue, rejecting kind: CodecError.Kind, part: ContentPart.Decoder? = nil) throws(CodecError) {
         switch value {
         case .string(let text): self = .text(text)
         case .array(let elements):
             var parts: [ContentPart] = []
             parts.reserveCapacity(elements.count)
-            for element in elements { parts.append(try ContentPart(element, rejecting: kind)) }
+            for element in elements {
+                if let part {
+                    parts.append(try part(element))
+                } else {
+                    parts.append(try ContentPart(element, rejecting: kind))
+                }
+            }
             self = .parts(parts)
         case .null, .bool, .int, .unsigned, .double, .object:
             throw CodecError(kind, "content must be a string or an array")
@@ -47,6 +55,9 @@ package struct ContentPart: Sendable, Hashable {
         case toolResult = "tool_result"
         case native = "provider_native"
     }
+
+    /// Reads a part as a provider writes it.
+    typealias Decoder = (JSONValue) throws(CodecError) -> ContentPart
 
     package let kind: Kind
     /// All members, `type` and unknown ones included.
@@ -67,6 +78,29 @@ package struct ContentPart: Sendable, Hashable {
     init(kind: Kind, members: JSONObject) {
         self.kind = kind
         self.members = members
+    }
+
+    /// A part with one payload, which is called like the kind.
+    init(_ kind: Kind, _ payload: JSONValue, extra: JSONObject = JSONObject()) {
+        self.kind = kind
+        var members = extra
+        members["type"] = .string(kind.rawValue)
+        members[kind.rawValue] = payload
+        self.members = members
+    }
+
+    /// The members of a part on a surface that has those of the payload beside the type.
+    ///
+    /// - Throws: `CodecError` when the payload is no object.
+    func flattened(as type: String) throws(CodecError) -> JSONObject {
+        guard let payload = members[kind.rawValue]?.objectValue else {
+            throw CodecError(.invalidArgument, "\(kind.rawValue) of a part must be an object")
+        }
+        var members = members
+        members[kind.rawValue] = nil
+        for member in payload { members[member.key] = member.value }
+        members["type"] = .string(type)
+        return members
     }
 
     init(native: NativeValue) {

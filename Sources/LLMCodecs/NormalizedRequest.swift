@@ -8,16 +8,25 @@ package struct NormalizedRequest: Sendable, Hashable {
         package var maxTokens: UInt64?
         package var topP: Double?
         package var stop: [String]?
+
+        var json: JSONValue {
+            var object = JSONObject()
+            object["max_tokens"] = maxTokens.map(JSONValue.init(count:))
+            object["stop"] = stop.map { .array($0.map { .string($0) }) }
+            object["temperature"] = temperature.map { .double($0) }
+            object["top_p"] = topP.map { .double($0) }
+            return .object(object)
+        }
     }
 
     /// The members of the model in wire form; typed views of some are below, the others are read here: `tool_choice`,
     /// `reasoning`, `user`, `service_tier`, `api_specific` and so on.
-    package internal(set) var members: JSONObject
+    package let members: JSONObject
     /// Members of the provider's body that the model does not know. Kept apart, because one of them can have the name
     /// of a member.
     package let extra: JSONObject
 
-    package internal(set) var messages: [Message]
+    package let messages: [Message]
     /// The system prompt of surfaces that have it beside the messages.
     package let instructions: MessageContent?
     package let model: String?
@@ -45,6 +54,27 @@ package struct NormalizedRequest: Sendable, Hashable {
         "reasoning", "include", "user", "metadata", "service_tier", "parallel_tool_calls", "max_output_tokens",
         "max_tool_calls", "top_logprobs", "stream", "api_specific",
     ]
+
+    /// What a decoder has read.
+    ///
+    /// - Parameter others: the members that are not parameters here, in wire form.
+    init(
+        messages: [Message], instructions: MessageContent? = nil, parameters: Parameters, tools: [ToolDefinition]?,
+        others: JSONObject, extra: JSONObject
+    ) {
+        self.messages = messages
+        self.instructions = instructions
+        self.parameters = parameters == Parameters() ? nil : parameters
+        self.tools = tools
+        self.extra = extra
+        model = others["model"]?.stringValue
+        var members = others
+        members["instructions"] = instructions?.json
+        members["messages"] = .array(messages.map { .object($0.members) })
+        members["params"] = self.parameters?.json
+        members["tools"] = tools.map { .array($0.map { .object($0.members) }) }
+        self.members = members
+    }
 
     /// Reads an annotation that a producer supplied.
     ///

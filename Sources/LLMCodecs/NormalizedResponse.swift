@@ -30,6 +30,29 @@ package struct NormalizedResponse: Sendable, Hashable {
         "id", "model", "message", "tool_calls", "finish_reason", "usage", "optimization_summary", "api_specific",
     ]
 
+    /// What a decoder has read.
+    init(
+        id: String? = nil, model: String? = nil, message: MessageContent?, toolCalls: [ToolCall]?,
+        finishReason: FinishReason?, usage: Usage?, apiSpecific: JSONObject?, extra: JSONObject
+    ) {
+        self.id = id
+        self.model = model
+        self.message = message
+        self.toolCalls = toolCalls
+        self.finishReason = finishReason
+        self.usage = usage
+        self.extra = extra
+        var members = JSONObject()
+        members["api_specific"] = apiSpecific.map { .object($0) }
+        members["finish_reason"] = finishReason?.json
+        members["id"] = id.map { .string($0) }
+        members["message"] = message?.json
+        members["model"] = model.map { .string($0) }
+        members["tool_calls"] = toolCalls.map { .array($0.map(\.responseJSON)) }
+        members["usage"] = usage?.json
+        self.members = members
+    }
+
     /// Reads an annotation that a producer supplied. A `message` that is no content was overwritten by a provider's
     /// member of that name: it counts as extra.
     ///
@@ -49,7 +72,7 @@ package struct NormalizedResponse: Sendable, Hashable {
     }
 
     /// - Parameter members: modelled members in wire form.
-    init(members: JSONObject, extra: JSONObject) throws(CodecError) {
+    private init(members: JSONObject, extra: JSONObject) throws(CodecError) {
         self.members = members
         self.extra = extra
         var reader = MemberReader(members, rejecting: .internal)

@@ -6,21 +6,20 @@ extension OpenAIChat {
     /// - Throws: `CodecError` when a member has the wrong type.
     package static func response(_ body: JSONValue) throws(CodecError) -> NormalizedResponse {
         var reader = try MemberReader(body, "the body", rejecting: .internal)
-        var members = JSONObject()
+        let id = try reader.string("id")
+        let model = try reader.string("model")
         var specific = JSONObject([("api", .string(name))])
-        for key in ["id", "model"] { members[key] = try reader.string(key).map { .string($0) } }
-        for key in ["system_fingerprint", "service_tier"] { specific[key] = try reader.string(key).map { .string($0) } }
+        try reader.copy([WireMembers(.string, ["system_fingerprint", "service_tier"])], into: &specific)
+        var first = Choice()
         for (index, element) in (try reader.array("choices") ?? []).enumerated() {
             let choice = try choice(element)
-            guard index == 0 else { continue }
-            members["message"] = choice.message.map { .string($0) }
-            members["tool_calls"] = choice.toolCalls.map { .array($0.map(\.responseJSON)) }
-            members["finish_reason"] = choice.finishReason?.json
-            specific["logprobs"] = choice.logprobs
+            if index == 0 { first = choice }
         }
-        members["usage"] = try reader.object("usage").map { (object) throws(CodecError) in try usage(object).json }
-        members["api_specific"] = .object(specific)
-        return try NormalizedResponse(members: members, extra: reader.rest)
+        specific["logprobs"] = first.logprobs
+        let usage = try reader.object("usage").map(counts)
+        return NormalizedResponse(
+            id: id, model: model, message: first.message.map { .text($0) }, toolCalls: first.toolCalls,
+            finishReason: first.finishReason, usage: usage, apiSpecific: specific, extra: reader.rest)
     }
 
     private struct Choice {
@@ -63,7 +62,7 @@ extension OpenAIChat {
         }
     }
 
-    private static func usage(_ object: JSONObject) throws(CodecError) -> Usage {
+    private static func counts(of object: JSONObject) throws(CodecError) -> Usage {
         var reader = MemberReader(object, rejecting: .internal)
         var usage = Usage()
         usage.promptTokens = try reader.unsigned("prompt_tokens")
@@ -73,9 +72,7 @@ extension OpenAIChat {
             var details = MemberReader(object, rejecting: .internal)
             usage.cacheReadTokens = try details.unsigned("cached_tokens")
         }
-        if let prompt = usage.promptTokens, let read = usage.cacheReadTokens, read <= prompt {
-            usage.uncachedInputTokens = prompt - read
-        }
+        usage.deriveUncachedInput()
         usage.cost = try Cost(reportedIn: &reader, bareNumber: true)
         return usage
     }

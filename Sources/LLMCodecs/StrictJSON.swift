@@ -15,6 +15,8 @@ package enum StrictJSON {
             } catch {
                 guard error == .number, !exceedsDouble(utf8) else { return nil }
                 let value = JSONPolicy.value(of: utf8)
+                // A text that is no JSON for other reasons as well: a string alone is never refused for a number.
+                if case .string = value { return nil }
                 return isShallow(value, levels: 127) ? value : nil
             }
         }

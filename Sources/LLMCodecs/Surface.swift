@@ -8,6 +8,9 @@ package enum Surface: String, Sendable, Hashable, CaseIterable {
     case ociGenAI = "oci_genai"
     case gemini = "gemini_generate_content"
 
+    /// All names, for messages.
+    package static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
+
     /// The surface of a request body: the first shape in a fixed order that matches. Only presence of keys counts.
     ///
     /// - Parameter hint: the name of the LLM start event; never stronger than a shape.
@@ -57,23 +60,52 @@ package enum Surface: String, Sendable, Hashable, CaseIterable {
 }
 
 extension Surface {
-    /// The normalised form of a request body; nil for a surface that is recognised but not decoded.
+    /// The normalised form of a request body.
     ///
     /// - Throws: `CodecError` when the body breaks a rule of the surface.
-    package func decodeRequest(_ body: JSONValue) throws(CodecError) -> NormalizedRequest? {
+    package func decodeRequest(_ body: JSONValue) throws(CodecError) -> NormalizedRequest {
         switch self {
         case .openAIChat: try OpenAIChat.request(body)
-        case .openAIResponses, .anthropicMessages, .ociGenAI, .gemini: nil
+        case .openAIResponses: try OpenAIResponses.request(body)
+        case .anthropicMessages: try Anthropic.request(body)
+        case .ociGenAI: try OCI.request(body)
+        case .gemini: try Gemini.request(body)
         }
     }
 
-    /// The normalised form of a response body; nil for a surface that is recognised but not decoded.
+    /// The normalised form of a response body.
     ///
     /// - Throws: `CodecError` when the body breaks a rule of the surface.
-    package func decodeResponse(_ body: JSONValue) throws(CodecError) -> NormalizedResponse? {
+    package func decodeResponse(_ body: JSONValue) throws(CodecError) -> NormalizedResponse {
         switch self {
         case .openAIChat: try OpenAIChat.response(body)
-        case .openAIResponses, .anthropicMessages, .ociGenAI, .gemini: nil
+        case .openAIResponses: try OpenAIResponses.response(body)
+        case .anthropicMessages: try Anthropic.response(body)
+        case .ociGenAI: try OCI.response(body)
+        case .gemini: try Gemini.response(body)
         }
+    }
+
+    /// The body of an edited request: the original with only the differences written into it
+    /// (`codecs-and-pricing.md` 2.2).
+    ///
+    /// - Parameters:
+    ///   - baseline: what this surface decoded `body` to.
+    /// - Throws: `CodecError` when the surface cannot say what was edited.
+    package func encode(
+        _ edited: NormalizedRequest, baseline: NormalizedRequest, body: JSONValue
+    ) throws(CodecError) -> JSONValue {
+        guard edited != baseline else { return body }
+        guard let object = body.objectValue else { throw CodecError(.internal, "the body must be an object") }
+        let editor = BodyEditor(baseline: baseline, edited: edited, body: object)
+        let result =
+            switch self {
+            case .openAIChat: try OpenAIChat.encode(editor)
+            case .openAIResponses: try OpenAIResponses.encode(editor)
+            case .anthropicMessages: try Anthropic.encode(editor)
+            case .ociGenAI: try OCI.encode(editor)
+            case .gemini: try Gemini.encode(editor)
+            }
+        return .object(result)
     }
 }

@@ -30,6 +30,11 @@ package struct ToolCall: Sendable, Hashable {
             id: try reader.requiredString("id"), name: try reader.requiredString("name"), arguments: arguments)
     }
 
+    /// The form of a call in an assistant message.
+    var requestJSON: JSONValue {
+        ["function": ["arguments": arguments, "name": .string(name)], "id": .string(id), "type": "function"]
+    }
+
     /// The form of a call in a response annotation.
     var responseJSON: JSONValue { ["arguments": arguments, "id": .string(id), "name": .string(name)] }
 }

@@ -13,6 +13,26 @@ package struct ToolDefinition: Sendable, Hashable {
 
     init(members: JSONObject) { self.members = members }
 
+    /// - Parameter extra: members beside `function`.
+    init(function: JSONObject, extra: JSONObject = JSONObject()) {
+        var members = extra
+        members["type"] = "function"
+        members["function"] = .object(function)
+        self.members = members
+    }
+
+    /// A function's members with the types of the modelled ones checked; a null description or strict vanishes.
+    ///
+    /// - Throws: `CodecError` when the name is missing or a member has the wrong type.
+    static func checkedFunction(_ function: JSONObject) throws(CodecError) -> JSONObject {
+        var reader = MemberReader(function, rejecting: .invalidArgument)
+        _ = try reader.requiredString("name")
+        var function = function
+        if try reader.string("description") == nil { function["description"] = nil }
+        if try reader.bool("strict") == nil { function["strict"] = nil }
+        return function
+    }
+
     init(native: NativeValue) {
         var members = native.members
         members["type"] = "provider_native"

@@ -13,6 +13,12 @@ package struct Usage: Sendable, Hashable {
 
     package init() {}
 
+    /// Sets the input that was not read from a cache, of a provider that counts reads as part of the prompt.
+    mutating func deriveUncachedInput() {
+        guard let prompt = promptTokens, let read = cacheReadTokens, read <= prompt else { return }
+        uncachedInputTokens = prompt - read
+    }
+
     package var json: JSONValue {
         var object = JSONObject()
         object["prompt_tokens"] = promptTokens.map(JSONValue.init(count:))
@@ -49,5 +55,13 @@ extension JSONValue {
     /// A count as an integer.
     package init(count: UInt64) {
         self = Int64(exactly: count).map { .int($0) } ?? .unsigned(count)
+    }
+}
+
+extension UInt64 {
+    /// The sum, or the largest value when it does not fit.
+    func addingSaturating(_ other: UInt64) -> UInt64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
     }
 }

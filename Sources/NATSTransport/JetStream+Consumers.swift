@@ -52,7 +52,7 @@ extension JetStream {
                 streamName: stream,
                 config: .init(
                     name: name, optStartSeq: max(sequence, 1), inactiveThreshold: Duration.seconds(5).nanoseconds,
-                    filterSubject: filter, filterSubjects: nil)))
+                    filterSubject: filter, filterSubjects: nil, headersOnly: nil)))
         // Should this fail, the server removes it after its inactive threshold.
         try? await deleteConsumer(stream: stream, consumer: name)
         return try JSON.decode(Reply.self, from: reply, about: "the consumer \(name) of \(stream)").numPending
@@ -74,7 +74,8 @@ extension JetStream {
                     name: name, optStartSeq: startSequence,
                     inactiveThreshold: configuration.inactiveThreshold.nanoseconds,
                     filterSubject: filters.count == 1 ? filters[0] : nil,
-                    filterSubjects: filters.count > 1 ? filters : nil)))
+                    filterSubjects: filters.count > 1 ? filters : nil,
+                    headersOnly: configuration.headersOnly ? true : nil)))
         let echo = try JSON.decode(Reply.self, from: reply, about: "the consumer \(name) of \(configuration.stream)")
         if filters.count > 1, echo.config.filterSubjects?.count != filters.count {
             throw NATSError(
@@ -101,6 +102,7 @@ private struct ConsumerRequest: Encodable {
         let inactiveThreshold: Int64
         let filterSubject: String?
         let filterSubjects: [String]?
+        let headersOnly: Bool?
     }
     let streamName: String
     let config: Configuration

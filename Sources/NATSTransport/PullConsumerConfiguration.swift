@@ -8,6 +8,8 @@ package struct PullConsumerConfiguration: Sendable {
     package var filterSubjects: [String]
     /// The first stream sequence to read.
     package var startSequence: UInt64
+    /// Whether the server leaves the bodies out.
+    package var headersOnly = false
     /// Bytes of the smallest and the largest pull: it grows while pulls come back full, and shrinks when one comes back
     /// empty.
     package var minimumPull = 64 << 10

@@ -105,12 +105,12 @@ extension MetricHistogram {
 
     init(from reader: inout SnapshotReader, bounds: Int) throws(SnapshotError) {
         self.init(bounds: bounds)
-        count = try reader.readNumber()
+        count = try reader.readTally()
         integerSum = try reader.readNumber()
         doubleSum = Double(bitPattern: try reader.readNumber())
         minimum = Double(bitPattern: try reader.readNumber())
         maximum = Double(bitPattern: try reader.readNumber())
-        for index in buckets.indices { buckets[index] = try reader.readNumber() }
+        for index in buckets.indices { buckets[index] = try reader.readTally() }
     }
 }
 

@@ -137,11 +137,16 @@ struct MetricInstrument: Sendable {
             series.aggregate.write(to: &writer)
         }
         // Those of the series are in them.
-        let others = distinct.filter { numbers[$0] == nil }
+        // The same state gives the same bytes: sets and dictionaries have no order of their own.
+        let others = distinct.filter { numbers[$0] == nil }.map { attributes in
+            var writer = SnapshotWriter(version: 0)
+            writer.write(attributes)
+            return writer.bytes.dropFirst()
+        }.sorted { $0.lexicographicallyPrecedes($1) }
         writer.write(others.count)
-        for attributes in others { writer.write(attributes) }
+        for attributes in others { writer.append(attributes) }
         writer.write(pending.count)
-        for (run, events) in pending {
+        for (run, events) in pending.sorted(by: { $0.key < $1.key }) {
             writer.write(run.tenant)
             writer.write(run.uuid)
             writer.write(events)
@@ -173,7 +178,7 @@ struct MetricInstrument: Sendable {
         for _ in 0..<(try reader.readCount()) { distinct.insert(try reader.readAttributes()) }
         for _ in 0..<(try reader.readCount()) {
             let run = ScopeKey(tenant: try reader.readText(), uuid: try reader.readUUID())
-            pending[run] = Int(clamping: try reader.readNumber())
+            pending[run] = Int(try reader.readTally())
         }
     }
 }

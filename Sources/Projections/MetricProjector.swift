@@ -226,7 +226,7 @@ package struct MetricProjector: Sendable {
         for _ in 0..<(try reader.readCount()) {
             let name = try reader.readText()
             var tenant = Tenant()
-            tenant.asked = Int(clamping: try reader.readNumber())
+            tenant.asked = Int(try reader.readTally())
             for _ in 0..<(try reader.readCount()) {
                 let instrument = try MetricInstrument(from: &reader)
                 tenant.numbers[instrument.name] = tenant.instruments.count

@@ -102,7 +102,7 @@ extension SpanProjector {
             isExpired: flags & 2 != 0, isRepeated: flags & 4 != 0)
         span.inheritedErrorType = try reader.readOptional { reader throws(SnapshotError) in try reader.readText() }
         span.inheritedExceptionType = try reader.readOptional { reader throws(SnapshotError) in try reader.readText() }
-        span.droppedEvents = UInt32(truncatingIfNeeded: try reader.readNumber())
+        span.droppedEvents = UInt32(clamping: min(try reader.readNumber(), 1 << 31))
         for _ in 0..<(try reader.readCount()) { span.marks.append(try reader.readReference()) }
         return span
     }

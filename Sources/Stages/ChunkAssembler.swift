@@ -352,7 +352,7 @@ package struct ChunkAssembler: Sendable {
             isReplay: try reader.readNumber() != 0)
         half.number = try readInt(&reader)
         half.time = try reader.readNumber()
-        half.bytes = try readInt(&reader)
+        half.bytes = Int(try reader.readTally())
         for _ in 0..<(try reader.readCount()) { half.sequences.append(try reader.readNumber()) }
         half.parts = Array(repeating: nil, count: half.sequences.count)
         half.flaw = try reader.readOptional { reader throws(SnapshotError) in

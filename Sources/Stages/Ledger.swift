@@ -97,7 +97,7 @@ package struct LedgerCounts: Sendable, Hashable {
 
     package init(from reader: inout SnapshotReader) throws(SnapshotError) {
         for index in 0..<(try reader.readCount()) {
-            let count = try reader.readNumber()
+            let count = try reader.readTally()
             // A later version may count more; its downgrade loses that.
             if counts.indices.contains(index) { counts[index] = count }
         }

@@ -153,11 +153,18 @@ package struct ProducerTable: Sendable {
             let producer = Producer(
                 tenant: try reader.readText(), key: try reader.readText(), name: try reader.readText())
             var numbers = Numbers(next: try reader.readNumber())
-            numbers.missing = try reader.readNumber()
+            numbers.missing = try reader.readTally()
             for _ in 0..<(try reader.readCount()) {
                 let (from, to) = (try reader.readNumber(), try reader.readNumber())
                 guard from < to else { throw SnapshotError("a range of the snapshot is damaged") }
                 numbers.ranges.append(from..<to)
+            }
+            let (open, overflow) = numbers.ranges.reduce((UInt64(0), false)) { sum, range in
+                let (next, overflow) = sum.0.addingReportingOverflow(range.upperBound - range.lowerBound)
+                return (next, sum.1 || overflow)
+            }
+            guard !overflow, open <= numbers.missing else {
+                throw SnapshotError("more is open in the snapshot's ranges than is missing")
             }
             producers[producer] = numbers
             order.append(producer)

@@ -109,19 +109,19 @@ package struct StoreQueue: Sendable {
     /// A document came, at a position above all before.
     ///
     /// - Returns: what is to be sent now, and what ended without it.
-    package mutating func arrived(_ document: Document) -> (start: [Document], superseded: Int) {
+    package mutating func arrived(_ document: Document) -> (start: [Document], superseded: [Document]) {
         var entry = Entry(document: document)
-        var superseded = 0
+        var superseded: [Document] = []
         for index in entries.indices[open...]
         where entries[index].document.subject == document.subject && entries[index].state.isOpen {
             if entries[index].document.origin > document.origin {
                 entry.state = .ended(.superseded)
             } else if case .waiting = entries[index].state {
                 entries[index].state = .ended(.superseded)
-                superseded += 1
+                superseded.append(entries[index].document)
             }
         }
-        if !entry.state.isOpen { superseded += 1 }
+        if !entry.state.isOpen { superseded.append(document) }
         entries.append(entry)
         return (start(), superseded)
     }

@@ -109,10 +109,10 @@ extension TrajectoryAssembler {
     package init(configuration: Configuration, snapshot: [UInt8]) throws(SnapshotError) {
         self.init(configuration: configuration)
         var reader = try SnapshotReader(snapshot, version: TrajectoryAssembler.version)
-        for field in AssemblerCounts.fields { counts[keyPath: field] = try reader.readNumber() }
+        for field in AssemblerCounts.fields { counts[keyPath: field] = try reader.readTally() }
         now = try reader.readNumber()
         progressAt = try reader.readNumber()
-        nextSlot = try reader.readNumber()
+        nextSlot = try reader.readTally()
         for _ in 0..<(try reader.readCount()) {
             let scope = try TrajectoryAssembler.readScope(&reader)
             outside.insert(scope)
@@ -185,7 +185,7 @@ extension TrajectoryAssembler {
         guard let hold = TrackedTrajectory.Hold(rawValue: UInt8(truncatingIfNeeded: try reader.readNumber())),
             let phase = TrackedTrajectory.Phase(rawValue: UInt8(truncatingIfNeeded: try reader.readNumber()))
         else { throw SnapshotError("the snapshot has a trajectory of an unknown state") }
-        let revision = try reader.readNumber()
+        let revision = try reader.readTally()
         let openedAt = try reader.readNumber()
         let openedReference = try reader.readReference()
         let since = try reader.readNumber()
@@ -198,11 +198,11 @@ extension TrajectoryAssembler {
         trajectory.revision = revision
         trajectory.endedAt = try reader.readOptional { reader throws(SnapshotError) in try reader.readNumber() }
         trajectory.hadProgress = try reader.readNumber() != 0
-        trajectory.bytes = Int(clamping: try reader.readNumber())
-        trajectory.counts.duplicate = try reader.readNumber()
-        trajectory.counts.late = try reader.readNumber()
-        trajectory.counts.overLimit = try reader.readNumber()
-        trajectory.counts.orphaned = try reader.readNumber()
+        trajectory.bytes = Int(try reader.readTally())
+        trajectory.counts.duplicate = try reader.readTally()
+        trajectory.counts.late = try reader.readTally()
+        trajectory.counts.overLimit = try reader.readTally()
+        trajectory.counts.orphaned = try reader.readTally()
         return trajectory
     }
 

@@ -68,10 +68,17 @@ struct BenchCommand: AsyncParsableCommand {
                     number(stage.eventsPerSecondPerCore), "\(number(stage.shareOfCeiling * 100)) % of \(stage.ceiling)")
             )
         }
-        rows += ["", row("in memory, one thread", "events/s", "CPU µs/event")]
+        rows += ["", row("in memory, one thread", "events/s", "CPU µs/event", "NeMo Relay")]
         for machine in report.inMemory {
             let cost = machine.cpuMicrosecondsPerEvent
-            rows.append(row("  \(machine.name)", number(1_000_000 / cost), number(cost, digits: 1)))
+            rows.append(
+                row(
+                    "  \(machine.name)", number(1_000_000 / cost), number(cost, digits: 1),
+                    machine.referenceMicroseconds.map { number($0) } ?? ""))
+        }
+        rows += ["", row("codec, one body from its text", "bytes", "CPU µs/body")]
+        for codec in report.codecs {
+            rows.append(row("  \(codec.name)", "\(codec.bytes)", number(codec.cpuMicrosecondsPerBody, digits: 1)))
         }
         rows += [
             "", "collector of \(memory.tasks) tasks",

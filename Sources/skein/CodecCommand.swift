@@ -4,18 +4,86 @@ internal import Foundation
 
 struct CodecCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "codec", abstract: "Show the common form of provider requests and responses.")
+        commandName: "codec", abstract: "Show the normalised form of a provider's request or response.",
+        discussion: """
+            Examples:
+              skein codec request body.json
+              skein codec request - --name anthropic
+              skein codec response body.json --surface openai_chat
+              skein codec --batch < fixtures.jsonl
 
-    @Flag(
-        help:
-            "Read JSON Lines {id, kind, surface, input} from standard input, answer each with {id, output} or {id, error}."
-    )
+            The surface is recognised by the shape of the body when none is named. It is one of
+            \(OfflineCodec.surfaces.joined(separator: ", ")).
+            """)
+
+    @Argument(help: "request or response.")
+    var direction: OfflineCodec.Direction?
+
+    @Argument(help: "File with the provider's JSON body, or the data of an LLM start event; - is standard input.")
+    var file: String?
+
+    @Option(help: "The provider interface that the body belongs to.")
+    var surface: String?
+
+    @Option(help: "Name of the event that had the request; anthropic and oci hint at their surfaces.")
+    var name: String?
+
+    @Flag(help: "Answer each JSON line {id, kind, surface, input} of standard input with {id, output} or {id, error}.")
     var batch = false
 
+    func validate() throws {
+        if batch {
+            guard direction == nil, surface == nil, name == nil else {
+                throw ValidationError("--batch takes everything from the lines of standard input; leave out the rest")
+            }
+            return
+        }
+        guard let direction, file != nil else {
+            throw ValidationError("name what to show, as in: skein codec request body.json, or use --batch")
+        }
+        if let surface, !OfflineCodec.surfaces.contains(surface) {
+            throw ValidationError(
+                "--surface is \"\(surface)\", must be one of \(OfflineCodec.surfaces.joined(separator: ", "))")
+        }
+        if name != nil, direction == .response { throw ValidationError("--name goes with request only") }
+    }
+
     func run() async throws {
-        let reader = try LineReader(path: "-")
-        while let line = try reader.next() {
-            Terminal.out(try OfflineCodec.answer(line: line))
+        guard let direction, let file else { return try answerLines() }
+        let text = try CodecCommand.contents(of: file)
+        do {
+            Terminal.out(try OfflineCodec.normalize(direction, text: text, surface: surface, name: name ?? ""))
+        } catch let error as CollectorError {
+            throw CommandFailure("\(file == "-" ? "standard input" : file) \(error)")
         }
     }
+
+    private static func contents(of path: String) throws -> [UInt8] {
+        if path == "-" { return Array(try FileHandle.standardInput.readToEnd() ?? Data()) }
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+            throw UsageError("the file \(path) does not exist; name a file with one JSON body")
+        }
+        guard !isDirectory.boolValue, let data = FileManager.default.contents(atPath: path) else {
+            throw UsageError("\(path) cannot be read as a file; name a readable file with one JSON body")
+        }
+        return Array(data)
+    }
+
+    /// Lines that are no requests are named and left out; the others are answered.
+    private func answerLines() throws {
+        let reader = try LineReader(path: "-")
+        var refused = 0
+        while let line = try reader.next() {
+            do {
+                Terminal.out(try OfflineCodec.answer(line: line))
+            } catch let error as CollectorError {
+                refused += 1
+                Terminal.error("line \(reader.number) \(error)")
+            }
+        }
+        if refused > 0 { throw CommandFailure("\(refused) of \(reader.number) lines could not be answered") }
+    }
 }
+
+extension OfflineCodec.Direction: ExpressibleByArgument {}

@@ -113,6 +113,8 @@ struct TailCommand: AsyncParsableCommand {
     private func printed(_ message: JetStreamMessage, atMost limit: Int, _ jetStream: JetStream) async throws -> Int {
         switch source {
         case .trajectories:
+            // A letter on its way back to a store.
+            if SkeinSubjects.tenant(ofTrajectory: message.subject) == SkeinSubjects.ownTenant { return 0 }
             let trajectory: PublishedTrajectory
             do {
                 trajectory = try await TrajectoryReader(jetStream).trajectory(

@@ -1,4 +1,5 @@
 import ATOF
+import Fuzzing
 import Testing
 
 @Suite("JSON writer")

@@ -129,6 +129,7 @@ struct HTTPStoreTests {
                 #expect(try await DeadLetterBox(rig.jetStream).replay(letter, attempt: 1) == nil)
                 try await rig.catchUp(collector)
                 #expect(sink.revisions == [id: ["3"]])
+                #expect(try await rig.messages(in: SkeinSubjects.trajectoriesStream) == 1)
                 let text = collector.metrics.prometheusText()
                 #expect(text.contains(#"skein_store_documents_total{stage="store-http",outcome="superseded"} 1"#))
                 let ledger = try await SkeinProcess.run(["ledger", "--nats", rig.server.url], directory: rig.directory)

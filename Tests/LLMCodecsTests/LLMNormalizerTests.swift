@@ -32,6 +32,28 @@ struct LLMNormalizerTests {
         #expect((LLMNormalizer.request(profile: nil, data: data, name: "openai") != nil) == isDecoded)
     }
 
+    @Test("decodes recorded start data as recorded")
+    func startData() throws {
+        for fixture in try Fixtures.lines("detect-start-data") {
+            let isDecoded = LLMNormalizer.request(profile: nil, data: fixture["input"], name: "") != nil
+            #expect(.bool(isDecoded) == fixture["expected"]?["normalises"], "\(fixture["id"] ?? .null)")
+        }
+    }
+
+    @Test("tells which recognised bodies can be decoded, as recorded")
+    func normalisable() throws {
+        for fixture in try Fixtures.lines("detect-request") {
+            let name = try #require(fixture["input"]?["event_name"]?.stringValue)
+            let data: JSONValue = ["headers": [:], "content": fixture["input"]?["body"] ?? .null]
+            let isDecoded = LLMNormalizer.request(profile: nil, data: data, name: name) != nil
+            #expect(.bool(isDecoded) == fixture["expected"]?["normalises"], "\(fixture["id"] ?? .null)")
+        }
+        for fixture in try Fixtures.lines("detect-response") {
+            let isDecoded = LLMNormalizer.response(profile: nil, data: fixture["input"]) != nil
+            #expect(.bool(isDecoded) == fixture["expected"]?["normalises"], "\(fixture["id"] ?? .null)")
+        }
+    }
+
     @Test("prefers the producer's annotation, and decodes when it cannot be read")
     func annotation() {
         let data: JSONValue = ["choices": [["message": ["content": "raw"]]]]

@@ -8,6 +8,30 @@ struct ConsumerTests {
         for subject in subjects { _ = try await jetStream.publish(subject: subject, payload: [1]) }
     }
 
+    @Test("leave the bodies out when they are asked to, and nothing else")
+    func headersOnly() async throws {
+        try await TestServer.connected { _, jetStream in
+            try await bounded {
+                _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.>"]))
+                for number in 1...3 {
+                    let payload = [UInt8](repeating: 1, count: 100_000)
+                    _ = try await jetStream.publish(subject: "s.a", headers: ["N": "\(number)"], payload: payload)
+                }
+                var configuration = PullConsumerConfiguration(
+                    stream: "S", namePrefix: "task", filterSubjects: ["s.a"], startSequence: 1)
+                configuration.headersOnly = true
+                let consumer = try PullConsumer(jetStream, configuration, budget: PrefetchBudget(total: 1 << 20)) {
+                    true
+                }
+                var messages: [JetStreamMessage] = []
+                while messages.count < 3 { messages += try await consumer.next(max: 10) }
+                #expect(messages.map { $0.headers["N"] } == ["1", "2", "3"])
+                #expect(messages.allSatisfy { $0.payload.isEmpty })
+                await consumer.stop()
+            }
+        }
+    }
+
     @Test("are listed by prefix, described and deleted")
     func listing() async throws {
         try await TestServer.connected { _, jetStream in

@@ -48,9 +48,9 @@ struct StoreQueueTests {
         var queue = StoreQueue(width: 1, limit: 100)
         let documents = (1...3).map { Self.document(7, at: UInt64($0)) }
         #expect(queue.arrived(documents[0]).start == [documents[0]])
-        #expect(queue.arrived(documents[1]).superseded == 0)
+        #expect(queue.arrived(documents[1]).superseded == [])
         let (start, superseded) = queue.arrived(documents[2])
-        #expect(start == [] && superseded == 1)
+        #expect(start == [] && superseded == [documents[1]])
         #expect(queue.ended(documents[0], .stored) == [documents[2]])
         #expect(queue.ended(documents[2], .stored) == [])
         let total = Self.total(queue)
@@ -63,7 +63,7 @@ struct StoreQueueTests {
         let replay = StoreQueue.Document(subject: newer.subject, source: "replay", position: 6, origin: 2)
         var queue = StoreQueue(width: 1, limit: 100)
         #expect(queue.arrived(newer).start == [newer])
-        #expect(queue.arrived(replay).superseded == 1)
+        #expect(queue.arrived(replay).superseded == [replay])
         #expect(queue.ended(newer, .stored) == [])
         #expect(Self.total(queue)[.replayed] == 1)
 

@@ -28,12 +28,30 @@ struct FileNameTemplateTests {
             ("{session_id", .unclosedPlaceholder), ("{session_id}{metadata.x", .unclosedPlaceholder),
             ("{metadata.}{session_id}", .invalidPath), ("{metadata.a..b}{session_id}", .invalidPath),
             ("{metadata.a b}{session_id}", .invalidPath), ("{metadata.a:-}{session_id}", .unsafeValue),
-            ("{metadata.a:-../b}{session_id}", .unsafeValue),
+            ("{metadata.a:-../b}{session_id}", .unsafeValue), ("a\n{session_id}", .unsafePath),
         ] as [(String, FileNameError.Code)])
     func templates(template: String, code: FileNameError.Code) {
         let error = #expect(throws: FileNameError.self) { try FileNameTemplate(template) }
         #expect(error?.code == code)
     }
+
+    @Test("refuses a name that is longer than a key of S3 may be")
+    func long() throws {
+        let text = String(repeating: "x", count: 1022)
+        #expect(try FileNameTemplate(text + "{session_id}").render(sessionID: "ID", metadata: nil).count == 1024)
+        let error = #expect(throws: FileNameError.self) {
+            try FileNameTemplate(text + "{session_id}").render(sessionID: "LONG", metadata: nil)
+        }
+        #expect(error?.code == .tooLong)
+    }
+
+    @Test(
+        "tells names that stay in their directory from those that do not",
+        arguments: [
+            ("a.json", true), ("a/b..c/é", true), ("", false), ("/a", false), ("a/../b", false), ("..", false),
+            ("a\u{7F}", false), ("a\nb", false),
+        ])
+    func relative(name: String, expected: Bool) { #expect(FileNameTemplate.isRelative(name) == expected) }
 
     @Test(
         "refuses metadata that gives no usable text",

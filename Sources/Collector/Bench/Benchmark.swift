@@ -40,13 +40,17 @@ package struct Benchmark: Sendable {
         let messages = BenchmarkWorkload.messages(events: events)
         let bytes = messages.reduce(0) { $0 + $1.payload.count }
         progress("the machines in memory")
-        let inMemory = try MachineBenchmark(messages: messages, events: events).run()
+        let machines = try MachineBenchmark(messages: messages, events: events).run()
+        progress("projections, documents and codecs in memory")
+        let projections = try ProjectionBenchmark().run(messages: machines.processed)
+        let codecs = try CodecBenchmark().run()
         let (ceilings, stages) = try await withServer("throughput") { connection, _ in
             try await measureThroughput(connection, messages, sink)
         }
         return BenchmarkReport(
             workload: .init(events: events, messages: messages.count, bytesPerEvent: Double(bytes) / Double(events)),
-            ceilings: ceilings, stages: stages, inMemory: inMemory, memory: memory,
+            ceilings: ceilings, stages: stages, inMemory: machines.figures + projections.figures, codecs: codecs,
+            memory: memory,
             targets: [
                 .init("process, with decoding", stages[0].cpuMicrosecondsPerEvent, atMost: 15, "µs/event"),
                 .init(
@@ -54,7 +58,7 @@ package struct Benchmark: Sendable {
                     "µs/event"),
                 .init(
                     "memory with \(memory.openTrajectories) open trajectories", memory.openMegabytes, atMost: 150, "MB"),
-            ])
+            ] + projections.targets)
     }
 
     private func withServer<Result>(_ name: String, _ body: (NATSConnection, _ url: String) async throws -> Result)

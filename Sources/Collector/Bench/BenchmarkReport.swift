@@ -29,6 +29,15 @@ package struct BenchmarkReport: Encodable, Sendable {
     package struct InMemory: Encodable, Sendable {
         package var name: String
         package var cpuMicrosecondsPerEvent: Double
+        /// What NeMo Relay 0.10.4 takes for the same, measured on a machine like that of the project.
+        package var referenceMicroseconds: Double?
+    }
+
+    /// One provider body from JSON text to the common form.
+    package struct Codec: Encodable, Sendable {
+        package var name: String
+        package var bytes: Int
+        package var cpuMicrosecondsPerBody: Double
     }
 
     /// A whole collector: process, assemble and an openinference endpoint.
@@ -58,6 +67,7 @@ package struct BenchmarkReport: Encodable, Sendable {
     package var ceilings: [Ceiling]
     package var stages: [Stage]
     package var inMemory: [InMemory]
+    package var codecs: [Codec]
     package var memory: Memory
     package var targets: [Target]
 }

@@ -56,6 +56,21 @@ struct BenchmarkWorkload {
         var run = Run(agent: uuid(), milliseconds: 1_772_000_000_000 + number(below: 1_000_000_000))
         let question = text(30)
         run.append(.scopeStart, run.agent, "agent", "research-agent", data: #"{"question":"\#(question)"}"#)
+        converse(about: question, &run)
+        run.append(.scopeEnd, run.agent, "agent", "research-agent", data: #"{"answer":"\#(text(50))"}"#)
+        return run.events
+    }
+
+    /// The packed events of one agent that has conversation after conversation: one trajectory with so many events.
+    mutating func giantRun(events count: Int) -> [[UInt8]] {
+        var run = Run(agent: uuid(), milliseconds: 1_772_000_000_000)
+        run.append(.scopeStart, run.agent, "agent", "research-agent", data: "{}")
+        while run.events.count < count { converse(about: text(30), &run) }
+        return Array(run.events.prefix(count))
+    }
+
+    /// LLM calls with a history that grows, the tool calls that they ask for, and a mark.
+    private mutating func converse(about question: String, _ run: inout Run) {
         var history =
             #"{"role":"system","content":"You are a careful research assistant. \#(text(40))"},{"role":"user","content":"\#(question)"}"#
         for turn in 1...BenchmarkWorkload.turns {
@@ -77,8 +92,6 @@ struct BenchmarkWorkload {
         }
         callModel(history: history, reply: #"{"role":"assistant","content":"\#(text(50))"}"#, finish: "stop", &run)
         run.append(.mark, uuid(), nil, "research.finished", data: #"{"steps":5,"sources":4}"#)
-        run.append(.scopeEnd, run.agent, "agent", "research-agent", data: #"{"answer":"\#(text(50))"}"#)
-        return run.events
     }
 
     private mutating func callModel(history: String, reply: String, finish: String, _ run: inout Run) {

@@ -1,6 +1,4 @@
 internal import ATOF
-internal import OTLP
-internal import Projections
 internal import Stages
 internal import Trajectories
 
@@ -9,7 +7,13 @@ struct MachineBenchmark {
     let messages: [(key: String, payload: [UInt8])]
     let events: Int
 
-    func run() throws -> [BenchmarkReport.InMemory] {
+    struct Result {
+        var figures: [BenchmarkReport.InMemory]
+        /// What `process` put out.
+        var processed: [[UInt8]]
+    }
+
+    func run() throws -> Result {
         var outcomes: [ProcessMachine.Outcome] = []
         let process = measure {
             var machine = ProcessMachine(partitioning: Partitioning(count: 8))
@@ -35,42 +39,11 @@ struct MachineBenchmark {
                 }
             }
         }
-        let projections = try ProjectionConfiguration.Projection.allCases.map { projection in
-            let cost = try measure {
-                var projector = SpanProjector(configuration: ProjectionConfiguration(projection: projection))
-                try forEachEvent(processed) { event, reference in
-                    for span in projector.receive(event, at: reference) {
-                        _ = SpanEncoder.encode(span)
-                    }
-                }
-            }
-            return BenchmarkReport.InMemory(
-                name: "decode, project \(projection.rawValue), encode OTLP", cpuMicrosecondsPerEvent: cost)
-        }
-        let logs = try measure {
-            var projector = LogProjector(configuration: LogConfiguration(minimumSeverity: .trace))
-            var output = LogOutput()
-            try forEachEvent(processed) { event, _ in
-                projector.receive(event, of: BenchmarkWorkload.tenant, into: &output)
-            }
-            for record in output.records { _ = LogRecordEncoder.encode(record.record) }
-        }
-        let metrics = try measure {
-            var projector = MetricProjector(configuration: MetricConfiguration())
-            var output = MetricOutput()
-            try forEachEvent(processed) { event, _ in
-                projector.receive(event, of: BenchmarkWorkload.tenant, into: &output)
-            }
-            projector.finish(into: &output)
-            for metric in output.metrics { _ = MetricEncoder.encode(metric.metric) }
-        }
-        return [
-            .init(name: "decode and process", cpuMicrosecondsPerEvent: process),
-            .init(name: "decode and assemble, with the document", cpuMicrosecondsPerEvent: assemble),
-        ] + projections + [
-            .init(name: "decode, project logs, encode OTLP", cpuMicrosecondsPerEvent: logs),
-            .init(name: "decode, project metrics, encode OTLP", cpuMicrosecondsPerEvent: metrics),
-        ]
+        return Result(
+            figures: [
+                .init(name: "decode and process", cpuMicrosecondsPerEvent: process),
+                .init(name: "decode and assemble, with the document", cpuMicrosecondsPerEvent: assemble),
+            ], processed: processed)
     }
 
     private func forEachEvent(

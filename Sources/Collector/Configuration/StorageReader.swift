@@ -150,8 +150,9 @@ struct StorageReader {
     /// The service's URL without a slash at its end.
     private func readEndpoint(_ section: inout ConfigurationSection, region: String) -> String? {
         let configured = section.string("endpoint_url")
-        let text = configured ?? found("AWS_ENDPOINT_URL_S3") ?? found("AWS_ENDPOINT_URL")
-        let allowsHTTP = section.bool("allow_http") ?? (found("AWS_ALLOW_HTTP") == "true")
+        let text = configured ?? found("AWS_ENDPOINT_URL_S3") ?? found("AWS_ENDPOINT_URL") ?? found("AWS_ENDPOINT")
+        let allowsHTTP =
+            section.bool("allow_http") ?? ["true", "1"].contains(found("AWS_ALLOW_HTTP")?.lowercased())
         guard let text else { return "https://s3.\(region).amazonaws.com" }
         guard StorageReader.isURL(text), let url = URL(string: text), url.user() == nil, url.query() == nil else {
             section.complain(

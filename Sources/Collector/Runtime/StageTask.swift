@@ -211,6 +211,7 @@ package actor StageTask {
         var reading = PullConsumerConfiguration(
             stream: stage.stream, namePrefix: consumerPrefix + "\(context.epoch)",
             filterSubjects: [stage.filter(partition: key.partition)], startSequence: position + 1)
+        reading.headersOnly = stage.readsHeadersOnly
         reading.streamCreated = await store.streamCreated
         reading.previousTime = await store.positionTime
         let consumer = try PullConsumer(jetStream, reading, budget: environment.prefetch) { await store.isOwner() }

@@ -90,6 +90,8 @@ package protocol Stage: Sendable {
     var name: String { get }
     var stream: String { get }
     func filter(partition: Int) -> String
+    /// Whether its messages come without their bodies, which it reads when it needs them.
+    var readsHeadersOnly: Bool { get }
     /// The subject of a message that says to the partition that time has passed.
     func tick(partition: Int) -> String
     /// The subject under which the stream has these messages; it may have wildcards.
@@ -101,6 +103,7 @@ package protocol Stage: Sendable {
 }
 
 extension Stage {
+    package var readsHeadersOnly: Bool { false }
     package func tick(partition: Int) -> String { SkeinSubjects.tick(partition: partition) }
     package func storedTicks(partition: Int) -> String { tick(partition: partition) }
 }

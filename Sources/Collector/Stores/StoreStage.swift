@@ -29,6 +29,8 @@ struct StoreStage: Stage {
 
     func filter(partition: Int) -> String { SkeinSubjects.trajectoriesFilter }
 
+    var readsHeadersOnly: Bool { true }
+
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         let queue =
             if let snapshot {

@@ -45,8 +45,9 @@ actor StoreWorker: StageWorker {
                 guard await room.next() != nil else { throw CancellationError() }
             }
             let (start, superseded) = queue.arrived(document)
-            count(.superseded, superseded)
             send(start)
+            count(.superseded, superseded.count)
+            for replay in superseded where replay.isReplay { await remove(replay) }
         }
         received = message.sequence
     }

@@ -1,0 +1,97 @@
+internal import ATOF
+internal import OTLP
+internal import Projections
+internal import Trajectories
+
+/// Measures what becomes of events on one thread: CPU for each event, from the unpacked event to the bytes that are sent.
+///
+/// In it are the parsing of the payloads, the conversion and the encoding; the unpacking of the batch is not, and neither are gzip, HTTP
+/// and the broker.
+struct ProjectionBenchmark {
+    /// What is said about NeMo Relay 0.10.4: CPU microseconds for each event above its run without an exporter.
+    private enum Reference {
+        static let full = 47.0
+        static let openinference = 57.0
+        static let atif = 118.0
+    }
+
+    /// Enough for a stable figure, few enough for a short run.
+    private static let events = 20_000
+    private static let (small, large) = (10_000, 80_000)
+    private static let repetitions = 3
+
+    struct Result {
+        var figures: [BenchmarkReport.InMemory]
+        var targets: [BenchmarkReport.Target]
+    }
+
+    /// - Parameter messages: what `process` put out.
+    func run(messages: [[UInt8]]) throws -> Result {
+        var events: [Event] = []
+        for message in messages where events.count < Self.events {
+            let batch = try EventBatch(unpacking: message)
+            for index in 0..<batch.count { events.append(try batch.event(at: index)) }
+        }
+        let figures = [
+            figure("project full, to OTLP", Reference.full, events) { spans(.full, $0) },
+            figure("project openinference, to OTLP", Reference.openinference, events) { spans(.openinference, $0) },
+        ]
+        var workload = BenchmarkWorkload()
+        let giant = try unpacked(workload.giantRun(events: Self.large))
+        let short = figure("convert to ATIF, \(Self.small) events", Reference.atif, Array(giant.prefix(Self.small))) {
+            document($0)
+        }
+        let long = figure("convert to ATIF, \(Self.large) events", Reference.atif, giant) { document($0) }
+        let all = figures + [short, long]
+        let growth =
+            long.cpuMicrosecondsPerEvent * Double(Self.large) / (short.cpuMicrosecondsPerEvent * Double(Self.small))
+        let targets =
+            all.map { BenchmarkReport.Target($0.name, $0.cpuMicrosecondsPerEvent, atMost: 10, "µs/event") } + [
+                .init("\(Self.large) events to ATIF, of the time for \(Self.small)", growth, atMost: 9, "times")
+            ]
+        return Result(figures: all, targets: targets)
+    }
+
+    private func unpacked(_ packed: [[UInt8]]) throws -> [Event] {
+        try packed.map { event in
+            var writer = EventBatchWriter()
+            writer.append(packed: event)
+            return try EventBatch(unpacking: writer.bytes).event(at: 0)
+        }
+    }
+
+    private func spans(_ projection: ProjectionConfiguration.Projection, _ events: [Event]) -> Int {
+        var projector = SpanProjector(configuration: ProjectionConfiguration(projection: projection))
+        var bytes = 0
+        for (index, event) in events.enumerated() {
+            for span in projector.receive(event, at: .init(sequence: UInt64(index + 1), index: 0)) {
+                bytes += SpanEncoder.encode(span).count
+            }
+        }
+        return bytes
+    }
+
+    private func document(_ events: [Event]) -> Int {
+        let builder = TrajectoryBuilder(
+            origin: .manual(sessionID: "bench"), agent: AgentDescription(name: "bench", version: "1"),
+            compatibility: .skein)
+        return DocumentWriter.bytes(of: builder.document(of: events)).count
+    }
+
+    /// The best of some repetitions: what a busy machine adds is not what is asked for.
+    ///
+    /// - Parameter body: says how many bytes came out, so that nothing is left out.
+    private func figure(_ name: String, _ reference: Double?, _ events: [Event], _ body: ([Event]) -> Int)
+        -> BenchmarkReport.InMemory
+    {
+        var best = Duration.seconds(Int64.max)
+        for _ in 0..<Self.repetitions {
+            let start = ResourceUsage.threadCPU
+            precondition(body(events) > 0, "the workload has spans and steps")
+            best = min(best, ResourceUsage.threadCPU - start)
+        }
+        return .init(
+            name: name, cpuMicrosecondsPerEvent: best / .microseconds(1) / Double(events.count),
+            referenceMicroseconds: reference)
+    }
+}
