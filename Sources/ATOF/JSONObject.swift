@@ -50,24 +50,56 @@ package struct JSONObject: Sendable, Hashable {
         }
     }
 
+    /// Where a key is among `members`.
+    package func index(of key: String) -> Int? {
+        let (index, isPresent) = place(of: key)
+        return isPresent ? index : nil
+    }
+
     /// Where a key is, or would have to be.
     private func place(of key: String) -> (index: Int, isPresent: Bool) {
         var low = 0
         var high = members.count
         while low < high {
             let middle = (low + high) / 2
-            if JSONObject.precedes(members[middle].key, key) { low = middle + 1 } else { high = middle }
+            let order = JSONObject.compare(members[middle].key, key)
+            if order == 0 { return (middle, true) }
+            if order < 0 { low = middle + 1 } else { high = middle }
         }
-        return (low, low < members.count && JSONObject.equals(members[low].key, key))
+        return (low, false)
     }
 
     /// Order by UTF-8 bytes. Swift's own order of strings treats canonically equivalent texts as equal, JSON does not.
-    static func precedes(_ left: String, _ right: String) -> Bool {
-        left.utf8.lexicographicallyPrecedes(right.utf8)
+    static func precedes(_ left: String, _ right: String) -> Bool { compare(left, right) < 0 }
+
+    static func equals(_ left: String, _ right: String) -> Bool { compare(left, right) == 0 }
+
+    /// - Returns: less than 0, 0 or more: how the first differs from the second in that order.
+    private static func compare(_ left: String, _ right: String) -> Int {
+        let order = left.utf8.withContiguousStorageIfAvailable { left in
+            right.utf8.withContiguousStorageIfAvailable { right in compare(left, right) }
+        }
+        if let order = order ?? nil { return order }
+        // Texts that are not in one piece; the parser makes none.
+        if left.utf8.elementsEqual(right.utf8) { return 0 }
+        return left.utf8.lexicographicallyPrecedes(right.utf8) ? -1 : 1
     }
 
-    static func equals(_ left: String, _ right: String) -> Bool {
-        left.utf8.elementsEqual(right.utf8)
+    private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
+        let count = Swift.min(left.count, right.count)
+        let (first, second) = (UnsafeRawBufferPointer(left), UnsafeRawBufferPointer(right))
+        var index = 0
+        while index &+ 8 <= count {
+            let one = UInt64(bigEndian: first.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            let other = UInt64(bigEndian: second.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            if one != other { return one < other ? -1 : 1 }
+            index &+= 8
+        }
+        while index < count {
+            if first[index] != second[index] { return first[index] < second[index] ? -1 : 1 }
+            index &+= 1
+        }
+        return left.count - right.count
     }
 }
 

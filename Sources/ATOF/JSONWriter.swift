@@ -63,14 +63,41 @@ package struct JSONWriter: Sendable {
         bytes.append(UInt8(ascii: "\""))
         text.withUTF8 { utf8 in
             var start = 0
-            for (index, byte) in utf8.enumerated() where byte < 0x20 || byte == 0x22 || byte == 0x5C {
+            while let index = JSONWriter.special(in: utf8, from: start) {
                 bytes.append(contentsOf: utf8[start..<index])
-                escape(byte)
+                escape(utf8[index])
                 start = index + 1
             }
             bytes.append(contentsOf: utf8[start...])
         }
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// The first byte that has to be escaped; most texts have none, so eight are looked at together.
+    private static func special(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+        let raw = UnsafeRawBufferPointer(text)
+        var index = start
+        while index &+ 8 <= text.count {
+            if hasSpecial(raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)) { break }
+            index &+= 8
+        }
+        while index < text.count {
+            let byte = text[index]
+            if byte < 0x20 || byte == 0x22 || byte == 0x5C { return index }
+            index &+= 1
+        }
+        return nil
+    }
+
+    /// Whether one of eight bytes is a control character, a quote or a backslash: a subtraction in each byte sets its highest bit then,
+    /// and nowhere below the first such byte.
+    private static func hasSpecial(_ bytes: UInt64) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let quotes = bytes ^ (ones &* 0x22)
+        let slashes = bytes ^ (ones &* 0x5C)
+        let found =
+            ((bytes &- ones &* 0x20) & ~bytes) | ((quotes &- ones) & ~quotes) | ((slashes &- ones) & ~slashes)
+        return found & (ones &* 0x80) != 0
     }
 
     private mutating func escape(_ byte: UInt8) {

@@ -4,9 +4,9 @@ internal import LLMCodecs
 extension OfflineCodec {
     /// What follows from bodies: `stream`, `usage`, `pricing`, `catalog`, `history`, `skill-load`. Nil for another kind.
     static func derivedAnswer(kind: String, _ request: JSONObject) throws -> JSONValue? {
-        guard let input = request["input"] else { throw CollectorError("input is missing") }
+        guard let input = request["input"] else { throw CodecError(.invalidArgument, "input is missing") }
         switch kind {
-        case "stream": return try streamAnswer(try surface(request), input)
+        case "stream": return try streamAnswer(try surface(of: request), input)
         case "usage": return try usageAnswer(input)
         case "pricing": return try pricingAnswer(request, input)
         case "catalog":
@@ -22,22 +22,14 @@ extension OfflineCodec {
         }
     }
 
-    static func surface(_ request: JSONObject) throws -> Surface {
-        guard let surface = request["surface"]?.stringValue.flatMap(Surface.init(rawValue:)) else {
-            throw CollectorError(
-                "surface must be one of \(Surface.allCases.map(\.rawValue).joined(separator: ", "))")
-        }
-        return surface
-    }
-
     /// The catalogues of `sources`, in the order of their search.
-    static func pricingSources(_ value: JSONValue?) throws -> PricingSources {
+    static func pricingSources(_ value: JSONValue?) throws(CodecError) -> PricingSources {
         var sources = PricingSources()
         for (index, element) in (value?.arrayValue ?? []).enumerated() {
             do throws(PricingCatalogError) {
                 sources.catalogs.append(try PricingCatalog(element))
             } catch {
-                throw CollectorError("sources[\(index)].\(error.field) \(error.message)")
+                throw CodecError(.invalidArgument, "sources[\(index)].\(error.field) \(error.message)")
             }
         }
         return sources
@@ -46,11 +38,11 @@ extension OfflineCodec {
     private static func pricingAnswer(_ request: JSONObject, _ input: JSONValue) throws -> JSONValue {
         let sources = try pricingSources(input["sources"])
         if request["surface"] != nil {
-            let surface = try self.surface(request)
-            var response: NormalizedResponse? = try surface.decodeResponse(input["response"] ?? .null)
-            response?.estimateCost(by: sources, surface: surface)
-            if let name = input["call_name"]?.stringValue { response?.estimateCost(by: sources, call: name) }
-            return ["usage": response?.usage?.json ?? .null]
+            let surface = try surface(of: request)
+            var response = try surface.decodeResponse(input["response"] ?? .null)
+            response.estimateCost(by: sources, surface: surface)
+            if let name = input["call_name"]?.stringValue { response.estimateCost(by: sources, call: name) }
+            return ["usage": response.usage?.json ?? .null]
         }
         let usage = try Usage(annotation: input["usage"]?.objectValue ?? JSONObject())
         let cost =
@@ -62,7 +54,9 @@ extension OfflineCodec {
 
     /// The marks that a managed tool call gets right after its start.
     private static func skillAnswer(_ input: JSONValue) throws -> JSONValue {
-        guard let name = input["tool_name"]?.stringValue else { throw CollectorError("input.tool_name is missing") }
+        guard let name = input["tool_name"]?.stringValue else {
+            throw CodecError(.invalidArgument, "tool_name is missing")
+        }
         let loads = SkillLoad.of(tool: name, arguments: input["arguments"], metadata: input["metadata"])
         return [
             "marks": .array(

@@ -28,11 +28,13 @@ private struct HistoryScript {
             freshness.scopeStarted(uuid, parent: scopes.last, isAgent: type.lowercased() == "agent")
             scopes.append(uuid)
         case "pop":
-            guard scopes.count > 1, let uuid = scopes.popLast() else { throw CollectorError("a pop without a push") }
+            guard scopes.count > 1, let uuid = scopes.popLast() else {
+                throw CodecError(.invalidArgument, "a pop lacks its push")
+            }
             freshness.scopeEnded(uuid)
         case "mark": freshness.markReceived(name: step["name"]?.stringValue ?? "", parent: scopes.last)
         case "call": starts.append(try start(of: step))
-        case let other: throw CollectorError("do is \"\(other ?? "")\", must be push, pop, mark or call")
+        case let other: throw CodecError(.invalidArgument, "do is \"\(other ?? "")\", must be push, pop, mark or call")
         }
     }
 
@@ -42,11 +44,16 @@ private struct HistoryScript {
         var annotated: NormalizedRequest?
         if call["codec"]?.isNull != true {
             let name = call["codec"]?.stringValue ?? Surface.openAIChat.rawValue
-            guard let surface = Surface(rawValue: name) else { throw CollectorError("codec \"\(name)\" is not known") }
+            guard let surface = Surface(rawValue: name) else {
+                throw CodecError(.invalidArgument, "codec \"\(name)\" is not known")
+            }
             annotated = try? surface.decodeRequest(body)
-            if !isFresh, let shorter = annotated?.withoutToldHistory {
+            // A body that cannot be written again keeps the whole history, and so does its annotation.
+            if !isFresh, let request = annotated, let shorter = request.withoutToldHistory,
+                let encoded = try? surface.encode(shorter, baseline: request, body: body)
+            {
                 annotated = shorter
-                body = .null
+                body = encoded
             }
         }
         let headers = CredentialHeaders.removed(from: call["headers"]?.objectValue ?? JSONObject())

@@ -7,10 +7,12 @@ extension OfflineCodec {
         var aggregator = surface.makeAggregator()
         if let events = input["events"]?.arrayValue {
             for event in events { try aggregator.receive(event) }
-            let response: NormalizedResponse? = try surface.decodeResponse(aggregator.body)
-            return ["annotated_response": response.map { .object($0.annotation) } ?? .null, "data": aggregator.body]
+            let response = try surface.decodeResponse(aggregator.body)
+            return ["annotated_response": .object(response.annotation), "data": aggregator.body]
         }
-        guard let text = input["sse"]?.stringValue else { throw CollectorError("input has neither sse nor events") }
+        guard let text = input["sse"]?.stringValue else {
+            throw CodecError(.invalidArgument, "input has neither sse nor events")
+        }
         var decoder = SSEDecoder()
         var events: [JSONValue] = []
         var isComplete = true
@@ -26,7 +28,7 @@ extension OfflineCodec {
             isComplete = false
         }
         // What came of a stream that failed is put together and decoded all the same.
-        let response: NormalizedResponse? = try? surface.decodeResponse(aggregator.body)
+        let response = try? surface.decodeResponse(aggregator.body)
         return [
             "annotated_response": response.map { .object($0.annotation) } ?? .null, "data": aggregator.body,
             "chunk_marks": .array(events.enumerated().map { ChunkMark.data(of: $1, index: $0) }),

@@ -2,13 +2,15 @@ internal import ATOF
 internal import LLMCodecs
 
 extension OfflineCodec {
-    /// What the exporters make of a model call without annotations: they are run over its two events.
+    /// What the exporters make of a model call without annotations: they are run over its two events, strictly, since the
+    /// codec tells the reference's answers.
     static func usageAnswer(_ input: JSONValue) throws -> JSONValue {
         var configuration = CollectorConfiguration()
+        configuration.compatibility = .strict
         configuration.pricing = try pricingSources(input["pricing_sources"])
         let full = try attributes(.full, input, configuration)
         let openinference = try attributes(.openinference, input, configuration)
-        let genAI = try OfflineProjection.Output(rawValue: "gen_ai").map { try attributes($0, input, configuration) }
+        let genAI = try attributes(.genAI, input, configuration)
         return [
             "atif_metrics": try metrics(input, configuration),
             "full": [
@@ -17,8 +19,8 @@ extension OfflineCodec {
                 "model_name": full["nemo_relay.model_name"] ?? .null,
             ],
             "gen_ai": [
-                "input_tokens": genAI?["gen_ai.usage.input_tokens"] ?? .null,
-                "output_tokens": genAI?["gen_ai.usage.output_tokens"] ?? .null,
+                "input_tokens": genAI["gen_ai.usage.input_tokens"] ?? .null,
+                "output_tokens": genAI["gen_ai.usage.output_tokens"] ?? .null,
             ],
             "openinference": [
                 "cache_read": openinference["llm.token_count.prompt_details.cache_read"] ?? .null,
@@ -62,7 +64,8 @@ extension OfflineCodec {
         for (phase, second) in [("start", 0), ("end", 1)] {
             var event = JSONObject([
                 ("atof_version", "0.1"), ("kind", "scope"), ("scope_category", .string(phase)), ("category", "llm"),
-                ("name", input["event_name"] ?? "llm"), ("uuid", "01900000-0000-7000-8000-000000000001"),
+                ("name", .string(input["event_name"]?.stringValue ?? "llm")),
+                ("uuid", "01900000-0000-7000-8000-000000000001"),
                 ("timestamp", .string("2026-01-01T00:00:0\(second)Z")), ("attributes", []),
             ])
             event["category_profile"] = input["start_model_name"]?.nonNull.map { ["model_name": $0] }

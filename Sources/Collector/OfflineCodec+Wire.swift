@@ -28,7 +28,7 @@ extension OfflineCodec {
         }
     }
 
-    private static func surface(of request: JSONObject) throws -> Surface {
+    static func surface(of request: JSONObject) throws -> Surface {
         guard let name = request["surface"]?.stringValue else { throw CollectorError("surface is missing") }
         guard let surface = Surface(rawValue: name) else {
             throw CollectorError("surface is \"\(name)\", which is none of \(Surface.names)")
@@ -66,7 +66,7 @@ extension OfflineCodec {
                 case .request: try surface.decodeRequest(body).annotation
                 case .response: try surface.decodeResponse(body).annotation
                 }
-            return Array(annotation.compactText.utf8)
+            return singleLine(annotation)
         } catch {
             throw CollectorError("is no \(direction.rawValue) of \(surface.rawValue): \(error.message)")
         }

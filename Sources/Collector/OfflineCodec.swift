@@ -19,7 +19,21 @@ package enum OfflineCodec {
         } catch let error as CodecError {
             answer["error"] = ["kind": .string(error.kind.rawValue), "reason": .string(error.message)]
         }
-        return Array(JSONValue.object(answer).compactText.utf8)
+        return singleLine(answer)
+    }
+
+    /// A value as one line, also for readers to whom Unicode's own line ends end one.
+    static func singleLine(_ value: JSONObject) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for scalar in value.compactText.unicodeScalars {
+            switch scalar {
+            case "\u{85}": bytes += "\\u0085".utf8
+            case "\u{2028}": bytes += "\\u2028".utf8
+            case "\u{2029}": bytes += "\\u2029".utf8
+            default: bytes += UTF8.encode(scalar).map { Array($0) } ?? []
+            }
+        }
+        return bytes
     }
 
     /// The value of a text with the numbers and bytes mended that nobody could hold; nil when it is not JSON.

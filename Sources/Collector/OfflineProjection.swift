@@ -21,7 +21,8 @@ package struct OfflineProjection {
     private var number: UInt64 = 0
     private var events: [Event] = []
     private var lines: [[UInt8]] = []
-    private var spans: [[UInt8]] = []
+    /// The finished spans, encoded, in the order in which they ended.
+    package private(set) var spans: [[UInt8]] = []
     private var projector: SpanProjector?
     private var assembler: TrajectoryAssembler?
     private var documents: [JSONValue] = []

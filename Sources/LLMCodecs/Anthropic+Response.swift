@@ -20,7 +20,8 @@ extension Anthropic {
             case "text":
                 if let text = block["text"]?.stringValue { texts.append(text) }
             case "tool_use":
-                if let id = block["id"]?.stringValue, let name = block["name"]?.stringValue, let input = block["input"] {
+                if let id = block["id"]?.stringValue, let name = block["name"]?.stringValue, let input = block["input"]
+                {
                     calls.append(ToolCall(id: id, name: name, arguments: input))
                 }
             default: break

@@ -5,7 +5,8 @@ extension Gemini {
     static func encode(_ editor: BodyEditor) throws(CodecError) -> JSONObject {
         var editor = editor
         try editor.refuseChanges(of: [
-            "instructions", "tool_choice", "store", "previous_response_id", "truncation", "reasoning", "include", "user",
+            "instructions", "tool_choice", "store", "previous_response_id", "truncation", "reasoning", "include",
+            "user",
             "metadata", "service_tier", "parallel_tool_calls", "max_output_tokens", "max_tool_calls", "top_logprobs",
             "stream", "api_specific",
         ])

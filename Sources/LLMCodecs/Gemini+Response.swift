@@ -43,8 +43,8 @@ extension Gemini {
         guard let first = elements.first else { return candidate }
         var members = try MemberReader(first, "a candidate", rejecting: .internal)
         let reason = try members.string("finishReason")
-        if let object = try members.object("content") {
-            var content = MemberReader(object, rejecting: .internal)
+        if let value = members.present("content") {
+            var content = try MemberReader(value, "content of a candidate", rejecting: .invalidArgument)
             let parts = try (content.array("parts") ?? []).map { (part) throws(CodecError) in try Part(part) }
             guard !parts.contains(where: \.isResponse) else {
                 throw CodecError(.invalidArgument, "a response must not hold a functionResponse")

@@ -19,7 +19,9 @@ enum ItemAlignment {
     static func sources<Item: Hashable>(
         of edited: [Item], baseline: [Item], patching: Patching
     ) -> [Source] {
-        var sources = edited.indices.map { $0 < baseline.count && edited[$0] == baseline[$0] ? .original($0) : Source.fresh }
+        var sources = edited.indices.map {
+            $0 < baseline.count && edited[$0] == baseline[$0] ? .original($0) : Source.fresh
+        }
         let unmatched = sources.indices.filter { sources[$0] == .fresh }
         if unmatched.isEmpty { return sources }
         var unused: [Item: [Int]] = [:]

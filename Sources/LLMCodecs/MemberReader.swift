@@ -5,13 +5,13 @@ internal import ATOF
 struct MemberReader {
     let object: JSONObject
     let kind: CodecError.Kind
-    /// For each member of the object.
-    private var isKnown: [Bool]
+    /// A bit for each of the first members of the object; there are seldom more.
+    private var known: UInt64 = 0
+    private var furtherKnown: Set<Int> = []
 
     init(_ object: JSONObject, rejecting kind: CodecError.Kind) {
         self.object = object
         self.kind = kind
-        isKnown = Array(repeating: false, count: object.count)
     }
 
     /// - Throws: `CodecError` unless the value is an object.
@@ -22,13 +22,19 @@ struct MemberReader {
 
     /// Members that no call has asked for.
     var rest: JSONObject {
-        JSONObject(zip(object.members, isKnown).filter { !$1 }.map { ($0.0.key, $0.0.value) })
+        var rest = JSONObject()
+        for (index, member) in object.members.enumerated() where !isKnown(index) { rest[member.key] = member.value }
+        return rest
+    }
+
+    private func isKnown(_ index: Int) -> Bool {
+        index < 64 ? known & 1 << UInt64(index) != 0 : furtherKnown.contains(index)
     }
 
     /// The member as it is, an explicit null included.
     mutating func any(_ key: String) -> JSONValue? {
-        guard let index = object.members.firstIndex(where: { $0.key == key }) else { return nil }
-        isKnown[index] = true
+        guard let index = object.index(of: key) else { return nil }
+        if index < 64 { known |= 1 << UInt64(index) } else { furtherKnown.insert(index) }
         return object.members[index].value
     }
 

@@ -21,12 +21,12 @@ package struct NormalizedRequest: Sendable, Hashable {
 
     /// The members of the model in wire form; typed views of some are below, the others are read here: `tool_choice`,
     /// `reasoning`, `user`, `service_tier`, `api_specific` and so on.
-    package internal(set) var members: JSONObject
+    package let members: JSONObject
     /// Members of the provider's body that the model does not know. Kept apart, because one of them can have the name
     /// of a member.
     package let extra: JSONObject
 
-    package internal(set) var messages: [Message]
+    package let messages: [Message]
     /// The system prompt of surfaces that have it beside the messages.
     package let instructions: MessageContent?
     package let model: String?

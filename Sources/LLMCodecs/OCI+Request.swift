@@ -62,7 +62,9 @@ extension OCI {
     }
 
     private static func call(_ value: JSONValue) throws(CodecError) -> ToolCall {
-        guard let object = value.objectValue else { throw CodecError(.invalidArgument, "a tool call must be an object") }
+        guard let object = value.objectValue else {
+            throw CodecError(.invalidArgument, "a tool call must be an object")
+        }
         let function = object["function"]?.objectValue ?? object
         let arguments = function["arguments"].map { $0.stringValue ?? $0.compactText }
         return ToolCall(

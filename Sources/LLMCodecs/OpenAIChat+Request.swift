@@ -36,22 +36,30 @@ extension OpenAIChat {
 
     // MARK: Messages
 
-    private static let portableKeys: [Message.Role: Set<String>] = [
-        .system: ["role", "content", "name"], .developer: ["role", "content", "name"],
-        .user: ["role", "content", "name"],
-        .assistant: ["role", "content", "tool_calls", "name"], .tool: ["role", "content", "tool_call_id"],
-        .function: ["role", "content", "name"],
-    ]
+    private static let plainKeys = ["content", "role", "name"]
+    private static let assistantKeys = ["content", "role", "tool_calls", "name"]
+    private static let toolKeys = ["content", "role", "tool_call_id"]
+
+    private static func portableKeys(_ role: Message.Role) -> [String]? {
+        switch role {
+        case .system, .developer, .user, .function: plainKeys
+        case .assistant: assistantKeys
+        case .tool: toolKeys
+        case .toolCall, .toolResult, .native: nil
+        }
+    }
 
     private static func message(_ value: JSONValue) throws(CodecError) -> Message {
         var reader = try MemberReader(value, "a message", rejecting: .invalidArgument)
         let word = try reader.requiredString("role")
-        guard let role = Message.Role(rawValue: word), let keys = portableKeys[role],
+        guard let role = Message.Role(rawValue: word), let keys = portableKeys(role),
             reader.object.allSatisfy({ keys.contains($0.key) }), try areCallsPortable(&reader)
         else { return Message(native: native(kind: word, value)) }
         // The wire form of a portable message is its own, but for the types of parts and explicit nulls.
         var members = reader.object
-        for key in ["content", "name", "tool_calls"] where members[key]?.isNull == true { members[key] = nil }
+        if members.contains(where: \.value.isNull) {
+            for key in ["content", "name", "tool_calls"] where members[key]?.isNull == true { members[key] = nil }
+        }
         if role == .function { members["content"] = members["content"] ?? .null }
         return try Message(.object(members), rejecting: .invalidArgument, part: part)
     }

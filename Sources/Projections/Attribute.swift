@@ -50,6 +50,13 @@ extension [Attribute] {
         for attribute in additions where taken.insert(attribute.key).inserted { append(attribute) }
     }
 
+    /// Those whose keys the others have not. Few are compared one by one, which is faster than to hash them.
+    func without(keysOf others: [Attribute]) -> [Attribute] {
+        if count * others.count <= 256 { return filter { !others.contains(key: $0.key) } }
+        let keys = Set(others.map(\.key))
+        return filter { !keys.contains($0.key) }
+    }
+
     /// `P(prefix, v)` of the specification (2.4).
     mutating func append(_ prefix: String, _ fields: PayloadFields) {
         switch fields {
@@ -57,7 +64,7 @@ extension [Attribute] {
         case .single(let value): append(Attribute(prefix, value))
         case .members(let members):
             reserveCapacity(count + members.count)
-            for member in members { append(Attribute("\(prefix).\(member.key)", member.value)) }
+            for member in members { append(Attribute(String(joining: prefix, member.key), member.value)) }
         }
     }
 
@@ -87,6 +94,18 @@ enum PayloadFields {
             }
             self = .members(members)
         case let value?: self = AttributeValue(scalar: value).map { .single($0) } ?? .none
+        }
+    }
+}
+
+extension String {
+    /// Two names with a dot between them, in one allocation.
+    init(joining first: String, _ second: String) {
+        self.init(unsafeUninitializedCapacity: first.utf8.count + 1 + second.utf8.count) { buffer in
+            let dot = buffer.initialize(from: first.utf8).index
+            buffer.initializeElement(at: dot, to: UInt8(ascii: "."))
+            let rest = UnsafeMutableBufferPointer(rebasing: buffer[(dot + 1)...])
+            return dot + 1 + rest.initialize(from: second.utf8).index
         }
     }
 }

@@ -30,7 +30,7 @@ struct EarlyEnds: Sendable {
         }
     }
 
-    subscript(key: ScopeKey) -> Entry? { entries[key] }
+    subscript(key: ScopeKey) -> Entry? { entries.isEmpty ? nil : entries[key] }
 
     mutating func insert(_ entry: Entry) {
         entries[entry.key] = entry
@@ -41,7 +41,7 @@ struct EarlyEnds: Sendable {
         }
     }
 
-    mutating func remove(_ key: ScopeKey) -> Entry? { entries.removeValue(forKey: key) }
+    mutating func remove(_ key: ScopeKey) -> Entry? { entries.isEmpty ? nil : entries.removeValue(forKey: key) }
 
     mutating func removeOldest() -> Entry? {
         skipTaken()

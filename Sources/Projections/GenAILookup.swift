@@ -37,8 +37,8 @@ struct GenAILookup {
 
     private func find<Value>(_ keys: [String], _ convert: (JSONValue) -> Value?) -> Value? {
         if let profile, !profile.isEmpty {
-            for key in keys where !GenAILookup.defined.contains(key) {
-                if let value = profile[key].flatMap(convert) { return value }
+            for key in keys {
+                if let value = profile[key].flatMap(convert), !GenAILookup.defined.contains(key) { return value }
             }
         }
         for object in [metadata, data] {

@@ -127,7 +127,7 @@ enum GenAIRules {
         let request = LLMNormalizer.annotatedRequest(payloads.profile)
         let source = lookup.text("gen_ai.data_source.id", "data_source_id", "index_name", "collection_name")
         attributes.append(Names.operationName, "retrieval")
-        addServer(lookup, provider(event, lookup, request?.api), &attributes)
+        addServer(lookup, provider(lookup, LowercaseName(event.name), request?.api), &attributes)
         attributes.append(Names.dataSourceID, source)
         attributes.append(Names.requestModel, requestModel(payloads, lookup, request))
         attributes.append(Names.retrievalTopK, lookup.integer("gen_ai.retrieval.top_k", "top_k"))
@@ -141,7 +141,7 @@ enum GenAIRules {
         let request = LLMNormalizer.annotatedRequest(payloads.profile)
         let model = requestModel(payloads, lookup, request)
         attributes.append(Names.operationName, "embeddings")
-        addServer(lookup, provider(event, lookup, request?.api), &attributes)
+        addServer(lookup, provider(lookup, LowercaseName(event.name), request?.api), &attributes)
         attributes.append(Names.requestModel, model)
         return name("embeddings", model)
     }
@@ -153,9 +153,9 @@ enum GenAIRules {
             ?? lookup.text("gen_ai.request.model", "model", "model_name")
     }
 
-    private static func provider(_ event: Event, _ lookup: GenAILookup, _ api: String?) -> String? {
+    private static func provider(_ lookup: GenAILookup, _ name: LowercaseName, _ api: String?) -> String? {
         lookup.text("gen_ai.provider.name", "provider_name", "provider")
-            ?? GenAIProvider.ofName(LowercaseName(event.name)) ?? GenAIProvider.ofAPI(api)
+            ?? GenAIProvider.ofName(name) ?? GenAIProvider.ofAPI(api)
     }
 
     private static func addServer(_ lookup: GenAILookup, _ provider: String?, _ attributes: inout [Attribute]) {
@@ -177,9 +177,10 @@ enum GenAIRules {
         } else {
             model = requestModel(payloads, lookup, nil)
         }
-        let operation = inferenceOperation(LowercaseName(event.name))
+        let eventName = LowercaseName(event.name)
+        let operation = inferenceOperation(eventName)
         attributes.append(Names.operationName, operation)
-        addServer(lookup, provider(event, lookup, request?.api), &attributes)
+        addServer(lookup, provider(lookup, eventName, request?.api), &attributes)
         addConversation(lookup, &attributes)
         attributes.append(Names.requestModel, model)
         if let request { addRequest(request, &attributes) }
@@ -230,14 +231,23 @@ enum GenAIRules {
         }
         attributes.append(Names.outputMessages, GenAIMessages.output(response))
         let usage = response.usage ?? Usage()
-        let isCacheSeparate = LLMFacts.isCacheSeparate(
-            response, provider: provider(event, GenAILookup(payloads), nil), isStrict: payloads.isStrict)
-        attributes.append(Names.inputTokens, count: isCacheSeparate ? usage.promptWithCaches : usage.promptTokens)
+        attributes.append(Names.inputTokens, count: input(usage, of: response, event, payloads))
         attributes.append(Names.outputTokens, count: usage.completionTokens)
         attributes.append(Names.cacheReadTokens, count: usage.cacheReadTokens)
         attributes.append(Names.cacheWriteTokens, count: usage.cacheWriteTokens)
         // The normalised usage has no place for the part of the completion that was reasoning.
-        let details = response.members["api_specific"]?["output_tokens_details"]
-        attributes.append(Names.reasoningTokens, count: details?["reasoning_tokens"]?.uint64Value)
+        let own = response.members["api_specific"]
+        let reasoning = own?["output_tokens_details"]?["reasoning_tokens"] ?? own?["thoughts_tokens"]
+        attributes.append(Names.reasoningTokens, count: reasoning?.uint64Value)
+    }
+
+    private static func input(
+        _ usage: Usage, of response: NormalizedResponse, _ event: Event, _ payloads: EventPayloads
+    ) -> UInt64? {
+        // Without caches there is nothing to add, whoever the provider is.
+        guard usage.cacheReadTokens != nil || usage.cacheWriteTokens != nil else { return usage.promptTokens }
+        let provider = provider(GenAILookup(payloads), LowercaseName(event.name), nil)
+        let isSeparate = LLMFacts.isCacheSeparate(response, provider: provider, isStrict: payloads.isStrict)
+        return isSeparate ? usage.promptWithCaches : usage.promptTokens
     }
 }

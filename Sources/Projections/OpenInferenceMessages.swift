@@ -14,15 +14,15 @@ struct OpenInferenceMessages {
 
     mutating func add(role: String, content: String?, toolCallID: String? = nil) {
         let prefix = begin(role: role, content: content)
-        if let toolCallID { attributes.append(Attribute("\(prefix).tool_call_id", toolCallID)) }
+        if let toolCallID { attributes.append(Attribute(String(joining: prefix, "tool_call_id"), toolCallID)) }
     }
 
     /// - Returns: the prefix of the message's attributes.
     private mutating func begin(role: String, content: String?) -> String {
         let prefix = "llm.input_messages.\(count).message"
         count += 1
-        attributes.append(Attribute("\(prefix).role", role))
-        if let content { attributes.append(Attribute("\(prefix).content", content)) }
+        attributes.append(Attribute(String(joining: prefix, "role"), role))
+        if let content { attributes.append(Attribute(String(joining: prefix, "content"), content)) }
         return prefix
     }
 
@@ -78,9 +78,10 @@ struct OpenInferenceMessages {
     private mutating func addCall(_ prefix: String, _ index: Int, id: String, name: String, arguments: JSONValue) {
         if isStrict { return }
         let prefix = "\(prefix).tool_calls.\(index).tool_call"
-        attributes.append(Attribute("\(prefix).id", id))
-        attributes.append(Attribute("\(prefix).function.name", name))
-        attributes.append(Attribute("\(prefix).function.arguments", OpenInferenceRules.verbatim(arguments)))
+        attributes.append(Attribute(String(joining: prefix, "id"), id))
+        attributes.append(Attribute(String(joining: prefix, "function.name"), name))
+        attributes.append(
+            Attribute(String(joining: prefix, "function.arguments"), OpenInferenceRules.verbatim(arguments)))
     }
 
     // MARK: Parts
@@ -92,22 +93,24 @@ struct OpenInferenceMessages {
             let prefix = "\(prefix).contents.\(index).message_content"
             switch part.kind {
             case .text, .refusal:
-                attributes.append(Attribute("\(prefix).type", "text"))
-                attributes.append("\(prefix).text", string: part.members[part.kind.rawValue])
+                attributes.append(Attribute(String(joining: prefix, "type"), "text"))
+                attributes.append(String(joining: prefix, "text"), string: part.members[part.kind.rawValue])
             case .imageURL:
-                attributes.append(Attribute("\(prefix).type", "image"))
-                attributes.append("\(prefix).image.image.url", string: part.members["image_url"]?["url"])
+                attributes.append(Attribute(String(joining: prefix, "type"), "image"))
+                attributes.append(String(joining: prefix, "image.image.url"), string: part.members["image_url"]?["url"])
             case .image:
-                attributes.append(Attribute("\(prefix).type", "image"))
-                attributes.append("\(prefix).image.image.url", text: OpenInferenceMessages.url(part.members["image"]))
+                attributes.append(Attribute(String(joining: prefix, "type"), "image"))
+                attributes.append(
+                    String(joining: prefix, "image.image.url"), text: OpenInferenceMessages.url(part.members["image"]))
             case .audio, .file:
-                attributes.append(Attribute("\(prefix).type", part.kind.rawValue))
+                attributes.append(Attribute(String(joining: prefix, "type"), part.kind.rawValue))
                 attributes.append(
                     "\(prefix).\(part.kind.rawValue)", text: part.members[part.kind.rawValue]?.compactText)
             case .toolUse, .toolResult, .native:
-                attributes.append(Attribute("\(prefix).type", part.native?.kind ?? part.kind.rawValue))
+                attributes.append(Attribute(String(joining: prefix, "type"), part.native?.kind ?? part.kind.rawValue))
                 attributes.append(
-                    Attribute("\(prefix).text", (part.native?.value ?? .object(part.members)).compactText))
+                    Attribute(
+                        String(joining: prefix, "text"), (part.native?.value ?? .object(part.members)).compactText))
             }
         }
     }

@@ -166,15 +166,17 @@ extension OpenInferenceRules {
         }
         let calls = response.toolCalls ?? []
         let message = "llm.output_messages.0.message"
-        if response.message != nil || !calls.isEmpty { attributes.append(Attribute("\(message).role", "assistant")) }
+        if response.message != nil || !calls.isEmpty {
+            attributes.append(Attribute(String(joining: message, "role"), "assistant"))
+        }
         if let text = response.message.flatMap(OpenInferenceMessages.displayText) {
-            attributes.append(Attribute("\(message).content", text))
+            attributes.append(Attribute(String(joining: message, "content"), text))
         }
         for (index, call) in calls.enumerated() {
             let prefix = "\(message).tool_calls.\(index).tool_call"
-            attributes.append(Attribute("\(prefix).id", call.id))
-            attributes.append(Attribute("\(prefix).function.name", call.name))
-            attributes.append(Attribute("\(prefix).function.arguments", call.arguments.compactText))
+            attributes.append(Attribute(String(joining: prefix, "id"), call.id))
+            attributes.append(Attribute(String(joining: prefix, "function.name"), call.name))
+            attributes.append(Attribute(String(joining: prefix, "function.arguments"), call.arguments.compactText))
         }
         OptimizationRules.add(response.optimizationSummary, &attributes)
     }
@@ -182,18 +184,21 @@ extension OpenInferenceRules {
     private static func addReplayedResponse(_ output: JSONValue?, _ attributes: inout [Attribute]) {
         guard let output, ["role", "content", "tool_calls"].contains(where: { output[$0] != nil }) else { return }
         let message = "llm.output_messages.0.message"
-        attributes.append(Attribute("\(message).role", output["role"]?.stringValue ?? "assistant"))
-        if let text = DisplayText.text(output["content"]) { attributes.append(Attribute("\(message).content", text)) }
+        attributes.append(Attribute(String(joining: message, "role"), output["role"]?.stringValue ?? "assistant"))
+        if let text = DisplayText.text(output["content"]) {
+            attributes.append(Attribute(String(joining: message, "content"), text))
+        }
         for (index, call) in (output["tool_calls"]?.arrayValue ?? []).enumerated() {
             let prefix = "\(message).tool_calls.\(index).tool_call"
             let function = call["function"]
-            attributes.append("\(prefix).id", string: call["id"] ?? call["tool_call_id"] ?? call["call_id"])
+            attributes.append(
+                String(joining: prefix, "id"), string: call["id"] ?? call["tool_call_id"] ?? call["call_id"])
             let names = [call["name"], call["toolName"], call["tool_name"], function?["name"], call["function_name"]]
             if let name = names.lazy.compactMap({ $0?.stringValue }).first {
-                attributes.append(Attribute("\(prefix).function.name", name))
+                attributes.append(Attribute(String(joining: prefix, "function.name"), name))
             }
             if let arguments = function?["arguments"] ?? call["arguments"] ?? call["args"] ?? call["input"] {
-                attributes.append(Attribute("\(prefix).function.arguments", verbatim(arguments)))
+                attributes.append(Attribute(String(joining: prefix, "function.arguments"), verbatim(arguments)))
             }
         }
     }

@@ -36,8 +36,7 @@ enum OpenInferenceRules {
         var metadata: [Attribute] = []
         addMetadata(payloads, &metadata)
         if !start.replaceable.isEmpty {
-            let replaced = Set(metadata.map(\.key))
-            attributes += start.replaceable.filter { !replaced.contains($0.key) }
+            attributes += start.replaceable.without(keysOf: metadata)
         }
         let data = PayloadFields(payloads.data)
         attributes.append("nemo_relay.end.data", data)

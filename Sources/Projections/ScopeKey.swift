@@ -9,6 +9,9 @@ package struct ScopeKey: Sendable, Hashable {
         self.tenant = tenant
         self.uuid = uuid
     }
+
+    /// UUIDs of two tenants are seldom the same, so the tenant need not be hashed.
+    package func hash(into hasher: inout Hasher) { hasher.combine(uuid) }
 }
 
 extension ScopeKey: Comparable {

@@ -41,10 +41,17 @@ struct TenantContexts: Sendable {
 
     private mutating func update(_ tenant: String, _ change: (inout CompletedContexts) -> Void) {
         uses += 1
-        let before = tenants[tenant]?.contexts.count ?? 0
-        change(&tenants[tenant, default: Tenant()].contexts)
-        tenants[tenant]?.lastUse = uses
-        count += (tenants[tenant]?.contexts.count ?? 0) - before
+        guard let index = tenants.index(forKey: tenant) else {
+            var new = Tenant(lastUse: uses)
+            change(&new.contexts)
+            tenants[tenant] = new
+            count += new.contexts.count
+            return
+        }
+        let before = tenants.values[index].contexts.count
+        change(&tenants.values[index].contexts)
+        tenants.values[index].lastUse = uses
+        count += tenants.values[index].contexts.count - before
     }
 
     private mutating func forgetTenant() {

@@ -84,6 +84,28 @@ struct CommandTests {
         .init(
             name: "OTLP without scheme", arguments: ["up", "--port", "0", "--otlp", "localhost:4318"], code: 2,
             names: ["--otlp", "http://"]),
+        .init(name: "codec of what", arguments: ["codec", "request"], code: 2, names: ["codec request", "--batch"]),
+        .init(
+            name: "codec of what else", arguments: ["codec", "body", "skein.toml"], code: 2,
+            names: ["body", "request", "response"]),
+        .init(
+            name: "batch with a file", arguments: ["codec", "request", "skein.toml", "--batch"], code: 2,
+            names: ["--batch"]),
+        .init(
+            name: "surface that is none", arguments: ["codec", "request", "skein.toml", "--surface", "gemini"], code: 2,
+            names: ["--surface", "gemini", "gemini_generate_content"]),
+        .init(
+            name: "missing body", arguments: ["codec", "response", "none.json"], code: 2,
+            names: ["none.json", "does not exist"]),
+        .init(
+            name: "body that is not JSON", arguments: ["codec", "request", "skein.toml"], toml: "[x\n", code: 1,
+            names: ["skein.toml", "not JSON"]),
+        .init(
+            name: "body of no surface", arguments: ["codec", "response", "skein.toml"], toml: "{}", code: 1,
+            names: ["skein.toml", "--surface", "openai_chat"]),
+        .init(
+            name: "body that breaks a rule", arguments: ["codec", "request", "skein.toml"], toml: "{\"messages\":5}",
+            code: 1, names: ["skein.toml", "openai_chat", "messages"]),
     ]
 
     /// One line that says what is wrong, and no trace of our own code.

@@ -219,7 +219,7 @@ struct ConfigurationTests {
         let (configuration, diagnostics) = try ConfigurationReader.read(file: file, environment: [:])
         #expect(!diagnostics.contains { $0.code.hasSuffix("unknown_field") }, "\(diagnostics)")
         #expect(configuration.trajectories?.agentName == "golden-agent")
-        #expect(configuration.endpoints.map(\.name).sorted() == ["full", "openinference"])
+        #expect(configuration.endpoints.map(\.name).sorted() == ["full", "gen_ai", "openinference"])
     }
 
     @Test("takes the bounds of an endpoint, which has none of its own otherwise")

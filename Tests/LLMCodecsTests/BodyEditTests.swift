@@ -104,7 +104,9 @@ struct BodyEditTests {
                 "messages": [
                     [
                         "role": "user",
-                        "content": [["type": "image", "source": ["type": "url"]], ["type": "document", "title": "D"]],
+                        "content": [
+                            ["type": "image", "source": ["type": "url"]], ["type": "document", "title": "D"],
+                        ],
                     ]
                 ]
             ]),
@@ -212,7 +214,9 @@ struct BodyEditTests {
                     ]
                 ]
             ]),
-        Edit("a name on Gemini", .gemini, ["contents": []], ["messages": [["role": "user", "content": "x", "name": "n"]]], nil),
+        Edit(
+            "a name on Gemini", .gemini, ["contents": []],
+            ["messages": [["role": "user", "content": "x", "name": "n"]]], nil),
         Edit(
             "arguments that are no object on Gemini", .gemini, ["contents": []],
             [
@@ -235,7 +239,10 @@ struct BodyEditTests {
             ["contents": [], "tools": [["googleSearch": [:]], ["functionDeclarations": [["name": "a"]], "x": 1]]],
             [
                 "tools": [
-                    ["type": "provider_native", "provider": "gemini", "kind": "googleSearch", "value": ["googleSearch": [:]]],
+                    [
+                        "type": "provider_native", "provider": "gemini", "kind": "googleSearch",
+                        "value": ["googleSearch": [:]],
+                    ],
                     ["type": "function", "function": ["name": "b"]],
                     ["type": "provider_native", "provider": "gemini", "kind": "x", "value": ["x": 1]],
                 ]

@@ -104,6 +104,7 @@ struct CodecRuleTests {
             (.gemini, ["candidates": "x"], .internal), (.gemini, ["candidates": [5]], .internal),
             (.gemini, ["candidates": [["finishReason": 5]]], .internal), (.gemini, ["modelVersion": 5], .internal),
             (.gemini, ["promptFeedback": .null], .invalidArgument),
+            (.gemini, ["candidates": [["content": ["parts": "x"]]]], .invalidArgument),
             (.gemini, ["candidates": [["content": ["parts": [["text": .null]]]]]], .invalidArgument),
             (.ociGenAI, ["choices": [["message": ["content": 5]]]], .invalidArgument),
             (.anthropicMessages, ["content": "x"], .internal), (.openAIResponses, ["output": [:]], .internal),
@@ -125,13 +126,19 @@ struct CodecRuleTests {
             (.openAIResponses, ["input": [["role": "user", "content": [["type": "input_text"]]]]]),
             (.anthropicMessages, ["messages": [["role": "user", "content": .null]]]),
             (.anthropicMessages, ["messages": .null]),
-            (.anthropicMessages, ["messages": [["role": "user", "content": [["type": "tool_result", "tool_use_id": "t"]]]]]),
+            (
+                .anthropicMessages,
+                ["messages": [["role": "user", "content": [["type": "tool_result", "tool_use_id": "t"]]]]]
+            ),
             (.anthropicMessages, ["messages": [], "tool_choice": ["type": "auto", "disable_parallel_tool_use": 1]]),
             (.gemini, ["contents": [["role": .null, "parts": []]]]),
             (.gemini, ["contents": [], "generationConfig": ["temperature": .null]]),
             (.gemini, ["contents": [], "generationConfig": ["stopSequences": .null]]),
             (.gemini, ["contents": [], "systemInstruction": ["parts": [["text": "x", "thought": true]]]]),
-            (.gemini, ["contents": [["parts": [["functionResponse": ["name": "f", "response": [:]]], ["text": "x"]]]]]),
+            (
+                .gemini,
+                ["contents": [["parts": [["functionResponse": ["name": "f", "response": [:]]], ["text": "x"]]]]]
+            ),
             (.gemini, ["contents": [["parts": [["functionResponse": ["name": "f"]]]]]]),
             (.gemini, ["contents": [], "tools": [["functionDeclarations": [["name": ""]]]]]),
             (.ociGenAI, ["apiFormat": "COHERE", "chatHistory": .null]),

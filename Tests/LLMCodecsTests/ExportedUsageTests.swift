@@ -24,8 +24,8 @@ struct ExportedUsageTests {
         }
     }
 
-    @Test("tells counts as recorded", arguments: Fixtures.all("usage"))
-    func counts(_ fixture: RecordedFixture) throws {
+    @Test("tells counts as recorded", arguments: try Fixtures.named("usage"))
+    func counts(_ fixture: Fixtures.Fixture) throws {
         let call = try Call(fixture.input)
         var usage = Usage(of: call.response, completedBy: ManualUsage(call.output)?.usage)
         if Usage.isCacheSeparate(call.response, provider: call.name) { usage.includeCaches() }
@@ -37,8 +37,8 @@ struct ExportedUsageTests {
         #expect(usage.cacheWriteTokens == expected?["cache_write"]?.uint64Value)
     }
 
-    @Test("tells costs as recorded", arguments: Fixtures.all("usage"))
-    func costs(_ fixture: RecordedFixture) throws {
+    @Test("tells costs as recorded", arguments: try Fixtures.named("usage"))
+    func costs(_ fixture: Fixtures.Fixture) throws {
         let call = try Call(fixture.input)
         let any = call.cost(.anyCurrency)
         #expect(any?.amount == fixture.expected?["full"]?["cost_total"]?.numberValue)

@@ -8,8 +8,9 @@ enum Fixtures {
     /// A line with its id, so that a failed test names it.
     struct Fixture: Sendable, CustomTestStringConvertible {
         let json: JSONValue
-        let surface: Surface
 
+        /// Nil for a kind of fixtures that is about no surface.
+        var surface: Surface? { json["surface"]?.stringValue.flatMap(Surface.init(rawValue:)) }
         var input: JSONValue { json["input"] ?? .null }
         var expected: JSONValue? { json["expected"] }
         var testDescription: String { json["id"]?.stringValue ?? "?" }
@@ -22,35 +23,17 @@ enum Fixtures {
         }
     }
 
-    /// The fixtures of a kind that name their surface.
+    /// The fixtures of a kind, as arguments of a test.
     static func named(_ kind: String) throws -> [Fixture] {
-        try lines(kind).map {
-            Fixture(json: $0, surface: try #require($0["surface"]?.stringValue.flatMap(Surface.init(rawValue:))))
-        }
+        try lines(kind).map(Fixture.init)
     }
-
-    /// Each line as an argument of a test.
-    static func all(_ name: String) -> [RecordedFixture] {
-        guard let lines = try? lines(name), !lines.isEmpty else { preconditionFailure("\(name) has no fixtures") }
-        return lines.map(RecordedFixture.init)
-    }
-}
-
-/// One recorded fixture.
-struct RecordedFixture: Sendable, CustomTestStringConvertible {
-    let line: JSONValue
-
-    var testDescription: String { line["id"]?.stringValue ?? "?" }
-    var input: JSONValue { line["input"] ?? .null }
-    var expected: JSONValue? { line["expected"] }
 }
 
 extension JSONValue {
-    /// With all numbers as doubles of nine digits, and without null members: the rules of comparison of recorded values.
+    /// With numbers as doubles of nine digits and without null members, as recorded values are compared.
     var comparable: JSONValue {
         switch self {
-        case .int, .unsigned, .double:
-            .double((numberValue ?? 0) == 0 ? 0 : Double(String(format: "%.9e", numberValue ?? 0)) ?? 0)
+        case .int, .unsigned, .double: .double(Double(String(format: "%.9e", numberValue ?? 0)) ?? 0)
         case .array(let elements): .array(elements.map(\.comparable))
         case .object(let object):
             .object(JSONObject(object.filter { !$0.value.isNull }.map { ($0.key, $0.value.comparable) }))

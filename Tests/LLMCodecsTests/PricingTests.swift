@@ -8,11 +8,11 @@ struct PricingTests {
         PricingSources(try (value?.arrayValue ?? []).map { try PricingCatalog($0) })
     }
 
-    @Test("estimates as recorded", arguments: Fixtures.all("pricing"))
-    func estimates(_ fixture: RecordedFixture) throws {
+    @Test("estimates as recorded", arguments: try Fixtures.named("pricing"))
+    func estimates(_ fixture: Fixtures.Fixture) throws {
         let sources = try PricingTests.sources(fixture.input["sources"])
         let expected = try #require(fixture.expected)
-        guard let surface = fixture.line["surface"]?.stringValue.flatMap(Surface.init(rawValue:)) else {
+        guard let surface = fixture.surface else {
             let usage = try Usage(annotation: fixture.input["usage"]?.objectValue ?? JSONObject())
             let cost =
                 usage.cost
@@ -22,15 +22,15 @@ struct PricingTests {
             #expect((cost?.json ?? .null).comparable == expected["cost"]?.comparable)
             return
         }
-        var response: NormalizedResponse? = try surface.decodeResponse(fixture.input["response"] ?? .null)
-        response?.estimateCost(by: sources, surface: surface)
-        response?.estimateCost(by: sources, call: fixture.input["call_name"]?.stringValue ?? "")
-        #expect(response?.usage?.json.comparable == expected["usage"]?.comparable)
-        #expect(response?.annotation["usage"]?.comparable == expected["usage"]?.comparable)
+        var response = try surface.decodeResponse(fixture.input["response"] ?? .null)
+        response.estimateCost(by: sources, surface: surface)
+        response.estimateCost(by: sources, call: fixture.input["call_name"]?.stringValue ?? "")
+        #expect(response.usage?.json.comparable == expected["usage"]?.comparable)
+        #expect(response.annotation["usage"]?.comparable == expected["usage"]?.comparable)
     }
 
-    @Test("accepts and refuses catalogues as recorded", arguments: Fixtures.all("catalog"))
-    func catalogs(_ fixture: RecordedFixture) {
+    @Test("accepts and refuses catalogues as recorded", arguments: try Fixtures.named("catalog"))
+    func catalogs(_ fixture: Fixtures.Fixture) {
         let accepted = (try? PricingCatalog(fixture.input)) != nil
         #expect(.bool(accepted) == fixture.expected?["accepted"])
     }

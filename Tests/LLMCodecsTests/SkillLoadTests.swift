@@ -4,8 +4,8 @@ import Testing
 
 @Suite("Skill loads")
 struct SkillLoadTests {
-    @Test("are found as recorded", arguments: Fixtures.all("skill-load"))
-    func recorded(_ fixture: RecordedFixture) throws {
+    @Test("are found as recorded", arguments: try Fixtures.named("skill-load"))
+    func recorded(_ fixture: Fixtures.Fixture) throws {
         let name = try #require(fixture.input["tool_name"]?.stringValue)
         let loads = SkillLoad.of(tool: name, arguments: fixture.input["arguments"], metadata: fixture.input["metadata"])
         let marks = loads.map { load -> JSONValue in

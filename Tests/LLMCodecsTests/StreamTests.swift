@@ -27,33 +27,33 @@ struct StreamTests {
         return outcome
     }
 
-    @Test("become the recorded body, response, marks and status", arguments: Fixtures.all("stream"))
-    func recorded(_ fixture: RecordedFixture) throws {
-        let surface = try #require(fixture.line["surface"]?.stringValue.flatMap(Surface.init(rawValue:)))
+    @Test("become the recorded body, response, marks and status", arguments: try Fixtures.named("stream"))
+    func recorded(_ fixture: Fixtures.Fixture) throws {
+        let surface = try #require(fixture.surface)
         guard let text = fixture.input["sse"]?.stringValue else { return try decoded(surface, fixture) }
         let whole = StreamTests.run(surface, [Array(text.utf8)])
         #expect(whole.body == fixture.expected?["data"])
         #expect(whole.isComplete == (fixture.expected?["status"] == "OK"))
         let marks = whole.events.enumerated().map { ChunkMark.data(of: $1, index: $0) }
         #expect(JSONValue.array(marks) == fixture.expected?["chunk_marks"])
-        let response: NormalizedResponse? = try surface.decodeResponse(whole.body)
-        #expect((response?.annotation).map { .object($0) } == fixture.expected?["annotated_response"])
+        let response = try surface.decodeResponse(whole.body)
+        #expect(.object(response.annotation) == fixture.expected?["annotated_response"])
         // Where the bytes are cut does not matter.
         let cut = StreamTests.run(surface, text.utf8.map { [$0] })
         #expect(cut.events == whole.events)
     }
 
-    private func decoded(_ surface: Surface, _ fixture: RecordedFixture) throws {
+    private func decoded(_ surface: Surface, _ fixture: Fixtures.Fixture) throws {
         var aggregator = surface.makeAggregator()
         do throws(CodecError) {
             for event in fixture.input["events"]?.arrayValue ?? [] { try aggregator.receive(event) }
         } catch {
-            #expect(.string(error.kind.rawValue) == fixture.line["error"]?["kind"])
+            #expect(.string(error.kind.rawValue) == fixture.json["error"]?["kind"])
             return
         }
         #expect(aggregator.body == fixture.expected?["data"])
-        let response: NormalizedResponse? = try surface.decodeResponse(aggregator.body)
-        #expect((response?.annotation).map { .object($0) } == fixture.expected?["annotated_response"])
+        let response = try surface.decodeResponse(aggregator.body)
+        #expect(.object(response.annotation) == fixture.expected?["annotated_response"])
     }
 
     @Test(

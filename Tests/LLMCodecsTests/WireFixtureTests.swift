@@ -28,13 +28,18 @@ struct WireFixtureTests {
         }
     }
 
-    @Test("writes an unchanged request back byte by byte, whichever way it was made", arguments: try Fixtures.named("request"))
+    @Test(
+        "writes an unchanged request back byte by byte, whichever way it was made",
+        arguments: try Fixtures.named("request"))
     func identity(fixture: Fixtures.Fixture) throws {
         guard fixture.expected != nil else { return }
-        let baseline = try fixture.surface.decodeRequest(fixture.input)
-        let copy = try baseline.edited(baseline.members)
+        let surface = try #require(fixture.surface)
+        let baseline = try surface.decodeRequest(fixture.input)
+        // In an edit null means to clear, in a request it can be a value.
+        let stated = JSONObject(baseline.members.filter { !$0.value.isNull }.map { ($0.key, $0.value) })
+        let copy = try baseline.edited(stated)
         #expect(copy == baseline)
-        #expect(try fixture.surface.encode(copy, baseline: baseline, body: fixture.input) == fixture.input)
+        #expect(try surface.encode(copy, baseline: baseline, body: fixture.input) == fixture.input)
         let replaced = baseline.replacing(messages: baseline.messages)
         #expect(replaced == baseline)
     }
@@ -57,8 +62,9 @@ struct WireFixtureTests {
     private func check(
         _ fixture: Fixtures.Fixture, _ answer: (Surface, JSONValue) throws(CodecError) -> JSONValue
     ) throws {
+        let surface = try #require(fixture.surface)
         do throws(CodecError) {
-            let output = try answer(fixture.surface, fixture.input)
+            let output = try answer(surface, fixture.input)
             #expect(output == fixture.expected)
         } catch {
             #expect(error.kind.rawValue == fixture.json["error"]?["kind"]?.stringValue, "\(error.message)")

@@ -26,7 +26,9 @@ struct MarkTests {
         #expect(span.events == [.init(name: "m", time: span.endTime - 1_000_000_000, attributes: attributes)])
     }
 
-    @Test("without an open parent become spans", arguments: ProjectionConfiguration.Projection.allCases, [false, true])
+    @Test(
+        "without an open parent become spans",
+        arguments: [.full, .openinference] as [ProjectionConfiguration.Projection], [false, true])
     func orphan(_ projection: ProjectionConfiguration.Projection, _ afterEnd: Bool) throws {
         var run = Run(projection)
         if afterEnd { try run.scope(1) }
@@ -42,7 +44,9 @@ struct MarkTests {
         #expect(try run.scope(5, parent: mark, at: 3).context.parentSpanID == nil)
     }
 
-    @Test("as tools are spans of their own", arguments: ProjectionConfiguration.Projection.allCases)
+    @Test(
+        "as tools are spans of their own",
+        arguments: [.full, .openinference] as [ProjectionConfiguration.Projection])
     func tool(_ projection: ProjectionConfiguration.Projection) throws {
         var run = Run(.init(projection: projection, markProjection: .tool))
         try run.receive(Events.fields(.scopeStart, parent))
@@ -52,10 +56,23 @@ struct MarkTests {
         #expect(span["nemo_relay.mark.projection"] == .string("tool") && span["nemo_relay.mark.orphan"] == nil)
         switch projection {
         case .full: #expect(span["nemo_relay.scope_type"] == .string("tool"))
+        case .genAI: Issue.record("gen_ai has no marks")
         case .openinference:
             #expect(span["openinference.span.kind"] == .string("TOOL") && span["tool.name"] == .string("m"))
             #expect(span["output.value"] == .string(#""x""#) && span["metadata"] == .string(#"{"b":1.0}"#))
         }
+    }
+
+    @Test(
+        "are in no span of gen_ai, whatever they are to become",
+        arguments: ProjectionConfiguration.MarkProjection.allCases)
+    func genAI(_ form: ProjectionConfiguration.MarkProjection) throws {
+        var run = Run(.init(projection: .genAI, markProjection: form))
+        #expect(try run.receive(Events.fields(.mark, mark, parent: parent)).isEmpty)
+        try run.receive(Events.fields(.scopeStart, parent))
+        #expect(try run.receive(Events.fields(.mark, mark, parent: parent)).isEmpty)
+        let span = try #require(try run.receive(Events.fields(.scopeEnd, parent)).first)
+        #expect(span.events.isEmpty && run.books == (received: 4, inSpans: 2, notProjected: 2, expired: 0))
     }
 
     @Test(

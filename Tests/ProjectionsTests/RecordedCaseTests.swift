@@ -8,15 +8,29 @@ let recordedCases = [
     "18-error-inheritance", "27-marks-plain",
 ]
 
+/// Of which only the spans of `gen_ai` are kept.
+let recordedGenAICases = [
+    "08-openai-responses", "09-anthropic-messages", "11-streaming-ok", "35-gen-ai-attributes", "36-custom-profile",
+    "39-turn-scopes", "48-metadata-injection", "58-multimodal",
+]
+
 @Suite("Recorded cases")
 struct RecordedCaseTests {
     @Test(
         "are projected as the reference did",
         arguments: recordedCases, ["full", "openinference", "full.marktool", "openinference.marktool"])
-    func projects(_ name: String, _ output: String) throws {
+    func projects(_ name: String, _ output: String) throws { try compare(name, output) }
+
+    @Test("are projected to gen_ai as the reference did", arguments: recordedCases + recordedGenAICases)
+    func projectsGenAI(_ name: String) throws { try compare(name, "gen_ai") }
+
+    private func compare(_ name: String, _ output: String) throws {
         let words = output.split(separator: ".")
         let projection = try #require(ProjectionConfiguration.Projection(rawValue: String(words[0])))
-        var run = Run(.init(projection: projection, markProjection: words.count > 1 ? .tool : .inherit))
+        var configuration = ProjectionConfiguration(
+            projection: projection, markProjection: words.count > 1 ? .tool : .inherit)
+        configuration.compatibility = .strict
+        var run = Run(configuration)
         for packed in try Events.ofCase(name) { try run.receive(packed: packed) }
         let resource = ResourceConfiguration(
             serviceName: "golden-service", serviceNamespace: "golden", serviceVersion: "1.2.3",

@@ -149,20 +149,6 @@ struct SpanProjectorTests {
         #expect(span.context.traceID == parent && span.context.parentSpanID == parent.low)
     }
 
-    @Test("keeps 128 span events and counts the others, the exception among them")
-    func eventLimit() throws {
-        var run = Run()
-        try run.receive(Events.fields(.scopeStart, parent))
-        for number in 0..<130 {
-            try run.receive(Events.fields(.mark, Events.uuid(UInt64(100 + number)), parent: parent))
-        }
-        let end = Events.fields(
-            .scopeEnd, parent, metadata: #"{"otel.status_code":"ERROR","exception.type":"E"}"#)
-        let span = try #require(try run.receive(end).first)
-        #expect(span.events.count == 128 && span.droppedEvents == 3)
-        #expect(span.events.allSatisfy { $0.name == "n" })
-    }
-
     // MARK: Errors
 
     @Test(

@@ -35,19 +35,22 @@ struct MachineBenchmark {
                 }
             }
         }
-        let project = try measure {
-            var projector = SpanProjector(configuration: ProjectionConfiguration(projection: .openinference))
-            try forEachEvent(processed) { event, reference in
-                for span in projector.receive(event, at: reference) {
-                    _ = SpanEncoder.encode(span)
+        let projections = try ProjectionConfiguration.Projection.allCases.map { projection in
+            let cost = try measure {
+                var projector = SpanProjector(configuration: ProjectionConfiguration(projection: projection))
+                try forEachEvent(processed) { event, reference in
+                    for span in projector.receive(event, at: reference) {
+                        _ = SpanEncoder.encode(span)
+                    }
                 }
             }
+            return BenchmarkReport.InMemory(
+                name: "decode, project \(projection.rawValue), encode OTLP", cpuMicrosecondsPerEvent: cost)
         }
         return [
             .init(name: "decode and process", cpuMicrosecondsPerEvent: process),
             .init(name: "decode and assemble, with the document", cpuMicrosecondsPerEvent: assemble),
-            .init(name: "decode, project openinference, encode OTLP", cpuMicrosecondsPerEvent: project),
-        ]
+        ] + projections
     }
 
     private func forEachEvent(

@@ -122,7 +122,9 @@ package struct ConfigurationReader {
         return policies
     }
 
-    private mutating func readComponent(_ section: inout ConfigurationSection, policy: Policies, seen: inout [String: Int]) {
+    private mutating func readComponent(
+        _ section: inout ConfigurationSection, policy: Policies, seen: inout [String: Int]
+    ) {
         let kind = section.string("kind")
         let enabled = section.bool("enabled") ?? true
         guard let config = section.raw("config").map({ $0.objectValue ?? JSONObject() }) ?? JSONObject() as JSONObject?
@@ -150,7 +152,8 @@ package struct ConfigurationReader {
             if enabled, let level = policy.unknownComponent.level {
                 section.report(
                     level, "unknown_component", "kind",
-                    "\"\(other)\" is not a component of this version, which knows observability and pricing; it has no effect")
+                    "\"\(other)\" is not a component of this version (observability, pricing); it has no effect"
+                )
             }
         }
     }

@@ -9,10 +9,6 @@ extension NormalizedRequest {
     package var withoutToldHistory: NormalizedRequest? {
         let start = messages.lastIndex { $0.role == .user } ?? messages.indices.last ?? 0
         let kept = messages.enumerated().filter { $0.offset >= start || $0.element.role == .system }.map(\.element)
-        if kept.count == messages.count { return nil }
-        var request = self
-        request.messages = kept
-        request.members["messages"] = .array(kept.map { .object($0.members) })
-        return request
+        return kept.count == messages.count ? nil : replacing(messages: kept)
     }
 }
