@@ -97,24 +97,43 @@ extension EventTime {
     package var rfc3339: String {
         let (days, secondOfDay) = EventTime.floorDivide(seconds, 86400)
         let (year, month, day) = EventTime.date(daysSinceEpoch: days)
-        var text = "\(EventTime.padded(year, 4))-\(EventTime.padded(month, 2))-\(EventTime.padded(day, 2))T"
-        text += EventTime.padded(Int(secondOfDay / 3600), 2) + ":" + EventTime.padded(Int(secondOfDay / 60 % 60), 2)
-        text += ":" + EventTime.padded(Int(secondOfDay % 60), 2)
-        if nanoseconds != 0 {
-            if nanoseconds % 1_000_000 == 0 {
-                text += "." + EventTime.padded(Int(nanoseconds / 1_000_000), 3)
-            } else if nanoseconds % 1000 == 0 {
-                text += "." + EventTime.padded(Int(nanoseconds / 1000), 6)
-            } else {
-                text += "." + EventTime.padded(Int(nanoseconds), 9)
-            }
+        let fraction =
+            nanoseconds == 0
+            ? (0, 0)
+            : nanoseconds % 1_000_000 == 0
+                ? (Int(nanoseconds / 1_000_000), 3)
+                : nanoseconds % 1000 == 0 ? (Int(nanoseconds / 1000), 6) : (Int(nanoseconds), 9)
+        return String(unsafeUninitializedCapacity: 35) { buffer in
+            var writer = DigitWriter(buffer: buffer)
+            writer.write(year, digits: 4, "-")
+            writer.write(month, digits: 2, "-")
+            writer.write(day, digits: 2, "T")
+            writer.write(Int(secondOfDay / 3600), digits: 2, ":")
+            writer.write(Int(secondOfDay / 60 % 60), digits: 2, ":")
+            writer.write(Int(secondOfDay % 60), digits: 2, fraction.1 == 0 ? "+" : ".")
+            if fraction.1 > 0 { writer.write(fraction.0, digits: fraction.1, "+") }
+            writer.write(0, digits: 2, ":")
+            writer.write(0, digits: 2)
+            return writer.count
         }
-        return text + "+00:00"
     }
 
-    private static func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(abs(number))
-        return (number < 0 ? "-" : "") + String(repeating: "0", count: max(0, width - digits.count)) + digits
+    /// Writes numbers of a fixed width, each with what follows it.
+    private struct DigitWriter {
+        let buffer: UnsafeMutableBufferPointer<UInt8>
+        var count = 0
+
+        mutating func write(_ number: Int, digits: Int, _ separator: Unicode.Scalar? = nil) {
+            var rest = number
+            for index in stride(from: count + digits - 1, through: count, by: -1) {
+                buffer[index] = UInt8(ascii: "0") + UInt8(rest % 10)
+                rest /= 10
+            }
+            count += digits
+            guard let separator else { return }
+            buffer[count] = UInt8(ascii: separator)
+            count += 1
+        }
     }
 
     private static func days(inMonth month: Int, of year: Int) -> Int {

@@ -91,8 +91,10 @@ struct AgentTree: Sendable {
 
     /// The node that steps of an event belong to.
     mutating func owner(of event: ScopeEvent) -> Int? {
-        if let own = indices[event.uuid], event.category == .agent || event.category == .custom { return own }
-        if event.category == .agent { return nil }
+        if event.category == .agent || event.category == .custom {
+            if let own = indices[event.uuid] { return own }
+            if event.category == .agent { return nil }
+        }
         guard let node = ancestors.node(from: event.parent) else { return home }
         return home != nil && nodes[node].parent == nil ? home : node
     }
@@ -152,10 +154,12 @@ private struct AncestorIndex: Sendable {
         from uuid: EventUUID?, known: WritableKeyPath<AncestorIndex, [EventUUID: Answer]>, top: Answer,
         found: (AncestorIndex, EventUUID) -> Answer?
     ) -> Answer {
+        guard let uuid else { return top }
+        if let answer = self[keyPath: known][uuid] ?? found(self, uuid) { return answer }
         var path: [EventUUID] = []
         var visited: Set<EventUUID> = []
         var answer = top
-        var next = uuid
+        var next: EventUUID? = uuid
         while let uuid = next, visited.insert(uuid).inserted {
             if let known = self[keyPath: known][uuid] ?? found(self, uuid) {
                 answer = known

@@ -6,18 +6,14 @@ struct CallFailure: Sendable {
     let type: String?
     let description: String?
 
-    /// - Returns: nil unless the metadata of an end says ERROR.
+    /// - Returns: nil unless the metadata of an end says ERROR. Sinks can replace the dots of keys before an event gets
+    ///   here.
     init?(_ metadata: JSONValue?) {
-        guard let metadata = metadata?.objectValue, CallFailure.text(metadata, "otel", "status_code") == "ERROR" else {
-            return nil
-        }
-        type = CallFailure.text(metadata, "error", "type")
-        description = CallFailure.text(metadata, "otel", "status_description")
-    }
-
-    /// Sinks can replace the dots of keys before an event gets here.
-    private static func text(_ metadata: JSONObject, _ prefix: String, _ suffix: String) -> String? {
-        (metadata["\(prefix).\(suffix)"] ?? metadata["\(prefix)_\(suffix)"])?.stringValue
+        guard let metadata = metadata?.objectValue,
+            (metadata["otel.status_code"] ?? metadata["otel_status_code"]) == "ERROR"
+        else { return nil }
+        type = (metadata["error.type"] ?? metadata["error_type"])?.stringValue
+        description = (metadata["otel.status_description"] ?? metadata["otel_status_description"])?.stringValue
     }
 
     /// For a reader; never empty.

@@ -1,13 +1,15 @@
 internal import ATOF
 
-/// A start or end of a scope with its payloads parsed, as the conversion reads it.
-struct ScopeEvent: Sendable {
+/// A start or end of a scope with its payloads parsed, as the conversion reads it. A class, because it is handed around a lot.
+final class ScopeEvent: Sendable {
     let uuid: EventUUID
     let parent: EventUUID?
     let isStart: Bool
     let category: Event.Category.Known
     let name: String
     let time: EventTime
+    /// Why the scope failed, by its end.
+    let failure: CallFailure?
     /// Nil for null, like the other payloads.
     let data: JSONValue?
     let metadata: JSONValue?
@@ -32,10 +34,8 @@ struct ScopeEvent: Sendable {
             metadata = event.metadata?.value.nonNull
             profile = event.categoryProfile?.value.nonNull
         }
+        failure = isStart ? nil : CallFailure(metadata)
     }
-
-    /// Why the scope failed, by its end.
-    var failure: CallFailure? { isStart ? nil : CallFailure(metadata) }
     var role: String? { metadata?["nemo_relay_scope_role"]?.stringValue }
     var sessionID: String? { metadata?["session_id"]?.stringValue }
     /// The id that the producer gave a tool's call.
