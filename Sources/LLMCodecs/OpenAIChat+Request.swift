@@ -36,24 +36,29 @@ extension OpenAIChat {
 
     // MARK: Messages
 
-    private static let portableKeys: [Message.Role: Set<String>] = [
-        .system: ["role", "content", "name"], .developer: ["role", "content", "name"],
-        .user: ["role", "content", "name"],
-        .assistant: ["role", "content", "tool_calls", "name"], .tool: ["role", "content", "tool_call_id"],
-        .function: ["role", "content", "name"],
-    ]
-
     private static func message(_ value: JSONValue) throws(CodecError) -> Message {
         var reader = try MemberReader(value, "a message", rejecting: .invalidArgument)
         let word = try reader.requiredString("role")
-        guard let role = Message.Role(rawValue: word), let keys = portableKeys[role],
-            reader.object.allSatisfy({ keys.contains($0.key) }), try areCallsPortable(&reader)
+        guard let role = Message.Role(rawValue: word),
+            reader.object.allSatisfy({ isPortable($0.key, in: role) }), try areCallsPortable(&reader)
         else { return Message(native: native(kind: word, value)) }
         // The wire form of a portable message is its own, but for the types of parts and explicit nulls.
         var members = reader.object
-        for key in ["content", "name", "tool_calls"] where members[key]?.isNull == true { members[key] = nil }
+        if members.contains(where: { $0.value.isNull }) {
+            for key in ["content", "name", "tool_calls"] where members[key]?.isNull == true { members[key] = nil }
+        }
         if role == .function { members["content"] = members["content"] ?? .null }
         return try Message(.object(members), rejecting: .invalidArgument, part: part)
+    }
+
+    private static func isPortable(_ key: String, in role: Message.Role) -> Bool {
+        switch (role, key) {
+        case (.system, "name"), (.developer, "name"), (.user, "name"), (.assistant, "name"), (.function, "name"),
+            (.assistant, "tool_calls"), (.tool, "tool_call_id"):
+            true
+        case (.toolCall, _), (.toolResult, _), (.native, _): false
+        default: key == "role" || key == "content"
+        }
     }
 
     /// Whether no call has a type or a member of its own; then the message can go over to the common form.
