@@ -4,7 +4,7 @@ internal import LLMCodecs
 extension OfflineCodec {
     /// What follows from bodies: `stream`, `usage`, `pricing`, `catalog`, `history`, `skill-load`. Nil for another kind.
     static func derivedAnswer(kind: String, _ request: JSONObject) throws -> JSONValue? {
-        guard let input = request["input"] else { throw CodecError(.invalidArgument, "input is missing") }
+        let input = request["input"] ?? .null
         switch kind {
         case "stream": return try streamAnswer(try surface(of: request), input)
         case "usage": return try usageAnswer(input)
