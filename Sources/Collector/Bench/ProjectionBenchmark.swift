@@ -10,9 +10,15 @@ internal import Trajectories
 struct ProjectionBenchmark {
     /// What is said about NeMo Relay 0.10.4: CPU microseconds for each event above its run without an exporter.
     private enum Reference {
-        static let full = 47.0
-        static let openinference = 57.0
         static let atif = 118.0
+
+        static func of(_ projection: ProjectionConfiguration.Projection) -> Double {
+            switch projection {
+            case .full: 47
+            case .genAI: 44
+            case .openinference: 57
+            }
+        }
     }
 
     /// Enough for a stable figure, few enough for a short run.
@@ -32,9 +38,15 @@ struct ProjectionBenchmark {
             let batch = try EventBatch(unpacking: message)
             for index in 0..<batch.count { events.append(try batch.event(at: index)) }
         }
-        let figures = [
-            figure("project full, to OTLP", Reference.full, events) { spans(.full, $0) },
-            figure("project openinference, to OTLP", Reference.openinference, events) { spans(.openinference, $0) },
+        var figures = ProjectionConfiguration.Projection.allCases.map { projection in
+            figure("project \(projection.rawValue), to OTLP", Reference.of(projection), events) {
+                spans(projection, $0)
+            }
+        }
+        let measured = events + (try unpacked((0..<events.count / 20).map(measurement)))
+        figures += [
+            figure("project logs, to OTLP", nil, events) { logs($0) },
+            figure("project metrics, to OTLP", nil, measured) { metrics($0) },
         ]
         var workload = BenchmarkWorkload()
         let giant = try unpacked(workload.giantRun(events: Self.large))
@@ -60,6 +72,20 @@ struct ProjectionBenchmark {
         }
     }
 
+    /// A packed mark with three measurements.
+    private func measurement(_ number: Int) -> [UInt8] {
+        var fields = EventFields(
+            kind: .mark, uuid: EventUUID(high: 1, low: UInt64(number)),
+            timestamp: EventTime(epochMicroseconds: 1_772_000_000_000_000), name: "tokenomics")
+        fields.dataSchema = .init(name: "nemo.relay.metric_measurements", version: "1")
+        let data =
+            #"{"measurements":[{"name":"tokens","kind":"counter","value_type":"u64","value":\#(number),"attributes":{"model":"m"}},"#
+            + #"{"name":"queue","kind":"gauge","value_type":"f64","value":0.5},"#
+            + #"{"name":"latency","kind":"histogram","value_type":"f64","value":12.5,"boundaries":[10.0,20.0]}]}"#
+        fields.data = Array(data.utf8)
+        return fields.packed()
+    }
+
     private func spans(_ projection: ProjectionConfiguration.Projection, _ events: [Event]) -> Int {
         var projector = SpanProjector(configuration: ProjectionConfiguration(projection: projection))
         var bytes = 0
@@ -69,6 +95,21 @@ struct ProjectionBenchmark {
             }
         }
         return bytes
+    }
+
+    private func logs(_ events: [Event]) -> Int {
+        var projector = LogProjector(configuration: LogConfiguration())
+        var output = LogOutput()
+        for event in events { projector.receive(event, of: BenchmarkWorkload.tenant, into: &output) }
+        return output.records.reduce(0) { $0 + LogRecordEncoder.encode($1.record).count }
+    }
+
+    private func metrics(_ events: [Event]) -> Int {
+        var projector = MetricProjector(configuration: MetricConfiguration())
+        var output = MetricOutput()
+        for event in events { projector.receive(event, of: BenchmarkWorkload.tenant, into: &output) }
+        projector.finish(into: &output)
+        return output.metrics.reduce(0) { $0 + MetricEncoder.encode($1.metric).count }
     }
 
     private func document(_ events: [Event]) -> Int {
