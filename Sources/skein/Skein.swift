@@ -26,7 +26,8 @@ struct Skein: AsyncParsableCommand {
         version: SkeinVersion.current,
         subcommands: [
             UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self,
-            CodecCommand.self, DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self, ValidateCommand.self,
+            CodecCommand.self, DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self,
+            ValidateCommand.self,
             BenchCommand.self,
         ])
 
