@@ -43,7 +43,7 @@ package struct JSONWriter: Sendable {
 
     /// A text as it stands: punctuation, or a value that is JSON already.
     package mutating func raw(_ text: StaticString) {
-        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
     /// Text that is JSON already.
@@ -52,9 +52,13 @@ package struct JSONWriter: Sendable {
         json.withUTF8 { bytes.append(contentsOf: $0) }
     }
 
-    /// White space between tokens.
-    package mutating func spaces(_ count: Int) {
-        bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count))
+    private static let lineBreak: [UInt8] = [UInt8(ascii: "\n")] + Array(repeating: UInt8(ascii: " "), count: 64)
+
+    /// A line feed and so many spaces.
+    package mutating func newLine(indentedBy count: Int) {
+        let short = min(count, 64)
+        bytes.append(contentsOf: JSONWriter.lineBreak[...short])
+        if count > short { bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count - short)) }
     }
 
     /// A string with quotes and escapes.

@@ -24,13 +24,17 @@ package enum OfflineCodec {
 
     /// A value as one line, also for readers to whom Unicode's own line ends end one.
     static func singleLine(_ value: JSONObject) -> [UInt8] {
+        let text = value.compactText
+        guard text.unicodeScalars.contains(where: { $0 == "\u{85}" || $0 == "\u{2028}" || $0 == "\u{2029}" }) else {
+            return Array(text.utf8)
+        }
         var bytes: [UInt8] = []
-        for scalar in value.compactText.unicodeScalars {
+        for scalar in text.unicodeScalars {
             switch scalar {
             case "\u{85}": bytes += "\\u0085".utf8
             case "\u{2028}": bytes += "\\u2028".utf8
             case "\u{2029}": bytes += "\\u2029".utf8
-            default: bytes += UTF8.encode(scalar).map { Array($0) } ?? []
+            default: bytes += String(scalar).utf8
             }
         }
         return bytes

@@ -2,8 +2,8 @@ internal import ATOF
 
 /// Writes the difference between two values into a third, which may have more than both.
 enum JSONPatch {
-    /// - Returns: the original with what differs between `before` and `after` written into it; `after` where they are of
-    ///   different types.
+    /// - Returns: the original with what differs between `before` and `after` written into it, and `after` where their
+    ///   types differ.
     static func apply(_ original: JSONValue, from before: JSONValue, to after: JSONValue) -> JSONValue {
         if before == after { return original }
         switch (original, before, after) {

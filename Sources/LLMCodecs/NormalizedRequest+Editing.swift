@@ -1,7 +1,8 @@
 package import ATOF
 
 extension NormalizedRequest {
-    /// The request with members replaced by those of an edit; null clears, `extra` replaces what the model does not know.
+    /// The request with members replaced by those of an edit. Null clears; `extra` replaces all that the model does not
+    /// know.
     ///
     /// - Throws: `CodecError` when a member has a type that the model does not allow.
     package func edited(_ edit: JSONObject) throws(CodecError) -> NormalizedRequest {

@@ -99,8 +99,8 @@ extension OCI {
         var turns = editor.edited.messages[...]
         var baseline = editor.baseline.messages[...]
         let hadPreamble = !(editor.body["preambleOverride"]?.stringValue ?? "").isEmpty
-        if hadPreamble { baseline.removeFirst() }
-        if editor.body["message"]?.stringValue != nil { baseline.removeLast() }
+        if hadPreamble { baseline = baseline.dropFirst() }
+        if editor.body["message"]?.stringValue != nil { baseline = baseline.dropLast() }
         if let first = turns.first, first.role == .system {
             editor.body["preambleOverride"] = .string(try text(of: first))
             turns.removeFirst()

@@ -43,7 +43,7 @@ struct AgentStep: Sendable {
         let sameName = named[name] ?? []
         let free = once ? sameName.filter { !taken.contains($0) } : sameName
         if free.count > 1 { return nil }
-        guard let id = free.first else { return uuid.description }
+        let id = free.first ?? uuid.description
         taken.insert(id)
         return id
     }

@@ -5,6 +5,12 @@ internal import LLMCodecs
 enum AnswerContent {
     /// The answer's text or parts; the reference shows what it does not know as JSON text.
     static func message(annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue) -> JSONValue {
+        ContentParts.cleaned(readable(annotated: annotated, response: response, data: data))
+    }
+
+    private static func readable(
+        annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue
+    ) -> JSONValue {
         if annotated == nil || annotated?.message?.isParts == true, let object = data.objectValue,
             let (content, pointer) = MessageText.agentContent(data), let elements = content.arrayValue,
             MessageText.anthropic(object, content) == nil, let parts = parts(content, elements, pointer)
@@ -24,7 +30,7 @@ enum AnswerContent {
     private static func parts(_ content: JSONValue, _ elements: [JSONValue], _ pointer: String) -> JSONValue? {
         if elements.isEmpty { return nil }
         if elements.allSatisfy({ ["thinking", "redacted_thinking"].contains($0["type"]) }) { return "" }
-        if ContentParts.isValid(content) { return ContentParts.cleaned(content) }
+        if ContentParts.isValid(content) { return content }
         return ContentParts.converted(elements, at: "llm_response/\(pointer)")
     }
 

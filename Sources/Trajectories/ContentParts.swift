@@ -20,10 +20,11 @@ enum ContentParts {
         }
     }
 
-    /// Valid parts with the members of the schema only. The text of an image becomes a part of its own.
-    static func cleaned(_ parts: JSONValue) -> JSONValue {
-        .array(
-            (parts.arrayValue ?? []).flatMap { part -> [JSONValue] in
+    /// Valid parts with the members of the schema only. The text of an image becomes a part of its own. A text stays as it is.
+    static func cleaned(_ content: JSONValue) -> JSONValue {
+        guard let parts = content.arrayValue else { return content }
+        return .array(
+            parts.flatMap { part -> [JSONValue] in
                 let text = part["text"]?.stringValue
                 guard part["type"] == "image" else { return [self.text(text ?? "")] }
                 let image = image(

@@ -15,32 +15,24 @@ package enum DocumentWriter {
         case .array(let elements) where !elements.isEmpty:
             writer.raw("[")
             for (index, element) in elements.enumerated() {
-                breakLine(before: index, level: level + 1, to: &writer)
+                if index > 0 { writer.raw(",") }
+                writer.newLine(indentedBy: 2 * (level + 1))
                 write(element, level: level + 1, to: &writer)
             }
-            newLine(level, to: &writer)
+            writer.newLine(indentedBy: 2 * level)
             writer.raw("]")
         case .object(let object) where !object.isEmpty:
             writer.raw("{")
             for (index, member) in object.enumerated() {
-                breakLine(before: index, level: level + 1, to: &writer)
+                if index > 0 { writer.raw(",") }
+                writer.newLine(indentedBy: 2 * (level + 1))
                 writer.write(member.key)
                 writer.raw(": ")
                 write(member.value, level: level + 1, to: &writer)
             }
-            newLine(level, to: &writer)
+            writer.newLine(indentedBy: 2 * level)
             writer.raw("}")
         case .null, .bool, .int, .unsigned, .double, .string, .array, .object: writer.write(value)
         }
-    }
-
-    private static func breakLine(before index: Int, level: Int, to writer: inout JSONWriter) {
-        if index > 0 { writer.raw(",") }
-        newLine(level, to: &writer)
-    }
-
-    private static func newLine(_ level: Int, to writer: inout JSONWriter) {
-        writer.raw("\n")
-        writer.spaces(2 * level)
     }
 }

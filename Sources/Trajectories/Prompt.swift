@@ -30,6 +30,12 @@ struct Prompt {
     var message: (source: Step.Source, message: JSONValue) {
         let message = MessageText.user(annotated: annotated, request: request)
         if compatibility.isStrict { return (.user, message) }
+        let (source, content) = readable(message)
+        return (source, ContentParts.cleaned(content))
+    }
+
+    /// The message, with more of it read than the reference does.
+    private func readable(_ message: JSONValue) -> (Step.Source, JSONValue) {
         if case .text? = MessageText.lastUser(annotated)?.content { return (.user, message) }
         if let (content, pointer) = MessageText.lastContent(request, "messages", "content", roleRequired: false)
             ?? MessageText.lastContent(request, "input", "content", roleRequired: true)
@@ -43,7 +49,7 @@ struct Prompt {
     /// Content of several parts; nil for a text, and for what cannot be shown as parts.
     private func parts(_ content: JSONValue, _ pointer: String) -> JSONValue? {
         guard let elements = content.arrayValue else { return nil }
-        if ContentParts.isValid(content) { return ContentParts.cleaned(content) }
+        if ContentParts.isValid(content) { return content }
         // Texts alone are joined by the reference where it knows them.
         if elements.allSatisfy({ $0["type"] == "input_text" }) { return nil }
         return ContentParts.converted(elements, at: "llm_request/\(pointer)")

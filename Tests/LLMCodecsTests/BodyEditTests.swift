@@ -77,7 +77,8 @@ struct BodyEditTests {
             ["tools": [["type": "function", "function": ["name": "g", "y": 1], "x": 1]]],
             ["input": "a", "tools": [["type": "function", "function": ["name": "g", "y": 1], "x": 1]]]),
         Edit(
-            "an assistant without content", .openAIResponses, ["input": []], ["messages": [["role": "assistant"]]], nil),
+            "an assistant without content", .openAIResponses, ["input": []], ["messages": [["role": "assistant"]]],
+            nil),
         Edit(
             "two limits that differ", .openAIResponses, ["input": "x"],
             ["params": ["max_tokens": 1], "max_output_tokens": 2], nil),
