@@ -74,8 +74,8 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     /// - Parameters:
     ///   - recording: lines of ATOF JSON, or of codec fixtures.
     package func seeds(from recording: [UInt8]) -> [[UInt8]] {
-        let lines = recording.split(separator: UInt8(ascii: "\n")).map(Array.init)
-        let log = EventLog(lines: recording)
+        var lines: [[UInt8]] { recording.split(separator: UInt8(ascii: "\n")).map(Array.init) }
+        lazy var log = EventLog(lines: recording)
         switch self {
         case .json, .eventLine: return lines
         case .eventBatch: return log.events.isEmpty ? [] : [log.batch]
