@@ -35,7 +35,10 @@ struct ScopeLineage: Sendable {
     mutating func advance(_ tenant: String, to eventTime: UInt64) { completed.advance(tenant, to: eventTime) }
 
     func parent(of event: Event, _ tenant: String, time: UInt64) -> ParentResolution {
-        ParentResolution(of: event, tenant, now: time, completed: completed, joinsRoot: !isStrict) {
+        ParentResolution(
+            of: event, tenant, now: time, completed: completed, joinsRoot: !isStrict,
+            isLateRootRemote: isStrict && !open.isEmpty
+        ) {
             open[$0]?.traceID
         }
     }
