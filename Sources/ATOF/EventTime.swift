@@ -103,9 +103,11 @@ extension EventTime {
             : nanoseconds % 1_000_000 == 0
                 ? (Int(nanoseconds / 1_000_000), 3)
                 : nanoseconds % 1000 == 0 ? (Int(nanoseconds / 1000), 6) : (Int(nanoseconds), 9)
+        // Of years that RFC 3339 cannot write, which only numbers of our own have, four digits are written and replaced.
+        let hasYear = (0...9999).contains(year)
         let text = String(unsafeUninitializedCapacity: 35) { buffer in
             var writer = DigitWriter(buffer: buffer)
-            writer.write((0...9999).contains(year) ? year : 0, digits: 4, "-")
+            writer.write(hasYear ? year : 0, digits: 4, "-")
             writer.write(month, digits: 2, "-")
             writer.write(day, digits: 2, "T")
             writer.write(Int(secondOfDay / 3600), digits: 2, ":")
@@ -116,8 +118,7 @@ extension EventTime {
             writer.write(0, digits: 2)
             return writer.count
         }
-        // Only numbers of our own get there.
-        return (0...9999).contains(year) ? text : "\(year)" + text.dropFirst(4)
+        return hasYear ? text : "\(year)" + text.dropFirst(4)
     }
 
     /// Writes numbers of a fixed width, each with what follows it.

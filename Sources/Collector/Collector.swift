@@ -131,7 +131,8 @@ package final class Collector: Sendable {
                     endpoint: endpoint, runs: runs, client: client, compatibility: configuration.compatibility,
                     pricing: configuration.pricing))
         }
-        for endpoint in configuration.logEndpoints {
+        for var endpoint in configuration.logEndpoints {
+            endpoint.projection.compatibility = configuration.compatibility
             let client = HTTPClient(maxThreads: partitioning.count)
             stages.append(LogExportStage(endpoint: endpoint, runs: runs, client: client))
         }

@@ -54,7 +54,7 @@ package struct OfflineProjection {
             projector = SpanProjector(configuration: endpoint.projection)
         case .trajectories:
             assembler = TrajectoryAssembler(configuration: OfflineProjection.assembling(configuration))
-        case .logs: logs = OfflineLogs(configuration.logEndpoints.first)
+        case .logs: logs = OfflineLogs(configuration.logEndpoints.first, configuration.compatibility)
         case .metrics: metrics = OfflineMetrics(configuration.metricEndpoints.first, configuration.compatibility)
         case .atof, .atif: break
         }

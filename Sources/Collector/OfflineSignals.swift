@@ -9,9 +9,11 @@ struct OfflineLogs {
     private var records: [[UInt8]] = []
 
     /// - Parameter endpoint: the first one that is configured.
-    init(_ endpoint: CollectorConfiguration.LogEndpoint?) {
+    init(_ endpoint: CollectorConfiguration.LogEndpoint?, _ compatibility: Compatibility) {
         resource = endpoint?.resource ?? ResourceConfiguration()
-        projector = LogProjector(configuration: endpoint?.projection ?? LogConfiguration())
+        var configuration = endpoint?.projection ?? LogConfiguration()
+        configuration.compatibility = compatibility
+        projector = LogProjector(configuration: configuration)
     }
 
     mutating func add(_ event: Event) {

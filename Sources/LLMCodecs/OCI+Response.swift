@@ -28,9 +28,7 @@ extension OCI {
         specific["model_version"] = version.map { .string($0) }
         let usage = chat.any("usage")?.objectValue.map(counts)
         let turn = try turn(of: format, in: &chat)
-        for group in [chat.rest, turn.extra] {
-            for member in group { extra[member.key] = member.value }
-        }
+        extra = JSONObject([extra, chat.rest, turn.extra].joined().map { ($0.key, $0.value) })
         return NormalizedResponse(
             id: turn.id, model: model, message: turn.message, toolCalls: turn.toolCalls,
             finishReason: turn.finishReason.map(finishReason), usage: usage, apiSpecific: specific, extra: extra)

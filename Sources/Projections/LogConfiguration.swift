@@ -1,3 +1,5 @@
+package import ATOF
+
 /// How the log endpoints want marks (`otel-projections.md` 7.2).
 package struct LogConfiguration: Sendable, Hashable {
     /// Marks below it make no record.
@@ -6,13 +8,17 @@ package struct LogConfiguration: Sendable, Hashable {
     package var maximumOpenScopes: Int
     /// A scope that has been open for so many nanoseconds of log time is forgotten; nil never.
     package var maximumAge: UInt64?
+    /// Whose answer counts for scopes that come before their parents, and for second starts.
+    package var compatibility: Compatibility
 
     package init(
-        minimumSeverity: LogSeverity = .info, maximumOpenScopes: Int = 131_072, maximumAge: UInt64? = nil
+        minimumSeverity: LogSeverity = .info, maximumOpenScopes: Int = 131_072, maximumAge: UInt64? = nil,
+        compatibility: Compatibility = .skein
     ) {
         self.minimumSeverity = minimumSeverity
         self.maximumOpenScopes = maximumOpenScopes
         self.maximumAge = maximumAge
+        self.compatibility = compatibility
     }
 }
 

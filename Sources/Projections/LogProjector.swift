@@ -17,7 +17,7 @@ package struct LogProjector: Sendable {
 
     package init(configuration: LogConfiguration) {
         self.configuration = configuration
-        lineage = ScopeLineage(maximumOpen: configuration.maximumOpenScopes, maximumAge: configuration.maximumAge)
+        lineage = ScopeLineage(configuration)
     }
 
     package var openScopeCount: Int { lineage.openCount }

@@ -1,3 +1,5 @@
+internal import ATOF
+
 /// The severities of OTLP that marks can have (`otel-projections.md` 5.1); the number is OTLP's.
 package enum LogSeverity: Int32, Sendable, Hashable, CaseIterable {
     case trace = 1
@@ -8,9 +10,7 @@ package enum LogSeverity: Int32, Sendable, Hashable, CaseIterable {
 
     /// Reads a word, with white space around it and in any case; `warning` is `warn`.
     package init?(word: String) {
-        let trimmed = word.unicodeScalars.drop(while: \.properties.isWhitespace).reversed()
-            .drop(while: \.properties.isWhitespace).reversed()
-        switch String(String.UnicodeScalarView(trimmed)).lowercased() {
+        switch word.trimmed.asciiLowercased {
         case "trace": self = .trace
         case "debug": self = .debug
         case "info": self = .info

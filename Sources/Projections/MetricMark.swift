@@ -62,7 +62,7 @@ enum MetricMark {
             throw MetricMarkError("unit must be at most 63 ASCII characters")
         }
         return MetricMeasurement(
-            name: lowercased(name), descriptor: MetricDescriptor(kind: kind, valueType: type, unit: unit),
+            name: name.asciiLowercased, descriptor: MetricDescriptor(kind: kind, valueType: type, unit: unit),
             description: try text(members, "description"), boundaries: try boundaries(members, kind),
             attributes: try attributes(members), value: try value(members["value"], kind, type))
     }
@@ -83,13 +83,6 @@ enum MetricMark {
 
     private static func isLetter(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-    }
-
-    /// Of an ASCII name.
-    private static func lowercased(_ name: String) -> String {
-        let capitals = UInt8(ascii: "A")...UInt8(ascii: "Z")
-        guard name.utf8.contains(where: { capitals.contains($0) }) else { return name }
-        return String(decoding: name.utf8.map { capitals.contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
     }
 
     private static func value(

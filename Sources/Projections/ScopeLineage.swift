@@ -13,6 +13,7 @@ struct ScopeLineage: Sendable {
 
     private let maximumOpen: Int
     private let maximumAge: UInt64?
+    private let isStrict: Bool
     private var open: [ScopeKey: Open] = [:]
     /// By age; the slots of scopes that have ended are skipped, and cleared away in bulk.
     private var order: [(key: ScopeKey, ordinal: UInt64)] = []
@@ -22,9 +23,10 @@ struct ScopeLineage: Sendable {
     /// Scopes that were forgotten while they were open.
     private(set) var forgotten: UInt64 = 0
 
-    init(maximumOpen: Int, maximumAge: UInt64?) {
-        self.maximumOpen = maximumOpen
-        self.maximumAge = maximumAge
+    init(_ configuration: LogConfiguration) {
+        maximumOpen = configuration.maximumOpenScopes
+        maximumAge = configuration.maximumAge
+        isStrict = configuration.compatibility == .strict
     }
 
     var openCount: Int { open.count }
@@ -33,13 +35,18 @@ struct ScopeLineage: Sendable {
     mutating func advance(_ tenant: String, to eventTime: UInt64) { completed.advance(tenant, to: eventTime) }
 
     func parent(of event: Event, _ tenant: String, time: UInt64) -> ParentResolution {
-        ParentResolution(of: event, tenant, now: time, completed: completed, joinsRoot: true) { open[$0]?.traceID }
+        ParentResolution(
+            of: event, tenant, now: time, completed: completed, joinsRoot: !isStrict,
+            isLateRootRemote: isStrict && !open.isEmpty
+        ) {
+            open[$0]?.traceID
+        }
     }
 
-    /// A scope began. Whatever repeats the start of an open one changes nothing.
+    /// A scope began. What repeats the start of an open one changes nothing; strictly, it takes its place.
     mutating func started(_ event: Event, _ tenant: String, time: UInt64, now: UInt64) {
         let key = ScopeKey(tenant: tenant, uuid: event.uuid)
-        guard open[key] == nil else { return }
+        guard isStrict || open[key] == nil else { return }
         completed.remove(key)
         let traceID: EventUUID
         switch parent(of: event, tenant, time: time) {

@@ -313,7 +313,8 @@ package struct SpanProjector: Sendable {
     private func context(of event: Event, _ tenant: String, now: UInt64) -> SpanContext {
         let uuid = event.uuid
         let resolution = ParentResolution(
-            of: event, tenant, now: now, completed: completed, joinsRoot: !isStrict
+            of: event, tenant, now: now, completed: completed, joinsRoot: !isStrict,
+            isLateRootRemote: isStrict && openSpans.count > 0
         ) {
             openSpans.context(of: $0)?.traceID
         }

@@ -31,6 +31,10 @@ struct ConfigurationTests {
     private static let endpoint = "type = \"full\"\nendpoint = \"http://127.0.0.1:4318\"\n"
     private static let trace = "components[0].config.opentelemetry.traces[0]"
 
+    private static func second(_ type: String, _ url: String) -> String {
+        "[[components.config.opentelemetry.traces]]\ntype = \"\(type)\"\nendpoint = \"\(url)\"\n"
+    }
+
     private static func pricing(_ text: String, enabled: Bool = true) -> String {
         "[[components]]\nkind = \"pricing\"\nenabled = \(enabled)\n[[components.config.sources]]\n\(text)"
     }
@@ -181,6 +185,14 @@ struct ConfigurationTests {
             toml: traces(endpoint + "max_lag_seconds = 0"),
             complaints: ["error observability.unsupported_value \(trace).max_lag_seconds"]),
         .init(toml: traces(endpoint + "max_lag_seconds = 60\nmax_queue_bytes = 1000000"), complaints: []),
+        .init(
+            toml: traces(endpoint + second("openinference", "http://localhost/v1/traces/")), complaints: []),
+        .init(
+            toml: traces(endpoint + second("openinference", "http://localhost:4318/v1//traces/")),
+            complaints: [
+                "error observability.unsafe_otel_destination_collision components[0].config.opentelemetry.traces[1].endpoint"
+            ]),
+        .init(toml: traces(endpoint + second("full", "http://127.0.0.1:4318")), complaints: []),
         .init(
             toml: traces(endpoint + "max_queue_size = 1\nmax_export_batch_size = 2"),
             complaints: ["error observability.unsupported_value \(trace).max_export_batch_size"]),

@@ -84,6 +84,17 @@ struct CodecRuleTests {
         #expect(try Surface.openAIResponses.decodeResponse(body).message == .text(""))
     }
 
+    @Test(
+        "keeps what an OCI envelope and its response have besides; of what both have the response's counts")
+    func manyMembers() throws {
+        func members(_ suffix: String, _ value: JSONValue, _ other: (String, JSONValue)) -> JSONValue {
+            .object(JSONObject((0..<1000).map { ("\($0)\(suffix)", value) } + [("same", value), other]))
+        }
+        let chat = members("b", 2, ("apiFormat", "GENERIC"))
+        let extra = try OCI.response(members("a", 1, ("chatResponse", chat))).extra
+        #expect(extra.count == 2001 && extra["0a"] == 1 && extra["0b"] == 2 && extra["same"] == 2)
+    }
+
     @Test("keeps apart an OCI message and what is left of it")
     func collision() throws {
         let body: JSONValue = [

@@ -137,6 +137,17 @@ struct PricingTests {
         #expect(cost?.pricingProvider == expected)
     }
 
+    @Test("looks for the last parts of a route alone when it is longer than any name")
+    func longRoute() throws {
+        let catalog: JSONValue = ["version": 1, "entries": [PricingTests.entry(["aliases": ["q/m", "a/q/m"]])]]
+        var usage = Usage()
+        usage.promptTokens = 1
+        let sources = try PricingTests.sources([catalog])
+        let route = String(repeating: "a/", count: 200_000)
+        #expect(sources.estimate(usage: usage, model: route + "q/m", provider: nil) != nil)
+        #expect(sources.estimate(usage: usage, model: route + "n", provider: nil) == nil)
+    }
+
     @Test("does not overflow on any count or rate")
     func extremes() throws {
         let entry = PricingTests.entry(["rates": ["input_per_million": 1e308, "output_per_million": 1e308]])

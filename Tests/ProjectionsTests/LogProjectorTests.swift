@@ -160,12 +160,26 @@ struct LogProjectorTests {
         #expect(log.records.last?.context == nil)
     }
 
-    @Test("finds the trace of the run when the parent comes later")
-    func late() throws {
-        var log = Log()
+    @Test(
+        "finds the trace of the run when the parent comes later, which the reference does not",
+        arguments: Compatibility.allCases)
+    func late(_ compatibility: Compatibility) throws {
+        var log = Log(LogConfiguration(minimumSeverity: .trace, compatibility: compatibility))
         try log.receive(Events.fields(.scopeStart, Self.parent), root: Self.parent)
         try log.receive(Events.fields(.mark, Self.mark, parent: Self.child), root: Self.parent)
-        #expect(log.records.last?.context == Self.context(Self.parent, Self.child))
+        let found = compatibility == .skein ? Self.context(Self.parent, Self.child) : nil
+        #expect(log.records.last?.context == found)
+    }
+
+    @Test("takes no second start of an open scope, which the reference does", arguments: Compatibility.allCases)
+    func repeated(_ compatibility: Compatibility) throws {
+        var log = Log(LogConfiguration(minimumSeverity: .trace, compatibility: compatibility))
+        try log.receive(Events.fields(.scopeStart, Self.parent))
+        try log.receive(Events.fields(.scopeStart, Self.child, parent: Self.parent))
+        try log.receive(Events.fields(.scopeStart, Self.child))
+        try log.receive(Events.fields(.mark, Self.mark, parent: Self.child))
+        let trace = compatibility == .skein ? Self.parent : Self.child
+        #expect(log.records.last?.context == Self.context(trace, Self.child))
     }
 
     @Test("forgets the oldest open scopes, beyond a number and after a time")

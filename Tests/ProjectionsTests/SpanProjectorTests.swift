@@ -41,6 +41,19 @@ struct SpanProjectorTests {
         #expect((span["nemo_relay.session.instance_id"] == nil) == isRemote)
     }
 
+    @Test(
+        "takes a scope that comes before its root for a remote child, strictly and while another is open",
+        arguments: [(Compatibility.strict, true, true), (.strict, false, false), (.skein, true, false)])
+    func lateRoot(_ compatibility: Compatibility, _ hasOpen: Bool, _ isRemote: Bool) throws {
+        var configuration = ProjectionConfiguration(projection: .full)
+        configuration.compatibility = compatibility
+        var run = Run(configuration)
+        if hasOpen { try run.receive(Events.fields(.scopeStart, Events.uuid(7))) }
+        try run.receive(Events.fields(.scopeStart, child, parent: parent, propagationRoot: parent))
+        let span = try #require(try run.receive(Events.fields(.scopeEnd, child, parent: parent)).first)
+        #expect(span.context.isRemote == isRemote && span.context.traceID == (isRemote ? parent : child))
+    }
+
     @Test("forgets an ended parent a minute of event time later", arguments: [(60.0, true), (60.001, false)])
     func expiry(_ seconds: Double, _ found: Bool) throws {
         var run = Run()

@@ -82,12 +82,28 @@ struct ObservabilityReader {
         }
         for endpoint in traces ?? aliased ?? [] {
             var endpoint = endpoint
-            if let read = readEndpoint(&endpoint), enabled { endpoints.append(read) }
+            if let read = readEndpoint(&endpoint), enabled {
+                refuseCollision(of: read, &endpoint)
+                endpoints.append(read)
+            }
             opentelemetry.finish(endpoint)
         }
         nameEndpoints(&opentelemetry)
         readSignals(&opentelemetry, version: section.raw("version")?.int64Value, isEnabled: enabled)
         section.finish(opentelemetry)
+    }
+
+    /// Spans of two types have the same ids: one backend would take them for the same spans (`otel-projections.md` 7.3).
+    private func refuseCollision(of read: CollectorConfiguration.Endpoint, _ endpoint: inout ConfigurationSection) {
+        let destination = OTLPSignal.destination(read.url)
+        let other = endpoints.first {
+            $0.projection.projection != read.projection.projection && OTLPSignal.destination($0.url) == destination
+        }
+        guard let other else { return }
+        endpoint.report(
+            .error, "unsafe_otel_destination_collision", "endpoint",
+            "leads to the same place as the endpoint \(other.name) of type \(other.projection.projection.rawValue); one place can take one type only"
+        )
     }
 
     private mutating func readEndpoint(_ endpoint: inout ConfigurationSection) -> CollectorConfiguration.Endpoint? {

@@ -16,8 +16,7 @@ extension NormalizedResponse {
         }
         if surface == .gemini, let thoughts = members["api_specific"]?["thoughts_tokens"]?.uint64Value {
             // Thinking is billed as output, though it is not counted as such.
-            let (sum, overflow) = (usage.completionTokens ?? 0).addingReportingOverflow(thoughts)
-            usage.completionTokens = overflow ? .max : sum
+            usage.completionTokens = (usage.completionTokens ?? 0).addingSaturating(thoughts)
         }
         setCost(pricing.estimate(usage: usage, model: model, provider: PricingLookup.route(of: model) ?? provider))
     }

@@ -57,6 +57,8 @@ package struct PricingCatalog: Sendable, Hashable {
     private let scoped: [Key: Int]
     /// Of entries that share a name the first.
     private let unscoped: [String: Int]
+    /// Bytes of the longest name.
+    private let longestName: Int
 
     /// - Parameter names: for each entry its model and aliases, in the form in which they are compared.
     init(entries: [Entry], names: [[Key]]) {
@@ -71,6 +73,7 @@ package struct PricingCatalog: Sendable, Hashable {
         }
         self.scoped = scoped
         self.unscoped = unscoped
+        longestName = unscoped.keys.map(\.utf8.count).max() ?? 0
     }
 
     /// The entry of the first of the keys that has one.
@@ -78,7 +81,7 @@ package struct PricingCatalog: Sendable, Hashable {
         for key in lookup.scoped {
             if let index = scoped[key] { return entries[index] }
         }
-        for model in lookup.unscoped {
+        for model in lookup.suffixes(upTo: longestName) {
             if let index = unscoped[model] { return entries[index] }
         }
         return nil

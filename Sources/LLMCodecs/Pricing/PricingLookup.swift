@@ -4,8 +4,8 @@ internal import ATOF
 struct PricingLookup: Sendable {
     /// Model and provider; these come before the others.
     let scoped: [PricingCatalog.Key]
-    /// The model alone: every suffix of its route, the longest first.
-    let unscoped: [String]
+    /// Of the model's route.
+    private let segments: [String]
 
     /// - Returns: nil for a blank model.
     init?(model: String, provider: String?) {
@@ -24,7 +24,19 @@ struct PricingLookup: Sendable {
                 PricingCatalog.Key(provider: segments.dropLast().joined(separator: "/"), model: terminal))
         }
         self.scoped = scoped
-        unscoped = segments.indices.map { segments[$0...].joined(separator: "/") }
+        self.segments = segments
+    }
+
+    /// The model alone: every suffix of its route, the longest first. Producers choose how many there are, so those of more than
+    /// `count` bytes, which no catalogue has, are left out.
+    func suffixes(upTo count: Int) -> [String] {
+        var start = segments.endIndex
+        var size = -1
+        while start > 0, size + 1 + segments[start - 1].utf8.count <= count {
+            start -= 1
+            size += 1 + segments[start].utf8.count
+        }
+        return segments.indices[start...].map { segments[$0...].joined(separator: "/") }
     }
 
     static func comparable(model: String) -> String { model.trimmed.asciiLowercased }

@@ -6,6 +6,7 @@ enum StructuredRead {
         "read", "readfile", "readtextfile", "readmultiplefiles", "fileread", "readresource", "getfilecontents",
         "readfilecontent",
     ]
+    private static let longestName = names.map(\.utf8.count).max() ?? 0
     private static let pathMembers: Set<String> = [
         "path", "filepath", "filename", "file", "paths", "uri", "absolutepath",
     ]
@@ -19,6 +20,7 @@ enum StructuredRead {
         for word in name.utf8.split(whereSeparator: { !$0.isASCIILetterOrDigit }).reversed() {
             tail = String(decoding: word, as: UTF8.self).asciiLowercased + tail
             if names.contains(tail) { return true }
+            if tail.utf8.count > longestName { return false }
         }
         return false
     }

@@ -48,6 +48,12 @@ package struct AnthropicStream: StreamAggregator {
         usage = merged
     }
 
+    fileprivate static func append(_ value: JSONValue?, to text: inout String?) {
+        guard let piece = value?.stringValue else { return }
+        if text == nil { text = "" }
+        text?.append(piece)
+    }
+
     package var body: JSONValue {
         var body = head
         body["usage"] = usage.map { .object($0) }
@@ -60,16 +66,11 @@ extension AnthropicStream.Block {
     /// Thinking and signatures are dropped, so that a streamed thinking block keeps its empty start.
     mutating func receive(_ delta: JSONValue) {
         switch delta["type"]?.stringValue {
-        case "text_delta": append(delta["text"], to: \.text)
-        case "input_json_delta": append(delta["partial_json"], to: \.input)
+        case "text_delta": AnthropicStream.append(delta["text"], to: &text)
+        case "input_json_delta": AnthropicStream.append(delta["partial_json"], to: &input)
         case "citations_delta": if let citation = delta["citation"] { citations.append(citation) }
         default: break
         }
-    }
-
-    private mutating func append(_ value: JSONValue?, to path: WritableKeyPath<Self, String?>) {
-        guard let text = value?.stringValue else { return }
-        self[keyPath: path] = (self[keyPath: path] ?? "") + text
     }
 
     var json: JSONValue {

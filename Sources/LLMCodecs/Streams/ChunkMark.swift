@@ -61,7 +61,7 @@ package enum ChunkMark {
         let counts = event["usage"]?.nonNull ?? event["message"]?["usage"]
         let sum: JSONValue? =
             if let input = counts?["input_tokens"]?.uint64Value, let output = counts?["output_tokens"]?.uint64Value {
-                JSONValue(count: input.addingReportingOverflow(output).overflow ? .max : input + output)
+                JSONValue(count: input.addingSaturating(output))
             } else {
                 nil
             }

@@ -7,10 +7,6 @@ package struct GeminiStream: StreamAggregator {
     private var candidate = JSONObject()
     private var head = JSONObject()
 
-    private static let dataMembers = [
-        "text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult",
-    ]
-
     package init() {}
 
     package mutating func receive(_ event: JSONValue) throws(CodecError) {
@@ -35,19 +31,14 @@ package struct GeminiStream: StreamAggregator {
     }
 
     private mutating func append(_ value: JSONValue) throws(CodecError) {
-        guard let part = value.objectValue else { throw CodecError(.invalidArgument, "a part must be an object") }
-        guard part.filter({ GeminiStream.dataMembers.contains($0.key) }).count < 2 else {
-            throw CodecError(.invalidArgument, "a part has several data members")
-        }
-        if part["functionResponse"] != nil {
+        let part = try Gemini.Part(value)
+        guard !part.isResponse else {
             throw CodecError(.invalidArgument, "functionResponse cannot be in a response")
         }
-        guard let member = part["text"] else { return parts.append(part) }
-        guard let text = member.stringValue else { throw CodecError(.invalidArgument, "text must be a string") }
-        if part.count == 1, let last = parts.last, last.count == 1, let before = last["text"]?.stringValue {
+        if let text = part.bareText, let last = parts.last, last.count == 1, let before = last["text"]?.stringValue {
             parts[parts.count - 1]["text"] = .string(before + text)
         } else {
-            parts.append(part)
+            parts.append(part.members)
         }
     }
 

@@ -50,7 +50,10 @@ extension OpenAIChatStream.Choice {
         if let reason = chunk["finish_reason"]?.stringValue { finishReason = reason }
         guard let delta = chunk["delta"] else { return }
         if let word = delta["role"]?.stringValue { role = word }
-        if let text = delta["content"]?.stringValue { content = (content ?? "") + text }
+        if let text = delta["content"]?.stringValue {
+            if content == nil { content = "" }
+            content?.append(text)
+        }
         for call in delta["tool_calls"]?.arrayValue ?? [] where call.objectValue != nil {
             calls[call["index"]?.uint64Value ?? 0, default: .init()].receive(call)
         }
