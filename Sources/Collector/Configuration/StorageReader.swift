@@ -191,11 +191,18 @@ struct StorageReader {
 
     /// The value of an environment variable that must be set.
     private func secret(_ section: inout ConfigurationSection, _ key: String, _ variable: String) -> String? {
-        guard let value = found(variable) else {
-            section.complain(key, "needs the environment variable \(variable), which is not set")
-            return nil
+        if let value = found(variable) { return value }
+        // Somebody may have put the secret itself here: only what looks like a variable is shown.
+        let isName = variable.utf8.allSatisfy { byte in
+            (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                || byte == UInt8(ascii: "_")
         }
-        return value
+        section.complain(
+            key,
+            isName
+                ? "needs the environment variable \(variable), which is not set"
+                : "must name an environment variable that is set, not hold the value itself")
+        return nil
     }
 
     private func found(_ variable: String) -> String? {
