@@ -39,7 +39,9 @@ struct FileNameTemplateTests {
     @Test("refuses a name that is longer than a key of S3 may be")
     func long() throws {
         let text = String(repeating: "x", count: 1022)
-        #expect(try FileNameTemplate(text + "{session_id}").render(sessionID: "ID", tenant: "t-1", metadata: nil).count == 1024)
+        #expect(
+            try FileNameTemplate(text + "{session_id}").render(sessionID: "ID", tenant: "t-1", metadata: nil).count
+                == 1024)
         let error = #expect(throws: FileNameError.self) {
             try FileNameTemplate(text + "{session_id}").render(sessionID: "LONG", tenant: "t-1", metadata: nil)
         }

@@ -194,7 +194,8 @@ struct StorageReader {
         if let value = found(variable) { return value }
         // Somebody may have put the secret itself here: only what looks like a variable is shown.
         let isName = variable.utf8.allSatisfy { byte in
-            (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
                 || byte == UInt8(ascii: "_")
         }
         section.complain(
