@@ -286,6 +286,7 @@ struct DeviationTests {
                 .scopeEnd, 2, in: 1, "llm", at: 1,
                 data: ["tool_calls": [call], "usage": ["prompt_tokens": 7]]),
             Sample.fields(.scopeEnd, 3, in: 1, "llm", at: 2, data: ["answer": "a", "tool_calls": [call]]),
+            Self.tool(.scopeEnd, 4, at: 3, id: "c", data: "r"),
         ])
         #expect(steps.strict.count == 1 && steps.skein.count == 1)
         #expect(steps.strict[0]["metrics"] == nil)
