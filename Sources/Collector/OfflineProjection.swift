@@ -108,7 +108,7 @@ package struct OfflineProjection {
                 // The reference writes files: none without a name, and a later one over an earlier one.
                 let template = try? FileNameTemplate(output.fileNameTemplate)
                 let name = try? template?.render(
-                    sessionID: trajectory.id.description, metadata: built.openerMetadata)
+                    sessionID: trajectory.id.description, tenant: trajectory.tenant, metadata: built.openerMetadata)
                 guard name != nil else { continue }
                 let id = built.document["trajectory_id"]
                 documents.removeAll { $0["trajectory_id"] == id }

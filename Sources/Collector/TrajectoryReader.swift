@@ -108,7 +108,9 @@ package struct TrajectoryReader: Sendable {
             guard
                 let message = try await jetStream.lastMessage(
                     stream: SkeinSubjects.trajectoriesStream,
-                    subject: SkeinSubjects.trajectoryChunk(of: subject, revision: revision, number: number))
+                    subject: SkeinSubjects.trajectoryChunk(of: subject, revision: revision, number: number),
+                    // A replica may not have it yet; what is missing here counts as gone for good.
+                    fromLeader: true)
             else {
                 throw ReplacedTrajectoryError(
                     id: SkeinSubjects.trajectory(of: subject)?.id ?? subject, revision: revision)

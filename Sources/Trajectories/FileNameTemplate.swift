@@ -1,6 +1,6 @@
 package import ATOF
 
-/// The name of a trajectory's file, with places for its id and for texts from its opener's metadata
+/// The name of a trajectory's file, with places for its id, for its tenant, and for texts from its opener's metadata
 /// (`atif-trajectories.md` 6.1).
 package struct FileNameTemplate: Sendable, Hashable {
     /// The template of the reference.
@@ -12,6 +12,7 @@ package struct FileNameTemplate: Sendable, Hashable {
     private enum Piece: Sendable, Hashable {
         case literal(String)
         case sessionID
+        case tenant
         case metadata(path: [String], fallback: String?)
     }
 
@@ -27,7 +28,7 @@ package struct FileNameTemplate: Sendable, Hashable {
             pieces.append(.literal(String(rest[..<brace])))
             rest = rest[brace...]
             let isMetadata = rest.hasPrefix("{metadata.")
-            guard isMetadata || rest.hasPrefix("{session_id") else {
+            guard isMetadata || rest.hasPrefix("{session_id") || rest.hasPrefix("{tenant}") else {
                 pieces.append(.literal("{"))
                 rest = rest.dropFirst()
                 continue
@@ -36,6 +37,8 @@ package struct FileNameTemplate: Sendable, Hashable {
             let content = rest[rest.index(after: brace)..<end]
             if isMetadata {
                 pieces.append(try FileNameTemplate.metadata(content.dropFirst("metadata.".count)))
+            } else if content == "tenant" {
+                pieces.append(.tenant)
             } else {
                 pieces.append(content == "session_id" ? .sessionID : .literal("{\(content)}"))
             }
@@ -46,13 +49,17 @@ package struct FileNameTemplate: Sendable, Hashable {
         self.pieces = pieces
     }
 
+    /// - Parameter tenant: made of `a-z`, `0-9`, `_` and `-`; empty when there are none, then `_` stands for it.
     /// - Throws: `FileNameError` when the metadata does not give a usable text for a placeholder without fallback.
-    package func render(sessionID: String, metadata: JSONValue?) throws(FileNameError) -> String {
+    package func render(
+        sessionID: String, tenant: String, metadata: JSONValue?
+    ) throws(FileNameError) -> String {
         var name = ""
         for piece in pieces {
             switch piece {
             case .literal(let text): name += text
             case .sessionID: name += sessionID
+            case .tenant: name += tenant.isEmpty ? "_" : tenant
             case .metadata(let path, let fallback):
                 name += try FileNameTemplate.resolve(path, in: metadata, fallback: fallback)
             }
@@ -63,10 +70,11 @@ package struct FileNameTemplate: Sendable, Hashable {
         return name
     }
 
-    /// Whether a name stays in its directory, is no longer than a key of S3 may be, and can stand in a header.
+    /// Whether a name is one of a file that stays in its directory, is no longer than a key of S3 may be, and can stand in a header.
     package static func isRelative(_ name: String) -> Bool {
-        !name.isEmpty && name.utf8.count <= maximumLength && !name.hasPrefix("/")
-            && !name.split(separator: "/").contains("..") && name.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+        let segments = name.split(separator: "/")
+        return name.utf8.count <= maximumLength && !name.hasPrefix("/") && ![nil, "."].contains(segments.last)
+            && !segments.contains("..") && name.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
     }
 
     private static func check(literal template: String) throws(FileNameError) {

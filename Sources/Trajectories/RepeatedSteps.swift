@@ -1,13 +1,14 @@
 internal import ATOF
 
-/// Agent steps that only repeat calls of later steps of the same run of agent steps (`atif-trajectories.md` 3.8).
+/// Agent steps that only repeat calls that later steps of the same run of agent steps have results of
+/// (`atif-trajectories.md` 3.8).
 enum RepeatedSteps {
     /// The steps without them. What they know of tokens and cost goes to the step that they repeat; the reference loses it.
     static func removed(from steps: [Step], compatibility: Compatibility) -> [Step] {
         // Most trajectories have no step that could go; then nothing has to be compared.
         guard steps.contains(where: isBare) else { return steps }
         var kept: [Step] = []
-        /// Calls of later steps of the run by id, with the step's index among those kept.
+        /// Calls of later steps of the run that have results, by id, with the step's index among those kept.
         var later: [String: [(call: StepCall, step: Int)]] = [:]
         for step in steps.reversed() {
             if step.source != .agent {
@@ -23,8 +24,11 @@ enum RepeatedSteps {
                     continue
                 }
             }
-            if step.source == .agent {
-                for call in step.calls { later[call.id, default: []].append((call, kept.count)) }
+            if step.source == .agent, !step.results.isEmpty {
+                let answered = Set(step.results.compactMap(\.callID))
+                for call in step.calls where answered.contains(call.id) {
+                    later[call.id, default: []].append((call, kept.count))
+                }
             }
             kept.append(step)
         }

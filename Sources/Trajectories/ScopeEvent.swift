@@ -40,6 +40,9 @@ final class ScopeEvent: Sendable {
     var sessionID: String? { metadata?["session_id"]?.stringValue }
     /// The id that the producer gave a tool's call.
     var callID: String? { profile?["tool_call_id"]?.stringValue }
+    /// What a tool was called with. The wire does not tell null from nothing, but only what was started as a tool has a profile, and
+    /// such a tool always has arguments.
+    var arguments: JSONValue? { data ?? (profile == nil ? nil : .some(.null)) }
     var profileModel: String? { profile?["model_name"]?.stringValue }
 
     /// The provider's body of an LLM start: out of its envelope, or what a manual producer sent bare.

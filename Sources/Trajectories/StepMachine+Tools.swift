@@ -11,7 +11,7 @@ extension StepMachine {
         scopeCalls[event.uuid] = id
         guard current != nil else { return }
         if owner(of: id) == nil {
-            let arguments = event.data ?? [:]
+            let arguments = event.arguments ?? [:]
             append(
                 StepCall(
                     id: id, name: event.name,

@@ -154,7 +154,11 @@ struct StepMachine: Sendable {
     mutating func append(_ call: StepCall) {
         guard let current else { return }
         var call = call
-        if !isStrict, agents[current].order[call.id] != nil { call.rename(position: agents[current].order.count + 1) }
+        if !isStrict, agents[current].order[call.id] != nil {
+            var position = agents[current].order.count + 1
+            while agents[current].order["\(call.id):\(position)"] != nil { position += 1 }
+            call.rename(position: position)
+        }
         steps[agents[current].step].calls.append(call)
         agents[current].append(call)
         if !isStrict { owners[call.id] = current }

@@ -18,8 +18,8 @@ enum ToolCorrelation {
         var executions: [Key: [EventUUID]] = [:]
         var keys: [Key] = []
         for event in events where event.category == .tool && event.isStart && ids[event.uuid] == nil {
-            guard let data = event.data else { continue }
-            let key = Key(name: event.name, arguments: ToolPromotion.normalized(data))
+            guard let arguments = event.arguments else { continue }
+            let key = Key(name: event.name, arguments: ToolPromotion.normalized(arguments))
             if executions[key] == nil { keys.append(key) }
             executions[key, default: []].append(event.uuid)
         }

@@ -23,10 +23,8 @@ enum ToolPromotion {
         return promoted((object["content"]?.arrayValue ?? []).filter { $0["type"] == "tool_use" })
     }
 
-    /// Whether the response has a list of calls, be it empty.
-    static func hasCallList(_ response: JSONObject) -> Bool {
-        callList(response) != nil || response["output"]?.arrayValue?.contains { $0["type"] == "function_call" } == true
-    }
+    /// Whether the response has a list of calls, be it empty; items of a Responses output are none.
+    static func hasCallList(_ response: JSONObject) -> Bool { callList(response) != nil }
 
     /// `choices[0].message`, which hooks wrap into `raw_response`.
     static func chatMessage(_ response: JSONObject) -> JSONValue? {
@@ -51,8 +49,9 @@ enum ToolPromotion {
     private static func promoted(_ object: JSONObject, position: Int) -> StepCall? {
         let function = object["function"]?.objectValue
         // Responses items have an id of the item and an id of the call.
-        let idKeys = object["type"] == "function_call" ? ["call_id", "id"] : ["id", "tool_call_id", "call_id"]
-        var id = idKeys.lazy.compactMap { object[$0] }.first?.stringValue ?? ""
+        let idKeys =
+            object["type"] == "function_call" ? ["call_id", "id", "tool_call_id"] : ["id", "tool_call_id", "call_id"]
+        var id = idKeys.lazy.compactMap { object[$0]?.stringValue }.first { !$0.isEmpty } ?? ""
         let name =
             function?["name"]?.stringValue
             ?? ["name", "toolName", "tool_name", "function_name"].lazy.compactMap { object[$0]?.stringValue }.first

@@ -125,6 +125,15 @@ struct StorageConfigurationTests {
         }
     }
 
+    @Test("does not show a secret that stands where the name of its variable belongs")
+    func misplacedSecret() {
+        #expect {
+            try Self.read(Self.s3 + "secret_access_key_var = \"wJalr/K7MD\"", environment: Self.keys)
+        } throws: { error in
+            "\(error)".contains("secret_access_key_var") && !"\(error)".contains("wJalr")
+        }
+    }
+
     @Test("names the keys of S3 that are missing, a name that is used twice, and keys that nobody reads")
     func others() throws {
         #expect {

@@ -18,7 +18,7 @@ enum FileNameProperties {
         }
         let metadata = parts.count > 1 ? Array(parts[1]).withUnsafeBufferPointer { JSONPolicy.value(of: $0) } : nil
         let sessionID = "0195f1e0-0000-7000-8000-000000000001"
-        guard let name = try? template.render(sessionID: sessionID, metadata: metadata) else { return }
+        guard let name = try? template.render(sessionID: sessionID, tenant: "t", metadata: metadata) else { return }
         try FuzzFailure.unless(name.contains(sessionID), "\(name) has no session id")
         try FuzzFailure.unless(
             !name.hasPrefix("/") && !name.split(separator: "/").contains(".."), "\(name) leads out of its directory")

@@ -53,6 +53,15 @@ struct DeviationTests {
 
     private static let opener = Sample.fields(.scopeStart, 1, in: 90, "agent", name: "root")
 
+    @Test("gives every call of a step an id of its own, also where one looks like a new one")
+    func uniqueIDs() throws {
+        let steps = try steps([Self.opener, Self.start(2, at: 1), Self.end(2, at: 2, calls: ["a:3", "a", "a"])])
+        let ids = steps.skein.flatMap { $0["tool_calls"]?.arrayValue ?? [] }.compactMap {
+            $0["tool_call_id"]?.stringValue
+        }
+        #expect(ids.count == 3 && Set(ids).count == 3)
+    }
+
     @Test("says that nothing was observed, where the reference has no step")
     func placeholder() throws {
         for fields in [[], [Self.opener]] {
@@ -277,6 +286,7 @@ struct DeviationTests {
                 .scopeEnd, 2, in: 1, "llm", at: 1,
                 data: ["tool_calls": [call], "usage": ["prompt_tokens": 7]]),
             Sample.fields(.scopeEnd, 3, in: 1, "llm", at: 2, data: ["answer": "a", "tool_calls": [call]]),
+            Self.tool(.scopeEnd, 4, at: 3, id: "c", data: "r"),
         ])
         #expect(steps.strict.count == 1 && steps.skein.count == 1)
         #expect(steps.strict[0]["metrics"] == nil)

@@ -15,9 +15,10 @@ struct FileNameTemplateTests {
             ("{metadata.team}/{session_id}", "blue/ID"), ("{metadata.deep.path}-{session_id}", "a/b-ID"),
             ("{metadata.none:-x/y}{session_id}", "x/yID"), ("{metadata.empty:-e}{session_id}", "eID"),
             ("{other}{session_id}{", "{other}ID{"), ("{session_idx}{session_id}", "{session_idx}ID"),
+            ("{tenant}/{session_id}", "t-1/ID"), ("{tenants}{session_id}", "{tenants}ID"),
         ])
     func rendering(template: String, name: String) throws {
-        #expect(try FileNameTemplate(template).render(sessionID: "ID", metadata: Self.metadata) == name)
+        #expect(try FileNameTemplate(template).render(sessionID: "ID", tenant: "t-1", metadata: Self.metadata) == name)
     }
 
     @Test(
@@ -38,9 +39,11 @@ struct FileNameTemplateTests {
     @Test("refuses a name that is longer than a key of S3 may be")
     func long() throws {
         let text = String(repeating: "x", count: 1022)
-        #expect(try FileNameTemplate(text + "{session_id}").render(sessionID: "ID", metadata: nil).count == 1024)
+        #expect(
+            try FileNameTemplate(text + "{session_id}").render(sessionID: "ID", tenant: "t-1", metadata: nil).count
+                == 1024)
         let error = #expect(throws: FileNameError.self) {
-            try FileNameTemplate(text + "{session_id}").render(sessionID: "LONG", metadata: nil)
+            try FileNameTemplate(text + "{session_id}").render(sessionID: "LONG", tenant: "t-1", metadata: nil)
         }
         #expect(error?.code == .tooLong)
     }
@@ -49,7 +52,7 @@ struct FileNameTemplateTests {
         "tells names that stay in their directory from those that do not",
         arguments: [
             ("a.json", true), ("a/b..c/é", true), ("", false), ("/a", false), ("a/../b", false), ("..", false),
-            ("a\u{7F}", false), ("a\nb", false),
+            ("a\u{7F}", false), ("a\nb", false), ("a/.", false), ("./a", true),
         ])
     func relative(name: String, expected: Bool) { #expect(FileNameTemplate.isRelative(name) == expected) }
 
@@ -65,7 +68,7 @@ struct FileNameTemplateTests {
     func metadata(placeholder: String, code: FileNameError.Code) throws {
         let template = try FileNameTemplate("\(placeholder){session_id}")
         let error = #expect(throws: FileNameError.self) {
-            try template.render(sessionID: "ID", metadata: Self.metadata)
+            try template.render(sessionID: "ID", tenant: "t-1", metadata: Self.metadata)
         }
         #expect(error?.code == code)
     }

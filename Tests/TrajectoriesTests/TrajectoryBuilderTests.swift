@@ -42,6 +42,57 @@ struct TrajectoryBuilderTests {
         return ["choices": [["message": ["tool_calls": .array(list)]]]]
     }
 
+    @Test("takes a call's first id that is a text and not empty")
+    func idsOfCalls() throws {
+        let call: JSONValue = ["id": "", "tool_call_id": 7, "call_id": "third", "name": "f"]
+        let steps = try steps([
+            Sample.fields(.scopeStart, 1, "agent", at: 0),
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 1, data: ["tool_calls": [call]]),
+        ])
+        #expect(steps.first?["tool_calls"]?[0]?["tool_call_id"] == "third")
+    }
+
+    @Test("drops a step only when the calls that it repeats have results", arguments: [true, false])
+    func repeatedCalls(hasResult: Bool) throws {
+        let answer = chat([("c", "f", "{}")])
+        var fields = [
+            Sample.fields(.scopeStart, 1, "agent", at: 0),
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 1, data: answer),
+            Sample.fields(.scopeEnd, 3, in: 1, "llm", at: 2, data: answer),
+        ]
+        if hasResult {
+            fields.append(
+                Sample.fields(.scopeEnd, 4, in: 1, "tool", at: 3, data: "r", profile: ["tool_call_id": "c"]))
+        }
+        #expect(try steps(fields).count == (hasResult ? 1 : 2))
+    }
+
+    @Test("tells a tool that was called with null from a scope that has no arguments")
+    func nullArguments() throws {
+        let steps = try steps([
+            Sample.fields(.scopeStart, 1, "agent", at: 0),
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 1, data: ["answer": "a"]),
+            Sample.fields(.scopeStart, 3, in: 1, "tool", at: 2, name: "called", profile: [:]),
+            Sample.fields(.scopeStart, 4, in: 1, "tool", at: 3, name: "scope"),
+        ])
+        #expect(steps[0]["tool_calls"]?[0]?["arguments"] == .null)
+        #expect(steps[0]["tool_calls"]?[1]?["arguments"] == [:])
+    }
+
+    @Test("shows a Responses output of calls alone as JSON text, which is the reference's way")
+    func callsAlone() throws {
+        let data: JSONValue = ["output": [["type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"]]]
+        let events = try Sample.events([
+            Sample.fields(.scopeStart, 1, "agent", at: 0), Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 1, data: data),
+        ])
+        func message(_ compatibility: Compatibility) -> JSONValue? {
+            TrajectoryBuilder(origin: .manual(sessionID: "s"), agent: agent, compatibility: compatibility)
+                .document(of: events)["steps"]?[0]?["message"]
+        }
+        #expect(message(.strict) == .string(data.compactText))
+        #expect(message(.skein) == "")
+    }
+
     @Test("keeps an observation until its call arrives, and ends with those whose call never does")
     func lateCalls() throws {
         let steps = try steps([

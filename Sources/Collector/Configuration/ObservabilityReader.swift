@@ -218,7 +218,7 @@ struct ObservabilityReader {
         }
         for (name, variable) in endpoint.stringTable("header_env") ?? [] {
             guard let value = environment[variable], !value.trimmingCharacters(in: .whitespaces).isEmpty else {
-                endpoint.complain("header_env.\(name)", "names the environment variable \(variable), which is not set")
+                endpoint.complain("header_env.\(name)", "needs \(variable.asVariable)")
                 continue
             }
             addHeader(&endpoint, "header_env.\(name)", name, value, &result)

@@ -191,11 +191,9 @@ struct StorageReader {
 
     /// The value of an environment variable that must be set.
     private func secret(_ section: inout ConfigurationSection, _ key: String, _ variable: String) -> String? {
-        guard let value = found(variable) else {
-            section.complain(key, "needs the environment variable \(variable), which is not set")
-            return nil
-        }
-        return value
+        if let value = found(variable) { return value }
+        section.complain(key, "needs \(variable.asVariable)")
+        return nil
     }
 
     private func found(_ variable: String) -> String? {
@@ -227,5 +225,21 @@ extension CollectorConfiguration.Store {
         case .http: "http"
         case .s3: "s3"
         }
+    }
+}
+
+extension String {
+    /// Words for an environment variable of this name that is not set. Somebody may have written the secret itself in its place: only
+    /// what looks like a variable's name is shown.
+    var asVariable: String {
+        let isName = utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
+            default: false
+            }
+        }
+        return isName
+            ? "the environment variable \(self), which is not set"
+            : "the name of an environment variable that is set, not the value itself"
     }
 }

@@ -153,7 +153,8 @@ actor AssembleWorker: StageWorker {
     /// The name under which stores keep the document; nil when none can be made.
     private func file(of trajectory: FinishedTrajectory, _ metadata: JSONValue?) -> String? {
         do throws(FileNameError) {
-            return try fileName.render(sessionID: trajectory.id.description, metadata: metadata)
+            return try fileName.render(
+                sessionID: trajectory.id.description, tenant: trajectory.tenant, metadata: metadata)
         } catch {
             context.logger.warning(
                 "trajectory has no file name, so no store keeps it",
