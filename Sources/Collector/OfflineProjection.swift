@@ -7,7 +7,7 @@ internal import Trajectories
 /// What events become, without a bus: runs the machines of the live stages over the events of a file.
 package struct OfflineProjection {
     package enum Output: String, Sendable, CaseIterable {
-        case atof, atif, trajectories, full
+        case atof, processed, atif, trajectories, full
         case genAI = "gen_ai"
         case openinference, logs, metrics
     }
@@ -23,6 +23,7 @@ package struct OfflineProjection {
     private var lines: [[UInt8]] = []
     /// The finished spans, encoded, in the order in which they ended.
     package private(set) var spans: [[UInt8]] = []
+    private var process = ProcessMachine(partitioning: Partitioning(count: 1))
     private var projector: SpanProjector?
     private var assembler: TrajectoryAssembler?
     private var documents: [JSONValue] = []
@@ -56,7 +57,7 @@ package struct OfflineProjection {
             assembler = TrajectoryAssembler(configuration: OfflineProjection.assembling(configuration))
         case .logs: logs = OfflineLogs(configuration.logEndpoints.first, configuration.compatibility)
         case .metrics: metrics = OfflineMetrics(configuration.metricEndpoints.first, configuration.compatibility)
-        case .atof, .atif: break
+        case .atof, .processed, .atif: break
         }
     }
 
@@ -68,6 +69,7 @@ package struct OfflineProjection {
         number += 1
         switch output {
         case .atof: lines.append(EventJSONEncoder.line(event))
+        case .processed: lines += OfflineProjection.lines(process.receive(message(writer.bytes)))
         case .atif: events.append(event)
         case .trajectories:
             append(assembler?.receive(event, at: .init(sequence: number, index: 0)) ?? [])
@@ -97,6 +99,21 @@ package struct OfflineProjection {
         return assembling
     }
 
+    /// What a producer would publish for the event.
+    private func message(_ payload: [UInt8]) -> StageMessage {
+        StageMessage(
+            subject: "skein.v1.events.0.offline.file", sequence: number, timeNanoseconds: number,
+            contentType: nil, payload: payload)
+    }
+
+    /// The events that pass `process`; what repeats is left out.
+    private static func lines(_ outcome: ProcessMachine.Outcome) -> [[UInt8]] {
+        outcome.pieces.flatMap { piece -> [[UInt8]] in
+            guard let batch = try? EventBatch(unpacking: piece.frames.bytes) else { return [] }
+            return (0..<batch.count).compactMap { try? EventJSONEncoder.line(batch.event(at: $0)) }
+        }
+    }
+
     private mutating func append(_ finished: [FinishedTrajectory]) {
         let output = configuration.trajectories ?? .init()
         let isStrict = configuration.compatibility == .strict
@@ -123,12 +140,15 @@ package struct OfflineProjection {
     /// Scopes that did not end, of which there is no span.
     package var openScopes: Int { projector?.openSpanCount ?? 0 }
 
+    /// Events with a time that OTLP cannot express, which are in no span.
+    package var timesOutOfRange: UInt64 { projector?.counters.timestampsOutOfRange ?? 0 }
+
     /// The lines of the result: one JSON text, or one line an event.
     ///
     /// - Throws: `CollectorError` when what was encoded cannot be read back.
     package mutating func finish() throws -> [[UInt8]] {
         switch output {
-        case .atof: return lines
+        case .atof, .processed: return lines
         case .atif:
             let output = configuration.trajectories ?? .init()
             let builder = TrajectoryBuilder(

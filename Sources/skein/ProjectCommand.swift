@@ -19,7 +19,8 @@ struct ProjectCommand: AsyncParsableCommand {
     var file: String
 
     @Option(
-        name: .customLong("as"), help: "atof, atif, trajectories, full, gen_ai, openinference, logs or metrics.")
+        name: .customLong("as"),
+        help: "atof, processed, atif, trajectories, full, gen_ai, openinference, logs or metrics.")
     var output: OfflineProjection.Output
 
     @Option(
@@ -65,6 +66,10 @@ struct ProjectCommand: AsyncParsableCommand {
             Terminal.error(
                 "warning: \(projection.openScopes) scopes did not end and are not shown; "
                     + "live they are exported as abandoned once their run is idle")
+        }
+        if projection.timesOutOfRange > 0 {
+            Terminal.error(
+                "warning: \(projection.timesOutOfRange) events are from before 1970 or after 2554 and were left out")
         }
         if refused > 0 { throw CommandFailure("\(refused) of \(reader.number) lines are not events and were left out") }
     }

@@ -119,6 +119,7 @@ final class LineReader {
                 number += 1
                 if let line = LineReader.content(buffer[start..<end]) { return line }
             } else if isAtEnd {
+                if start == buffer.count { return nil }
                 defer { start = buffer.count }
                 number += 1
                 return LineReader.content(buffer[start...])

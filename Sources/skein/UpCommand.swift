@@ -4,6 +4,7 @@ internal import Foundation
 internal import Logging
 internal import NATSTransport
 internal import Projections
+internal import Stages
 
 struct UpCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -102,11 +103,18 @@ struct UpCommand: AsyncParsableCommand {
                 var starts = started.stream.makeAsyncIterator()
                 guard await starts.next() != nil else { return .publisher(refused: 0) }
                 announce(configuration, server)
+                let letters = exit ? try await deadLetters(server) : 0
                 let refused = publish.isEmpty ? 0 : try await publishFiles(server)
                 if exit {
                     try await waitForDelivery(collector)
                     try await show(server, configuration)
+                    let more = try await deadLetters(server) - letters
                     await collector.stop()
+                    if more > 0 {
+                        throw CommandFailure(
+                            "\(more) events, spans or documents were refused and are dead letters; skein up --data \(data) "
+                                + "and then skein dead list show them")
+                    }
                 }
                 return .publisher(refused: refused)
             }
@@ -187,6 +195,19 @@ struct UpCommand: AsyncParsableCommand {
             await connection.close()
             throw error
         }
+    }
+
+    /// How many dead letters there have been, also those that are gone.
+    private func deadLetters(_ server: NATSServerProcess) async throws -> UInt64 {
+        let connection = try await NATSConnection.connect(NATSOptions(urls: [server.url], name: "skein-up"))
+        let last: Result<UInt64, NATSError>
+        do throws(NATSError) {
+            last = .success(try await JetStream(connection).streamInfo(SkeinSubjects.deadStream).lastSequence)
+        } catch {
+            last = .failure(error)
+        }
+        await connection.close()
+        return try last.get()
     }
 
     private func waitForDelivery(_ collector: Collector) async throws {

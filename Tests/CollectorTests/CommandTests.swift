@@ -57,6 +57,20 @@ struct CommandTests {
             name: "tenant of up", arguments: ["up", "--port", "0", "--publish", "skein.toml", "--tenant", ""], code: 2,
             names: ["--tenant"]),
         .init(name: "port out of range", arguments: ["up", "--port", "65536"], code: 2, names: ["--port", "65536"]),
+        .init(
+            name: "document's extra that is no table", arguments: ["collect"] + file,
+            toml: """
+                [[components]]
+                kind = "observability"
+                config = { version = 4, atif = { enabled = true, extra = 5 } }
+                """, code: 2, names: ["atif.extra", "table"]),
+        .init(
+            name: "tools that are no tables", arguments: ["collect"] + file,
+            toml: """
+                [[components]]
+                kind = "observability"
+                config = { version = 4, atif = { enabled = true, tool_definitions = ["x"] } }
+                """, code: 2, names: ["atif.tool_definitions", "tables"]),
         .init(name: "exit without publish", arguments: ["up", "--exit"], code: 2, names: ["--exit", "--publish"]),
         .init(
             name: "data that is a file", arguments: ["up", "--port", "0", "--data", "skein.toml"], code: 2,
@@ -141,6 +155,33 @@ struct CommandTests {
             await server.kill()
             Self.expect(outcome, 1, [server.url, "refused the credentials"])
             #expect(!outcome.errors.contains("hunter2"))
+        }
+    }
+
+    @Test("lines that are no events are counted, the end of the file is none", arguments: ["junk\n", "junk"])
+    func refusedLines(text: String) async throws {
+        try await withDirectory { directory in
+            try text.write(toFile: "\(directory)/run.jsonl", atomically: true, encoding: .utf8)
+            let outcome = try await SkeinProcess.run(["project", "run.jsonl", "--as", "atof"], directory: directory)
+            #expect(outcome.code == 1)
+            #expect(outcome.errors.contains("1 of 1 lines"))
+        }
+    }
+
+    @Test("up that ends says that something was refused, and fails")
+    func refusedAtTheEnd() async throws {
+        let backend = HTTPTestServer { _ in .init(422) }
+        defer { backend.stop() }
+        try await withDirectory { directory in
+            try Run(number: 1, tenant: "acme", calls: 2).lines.joined(separator: "\n").write(
+                toFile: "\(directory)/run.jsonl", atomically: true, encoding: .utf8)
+            let outcome = try await SkeinProcess.run(
+                [
+                    "up", "--data", "\(directory)/data", "--port", "0", "--otlp", "http://127.0.0.1:\(backend.port)",
+                    "--publish", "run.jsonl", "--exit",
+                ], directory: directory)
+            #expect(outcome.code == 1)
+            #expect(outcome.errors.contains("dead letters") && outcome.errors.contains("skein dead list"))
         }
     }
 

@@ -22,6 +22,18 @@ struct LiveAndOfflineTests {
         return Array(try Data(contentsOf: file)).split(separator: UInt8(ascii: "\n")).map { Array($0) }
     }
 
+    @Test("show what process lets through, once")
+    func processed() throws {
+        let lines = try Self.lines("03-nested-agents")
+        var atof = try OfflineProjection(.atof, configuration: .init(), sessionID: nil, markProjection: nil)
+        var processed = try OfflineProjection(.processed, configuration: .init(), sessionID: nil, markProjection: nil)
+        for line in lines {
+            try atof.add(line: line)
+            for _ in 0..<2 { try processed.add(line: line) }
+        }
+        #expect(try processed.finish() == atof.finish())
+    }
+
     @Test("give the same bytes for the same events, in every projection")
     func sameBytes() async throws {
         let lines = try Self.cases.map(Self.lines)

@@ -147,9 +147,12 @@ package struct Benchmark: Sendable {
         try await jetStream.deleteStream(relayStream.name)
 
         let endpoint = endpoint(sink)
+        // Nothing lingers, or the documents would be built after the end.
+        var ended = CollectorConfiguration.Runs()
+        ended.linger = .zero
         let work: [(any Stage, BenchmarkReport.Ceiling)] = [
             (ProcessStage(partitioning: Partitioning(count: prepared.partitions)), relay),
-            (AssembleStage(output: .init()), pull),
+            (AssembleStage(output: .init(), runs: ended), pull),
             (ExportStage(endpoint: endpoint, runs: .init(), client: HTTPClient(maxThreads: prepared.partitions)), pull),
         ]
         var stages: [BenchmarkReport.Stage] = []

@@ -55,7 +55,11 @@ struct ObservabilityReader {
         if let version = atif.string("agent_version") { output.agentVersion = version }
         if let model = atif.string("model_name") { output.modelName = model }
         output.toolDefinitions = atif.raw("tool_definitions")?.arrayValue
+        if atif.has("tool_definitions"), output.toolDefinitions?.allSatisfy({ $0.objectValue != nil }) != true {
+            atif.complain("tool_definitions", "must be an array of tables, one for each tool")
+        }
         output.extra = atif.raw("extra")
+        if let extra = output.extra, extra.objectValue == nil { atif.complain("extra", "must be a table") }
         if let template = atif.string("filename_template") {
             do {
                 _ = try FileNameTemplate(template)
