@@ -91,12 +91,12 @@ struct LedgerTests {
                 }
             }
             let found = try await SkeinProcess.run(
-                ["ledger", "--timeout", "0.5", "--nats", rig.server.url], directory: rig.directory)
+                ["ledger", "--timeout", "4", "--nats", rig.server.url], directory: rig.directory)
             #expect(found.code == 0, "\(found.errors)")
             #expect(found.output.hasPrefix("process: received 3 + injected 0 = processed 3 +"))
             #expect(found.errors.contains("no answer for process/1"))
             let wrong = try await SkeinProcess.run(
-                ["ledger", "--tenant", "wrong", "--format", "json", "--timeout", "0.5", "--nats", rig.server.url],
+                ["ledger", "--tenant", "wrong", "--format", "json", "--timeout", "4", "--nats", rig.server.url],
                 directory: rig.directory)
             #expect(wrong.code == 1 && wrong.errors.contains("do not add up"))
             #expect(wrong.output.contains("\"pending\":1"))
