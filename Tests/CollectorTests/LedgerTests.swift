@@ -5,7 +5,7 @@ import Testing
 
 @testable import Collector
 
-@Suite("Ledger over the bus", .timeLimit(.minutes(1)))
+@Suite("Ledger over the bus", .timeLimit(.minutes(3)))
 struct LedgerTests {
     private static func report(
         _ stage: String, _ partition: Int, _ counts: [String: UInt64], epoch: UInt64 = 1
