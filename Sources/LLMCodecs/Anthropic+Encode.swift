@@ -12,22 +12,8 @@ extension Anthropic {
         if editor.isChanged("instructions") {
             editor.body["system"] = try edited.instructions.map(json)
         }
-        if editor.isChanged("messages") {
-            editor.body["messages"] = .array(
-                try editor.items(
-                    edited.messages, baseline: editor.baseline.messages,
-                    originals: editor.body["messages"]?.arrayValue ?? []
-                ) { (message, _) throws(CodecError) in try json(message) })
-        }
-        if editor.isChanged("tools") {
-            editor.body["tools"] = try edited.tools.map { (tools) throws(CodecError) in
-                .array(
-                    try editor.items(
-                        tools, baseline: editor.baseline.tools ?? [],
-                        originals: editor.body["tools"]?.arrayValue ?? []
-                    ) { (tool, _) throws(CodecError) in try json(tool) })
-            }
-        }
+        try editor.messages { (message, _) throws(CodecError) in try json(message) }
+        try editor.tools { (tool, _) throws(CodecError) in try json(tool) }
         try encodeToolChoice(&editor)
         editor.sampling(topP: "top_p")
         editor.parameter(\.maxTokens, at: "max_tokens") { JSONValue(count: $0) }

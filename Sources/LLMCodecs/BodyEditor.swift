@@ -71,6 +71,30 @@ struct BodyEditor {
         for member in edited.extra where baseline.extra[member.key] != member.value { body[member.key] = member.value }
     }
 
+    /// Writes changed messages into `messages`.
+    mutating func messages(
+        encode: (Message, _ original: JSONValue?) throws(CodecError) -> JSONValue
+    ) throws(CodecError) {
+        guard isChanged("messages") else { return }
+        let originals = body["messages"]?.arrayValue ?? []
+        body["messages"] = .array(
+            try items(edited.messages, baseline: baseline.messages, originals: originals, encode: encode))
+    }
+
+    /// Writes changed tools into `tools`; none removes them.
+    mutating func tools(
+        encode: (ToolDefinition, _ original: JSONValue?) throws(CodecError) -> JSONValue
+    ) throws(CodecError) {
+        guard isChanged("tools") else { return }
+        guard let tools = edited.tools else {
+            body["tools"] = nil
+            return
+        }
+        let originals = body["tools"]?.arrayValue ?? []
+        body["tools"] = .array(
+            try items(tools, baseline: baseline.tools ?? [], originals: originals, encode: encode))
+    }
+
     /// Writes a changed list, keeping the original JSON of the items that are the same.
     ///
     /// - Parameters:

@@ -9,22 +9,8 @@ extension OpenAIChat {
             "instructions", "previous_response_id", "truncation", "reasoning", "include", "max_output_tokens",
             "max_tool_calls",
         ])
-        if editor.isChanged("messages") {
-            editor.body["messages"] = .array(
-                try editor.items(
-                    edited.messages, baseline: editor.baseline.messages,
-                    originals: editor.body["messages"]?.arrayValue ?? []
-                ) { (message, _) throws(CodecError) in try json(message) })
-        }
-        if editor.isChanged("tools") {
-            editor.body["tools"] = try edited.tools.map { (tools) throws(CodecError) in
-                .array(
-                    try editor.items(
-                        tools, baseline: editor.baseline.tools ?? [],
-                        originals: editor.body["tools"]?.arrayValue ?? []
-                    ) { (tool, _) throws(CodecError) in try json(tool) })
-            }
-        }
+        try editor.messages { (message, _) throws(CodecError) in try json(message) }
+        try editor.tools { (tool, _) throws(CodecError) in try json(tool) }
         if editor.isChanged("tool_choice") {
             editor.body["tool_choice"] = try edited.members["tool_choice"].map { (choice) throws(CodecError) in
                 guard case .native(let native) = try ToolChoice(choice) else { return choice }

@@ -12,16 +12,8 @@ extension OpenAIResponses {
             editor.body["instructions"] = edited.instructions?.json
         }
         if editor.isChanged("messages") { editor.body["input"] = try input(&editor) }
-        if editor.isChanged("tools") {
-            editor.body["tools"] = try edited.tools.map { (tools) throws(CodecError) in
-                .array(
-                    try editor.items(
-                        tools, baseline: editor.baseline.tools ?? [],
-                        originals: editor.body["tools"]?.arrayValue ?? []
-                    ) { (tool, original) throws(CodecError) in
-                        try json(tool, isWrapped: original?["function"]?.objectValue != nil)
-                    })
-            }
+        try editor.tools { (tool, original) throws(CodecError) in
+            try json(tool, isWrapped: original?["function"]?.objectValue != nil)
         }
         try encodeToolChoice(&editor)
         try encodeParameters(&editor)
