@@ -32,13 +32,15 @@ let package = Package(
             name: "CSkeinProto", dependencies: ["CProtobufC"], publicHeadersPath: ".",
             cSettings: [.headerSearchPath(".")]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
 
         // Pure: no I/O, no clock, no lock, no logger.
         .target(name: "ATOF", dependencies: ["CSkeinProto", "CSimdJSON"], swiftSettings: strict),
         .target(name: "LLMCodecs", dependencies: ["ATOF"], swiftSettings: strict),
+        .target(name: "Middleware", dependencies: ["ATOF", "CRE2", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Trajectories", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Projections", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
-        .target(name: "Stages", dependencies: ["ATOF"], swiftSettings: strict),
+        .target(name: "Stages", dependencies: ["ATOF", "Middleware"], swiftSettings: strict),
 
         // Input and output.
         .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib"], swiftSettings: strict),
@@ -49,8 +51,8 @@ let package = Package(
         .target(
             name: "Collector",
             dependencies: [
-                "ATOF", "LLMCodecs", "Stages", "Trajectories", "Projections", "OTLP", "HTTPTransport", "NATSTransport",
-                "TOMLKit", "FlyingFox",
+                "ATOF", "LLMCodecs", "Middleware", "Stages", "Trajectories", "Projections", "OTLP", "HTTPTransport",
+                "NATSTransport", "TOMLKit", "FlyingFox",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -80,6 +82,8 @@ let package = Package(
         .testTarget(
             name: "LLMCodecsTests", dependencies: ["ATOF", "LLMCodecs"], resources: [.copy("Fixtures")],
             swiftSettings: strict),
+        .testTarget(
+            name: "MiddlewareTests", dependencies: ["ATOF", "LLMCodecs", "Middleware"], swiftSettings: strict),
         .testTarget(
             name: "TrajectoriesTests", dependencies: ["ATOF", "LLMCodecs", "Trajectories"], resources: [.copy("Cases")],
             swiftSettings: strict),

@@ -1,0 +1,101 @@
+package import ATOF
+
+/// An event on its way through the chain: the event as it came, and the fields that a step replaces.
+///
+/// Payloads are parsed when a step asks for them. An event that no step changed is passed on as the bytes that came in.
+package struct EventDraft {
+    /// As the producer sent it; a step reads everything but the three payloads from here.
+    package let event: Event
+    package let tenant: String
+    private var changedData: Replacement = .none
+    private var changedMetadata: Replacement = .none
+    private var changedProfile: Replacement = .none
+    private var changedName: String?
+    private var changedUnknownFields: Replacement = .none
+
+    private enum Replacement {
+        case none
+        case value(JSONValue?)
+    }
+
+    package init(_ event: Event, tenant: String) {
+        self.event = event
+        self.tenant = tenant
+    }
+
+    /// Nil is absent, the same as null.
+    package var data: JSONValue? {
+        get { EventDraft.current(changedData, event.data) }
+        set { changedData = .value(newValue?.nonNull) }
+    }
+
+    package var metadata: JSONValue? {
+        get { EventDraft.current(changedMetadata, event.metadata) }
+        set { changedMetadata = .value(newValue?.nonNull) }
+    }
+
+    package var categoryProfile: JSONValue? {
+        get { EventDraft.current(changedProfile, event.categoryProfile) }
+        set { changedProfile = .value(newValue?.nonNull) }
+    }
+
+    package var unknownFields: JSONValue? {
+        get { EventDraft.current(changedUnknownFields, event.unknownFields) }
+        set { changedUnknownFields = .value(newValue?.nonNull) }
+    }
+
+    package var name: String {
+        get { changedName ?? event.name }
+        set { changedName = newValue }
+    }
+
+    private static func current(_ replacement: Replacement, _ original: RawJSON?) -> JSONValue? {
+        switch replacement {
+        case .none: original?.value.nonNull
+        case .value(let value): value
+        }
+    }
+
+    /// What an event sanitizer that failed leaves (`middleware-guardrails-pii.md` 6): nothing of what it governs.
+    package mutating func clearPayloads() {
+        data = nil
+        metadata = nil
+        categoryProfile = nil
+    }
+
+    package var isChanged: Bool {
+        if case .none = changedData, case .none = changedMetadata, case .none = changedProfile,
+            case .none = changedUnknownFields, changedName == nil
+        {
+            return false
+        }
+        return true
+    }
+
+    /// The packed event with its replacements; nil when nothing was replaced.
+    ///
+    /// A field that is appended to a packed message would replace the one before, but leave its bytes on the wire: what was
+    /// redacted would still be there. So the event is packed anew.
+    package func packed() -> [UInt8]? {
+        guard isChanged else { return nil }
+        var fields = EventFields(kind: event.kind, uuid: event.uuid, timestamp: event.timestamp, name: name)
+        fields.parentUUID = event.parentUUID
+        fields.category = event.category?.raw
+        fields.attributes = event.attributes
+        fields.dataSchema = event.dataSchema
+        fields.data = EventDraft.text(changedData, event.data)
+        fields.metadata = EventDraft.text(changedMetadata, event.metadata)
+        fields.categoryProfile = EventDraft.text(changedProfile, event.categoryProfile)
+        fields.unknownFields = EventDraft.text(changedUnknownFields, event.unknownFields)
+        fields.propagationRootUUID = event.propagationRootUUID
+        fields.atofVersion = event.atofVersion
+        return fields.packed()
+    }
+
+    private static func text(_ replacement: Replacement, _ original: RawJSON?) -> [UInt8] {
+        switch replacement {
+        case .none: original?.withBytes { Array($0) } ?? []
+        case .value(let value): value.map { Array($0.compactText.utf8) } ?? []
+        }
+    }
+}
