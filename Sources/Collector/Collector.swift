@@ -21,8 +21,10 @@ package final class Collector: Sendable {
 
     /// Runs until `stop` or cancellation. `onStart` is called once this member may own tasks.
     ///
-    /// - Throws: `NATSError` and `CollectorError`: one sentence on what is wrong in the world.
+    /// - Throws: `NATSError` and `CollectorError`: one sentence on what is wrong in the world; `ConfigurationError` for a
+    ///   configuration that must not run.
     package func run(onStart: @escaping @Sendable () -> Void = {}) async throws {
+        try configuration.checkActivation()
         let options = NATSOptions(
             urls: configuration.nats.urls, name: "skein-\(ProcessInfo.processInfo.processIdentifier)",
             authentication: configuration.nats.authentication, tls: configuration.nats.tls)

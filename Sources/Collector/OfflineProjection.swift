@@ -34,6 +34,7 @@ package struct OfflineProjection {
     package init(
         _ output: Output, configuration: CollectorConfiguration, sessionID: String?, markProjection: String?
     ) throws {
+        try configuration.checkActivation()
         self.output = output
         self.configuration = configuration
         self.sessionID = sessionID

@@ -56,6 +56,7 @@ struct UpCommand: AsyncParsableCommand {
 
     func run() async throws {
         var configuration = try ConfigurationFile.read(config)
+        try configuration.checkActivation()
         if let otlp { try configuration.addTraceEndpoint(url: otlp, option: "--otlp") }
         // A file that is missing is better told before anything is started.
         for path in publish { _ = try LineReader(path: path) }

@@ -43,7 +43,7 @@ struct ConfigurationTests {
 
     private static let table: [Complaint] = [
         .init(toml: "", complaints: []),
-        .init(toml: "version = 2", complaints: ["error configuration.unsupported_config_version version"]),
+        .init(toml: "version = 2", complaints: ["error plugin.unsupported_config_version version"]),
         .init(toml: "[nats", complaints: ["error configuration.malformed test.toml:1:6"]),
         .init(toml: "[nat]", complaints: ["warning configuration.unknown_field nat"]),
         .init(
@@ -116,11 +116,11 @@ struct ConfigurationTests {
         .init(toml: "[[components]]", complaints: ["error configuration.missing_kind components[0].kind"]),
         .init(
             toml: "[[components]]\nkind = \"x\"",
-            complaints: ["warning configuration.unknown_component components[0].kind"]),
+            complaints: ["warning plugin.unknown_component components[0].kind"]),
         .init(toml: "[policy]\nunknown_component = \"ignore\"\n[[components]]\nkind = \"x\"", complaints: []),
         .init(
             toml: "[policy]\nunknown_component = \"error\"\n[[components]]\nkind = \"x\"",
-            complaints: ["error configuration.unknown_component components[0].kind"]),
+            complaints: ["error plugin.unknown_component components[0].kind"]),
         .init(
             toml: "[policy]\nunknown_field = \"no\"",
             complaints: ["error configuration.unsupported_value policy.unknown_field"]),
@@ -128,7 +128,7 @@ struct ConfigurationTests {
         .init(toml: "[[components]]\nkind = \"pricing\"", complaints: []),
         .init(
             toml: "[[components]]\nkind = \"pricing\"\n[[components]]\nkind = \"pricing\"",
-            complaints: ["error configuration.duplicate_component components[1].kind"]),
+            complaints: ["error plugin.duplicate_component components[1].kind"]),
         .init(
             toml: pricing("type = \"inline\"\ncatalog = { version = 2, entries = [] }\n"),
             complaints: ["error pricing.invalid_config \(source).catalog.version"]),

@@ -1,5 +1,6 @@
 package import ATOF
 package import LLMCodecs
+package import Middleware
 package import NATSTransport
 internal import Projections
 
@@ -44,6 +45,10 @@ package struct CollectorConfiguration: Sendable {
     package var stores: [Store] = []
     /// Whose answer counts where the reference is wrong.
     package var compatibility = Compatibility.skein
+    /// The document's policy for all events.
+    package var middleware = MiddlewareSettings()
+    /// What is valid and still keeps a collector from running, because it would run without a policy that it was given.
+    package var obstacles: [Diagnostic] = []
 
     package init() {}
 
@@ -111,6 +116,13 @@ package struct CollectorConfiguration: Sendable {
 }
 
 extension CollectorConfiguration {
+    /// To be asked before anything is made of events.
+    ///
+    /// - Throws: `ConfigurationError` when the chain would not be the one that was configured.
+    package func checkActivation() throws(ConfigurationError) {
+        if !obstacles.isEmpty { throw ConfigurationError(diagnostics: obstacles) }
+    }
+
     /// Talks to a server on loopback that needs no credentials, whatever was configured.
     package mutating func useEmbeddedServer(url: String) {
         nats = NATS()

@@ -66,21 +66,24 @@ package struct ConfigurationReader {
     private init(environment: [String: String]) { self.environment = environment }
 
     private mutating func read(_ root: JSONObject) {
-        let policy = readPolicy(root)
+        let policies = ConfigurationPolicies(lenient: root["policy"])
         var document = ConfigurationSection(
             root, path: "",
-            codes: .init(prefix: "configuration", unknownField: policy.unknownField, unsupportedValue: .error))
-        _ = document.raw("policy")
+            codes: .init(prefix: "configuration", unknownField: policies.unknownField, unsupportedValue: .error))
+        if var section = document.section("policy") {
+            ConfigurationPolicies.check(&section, code: "unsupported_value")
+            document.finish(section)
+        }
         if let version = document.integer("version"), version != 1 {
-            document.report(.error, "unsupported_config_version", "version", "is \(version), must be 1")
+            report("unsupported_config_version", "version", "is \(version), must be 1")
         }
         readNATS(&document)
         readCollector(&document)
         readHTTP(&document)
-        var components: [String: Int] = [:]
+        var kinds: Set<String> = []
         for section in document.sections("components") ?? [] {
             var section = section
-            readComponent(&section, policy: policy, seen: &components)
+            readComponent(&section, policies, seen: &kinds)
             document.finish(section)
         }
         document.close()
@@ -89,106 +92,57 @@ package struct ConfigurationReader {
 
     // MARK: Plugins document
 
-    private struct Policies {
-        var unknownComponent = DiagnosticPolicy.warn
-        var unknownField = DiagnosticPolicy.warn
-        var unsupportedValue = DiagnosticPolicy.error
-    }
-
-    private static func readPolicies(_ section: inout ConfigurationSection, defaults: Policies) -> Policies {
-        var policies = defaults
-        for (key, path) in [
-            ("unknown_component", \Policies.unknownComponent), ("unknown_field", \.unknownField),
-            ("unsupported_value", \.unsupportedValue),
-        ] {
-            guard let text = section.string(key) else { continue }
-            if let policy = DiagnosticPolicy(rawValue: text) {
-                policies[keyPath: path] = policy
-            } else {
-                section.complain(key, "is \"\(text)\", must be ignore, warn or error")
-            }
-        }
-        return policies
-    }
-
-    /// The policies come first: they say what becomes of unknown fields, also of Skein's own sections.
-    private mutating func readPolicy(_ root: JSONObject) -> Policies {
-        var section = ConfigurationSection(
-            root["policy"]?.objectValue ?? JSONObject(), path: "policy",
-            codes: .init(prefix: "configuration", unknownField: .warn, unsupportedValue: .error))
-        let policies = ConfigurationReader.readPolicies(&section, defaults: Policies())
-        section.close()
-        diagnostics += section.diagnostics
-        return policies
-    }
+    /// A complaint of the host, which NeMo Relay calls by a code of its own.
+    private mutating func report(
+        _ code: String, _ field: String, _ message: String, level: Diagnostic.Level = .error
+    ) { diagnostics.append(Diagnostic(level, "plugin.\(code)", field: field, message)) }
 
     private mutating func readComponent(
-        _ section: inout ConfigurationSection, policy: Policies, seen: inout [String: Int]
+        _ section: inout ConfigurationSection, _ policies: ConfigurationPolicies, seen: inout Set<String>
     ) {
-        let kind = section.string("kind")
-        let enabled = section.bool("enabled") ?? true
-        guard let config = section.raw("config").map({ $0.objectValue ?? JSONObject() }) ?? JSONObject() as JSONObject?
-        else { return }
-        if let kind, kind == "observability" || kind == "pricing" {
-            seen[kind, default: 0] += 1
-            if seen[kind, default: 0] > 1 {
+        let isEnabled = section.bool("enabled") ?? true
+        let config = section.object("config") ?? JSONObject()
+        guard let kind = section.string("kind") else {
+            if !section.has("kind") {
                 section.report(
-                    .error, "duplicate_component", "kind", "there is more than one \(kind) component; keep one")
+                    .error, "missing_kind", "kind", "is missing; name the component, such as \"observability\"")
             }
+            return
         }
-        switch kind {
-        case nil:
-            section.report(.error, "missing_kind", "kind", "is missing; name the component, such as \"observability\"")
-        case "observability"?:
-            readObservability(config, path: section.field("config"), enabled: enabled, policy: policy, &section)
-        case "pricing"?:
-            // One that is off has no effect at all: its files need not be there.
-            guard enabled else { return }
-            var reader = PricingReader(path: section.field("config"))
-            reader.read(config)
-            section.takeOver(reader.diagnostics)
-            configuration.pricing = reader.sources
-        case let other?:
-            if enabled, let level = policy.unknownComponent.level {
-                section.report(
-                    level, "unknown_component", "kind",
-                    "\"\(other)\" is not a component of this version (observability, pricing); it has no effect"
-                )
-            }
+        guard let reader = ComponentReader.of(kind) else {
+            reportUnknown(kind, section.field("kind"), isEnabled: isEnabled, policies.unknownComponent)
+            return
         }
+        if !seen.insert(kind).inserted {
+            report("duplicate_component", section.field("kind"), "there is more than one \(kind) component; keep one")
+        }
+        var component = Component(
+            kind: kind, config: config, path: section.field("config"), isEnabled: isEnabled, document: policies,
+            environment: environment, configuration: configuration)
+        reader.read(&component)
+        diagnostics += component.diagnostics
+        configuration = component.configuration
+        configuration.obstacles += component.obstacles
     }
 
-    private mutating func readObservability(
-        _ config: JSONObject, path: String, enabled: Bool, policy: Policies, _ parent: inout ConfigurationSection
-    ) {
-        var own = policy
-        if let table = config["policy"]?.objectValue {
-            var section = ConfigurationSection(
-                table, path: "\(path).policy",
-                codes: .init(prefix: "observability", unknownField: .warn, unsupportedValue: .error))
-            let defaults = Policies()
-            let component = ConfigurationReader.readPolicies(&section, defaults: defaults)
-            // A policy of the document that differs from its default overrides the component's.
-            if policy.unknownField == defaults.unknownField { own.unknownField = component.unknownField }
-            if policy.unsupportedValue == defaults.unsupportedValue {
-                own.unsupportedValue = component.unsupportedValue
-            }
-            parent.takeOver(section.diagnostics)
+    /// What a component of an unknown kind would have done to events nobody knows: it keeps a collector from running, unless
+    /// the document says that it does not matter.
+    private mutating func reportUnknown(_ kind: String, _ field: String, isEnabled: Bool, _ policy: DiagnosticPolicy) {
+        guard let level = policy.level else { return }
+        let known = ComponentReader.all.map(\.kind).joined(separator: ", ")
+        guard isEnabled, !ComponentReader.ofProducers.contains(kind) else {
+            let reason = isEnabled ? "acts in the agents' processes" : "is not known and is off"
+            report("unknown_component", field, "\"\(kind)\" \(reason); it has no effect here", level: level)
+            return
         }
-        var reader = ObservabilityReader(
-            ConfigurationSection(
-                config, path: path,
-                codes: .init(
-                    prefix: "observability", unknownField: own.unknownField, unsupportedValue: own.unsupportedValue)),
-            environment: environment)
-        reader.read()
-        parent.takeOver(reader.diagnostics)
-        if enabled {
-            configuration.trajectories = reader.trajectories
-            configuration.endpoints = reader.endpoints
-            configuration.logEndpoints = reader.logEndpoints
-            configuration.metricEndpoints = reader.metricEndpoints
-            configuration.stores = reader.stores
+        let message =
+            "\"\(kind)\" is not a component of this version (\(known)); remove it, or set policy.unknown_component to ignore"
+        report("unknown_component", field, message, level: level)
+        if level == .warning {
+            configuration.obstacles.append(
+                Diagnostic(
+                    .error, "plugin.unknown_component", field: field, "nothing runs without this component: \(message)")
+            )
         }
     }
 

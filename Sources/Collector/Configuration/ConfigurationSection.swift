@@ -7,12 +7,16 @@ struct ConfigurationSection {
     private let codes: Codes
     private var asked: Set<String> = []
     private(set) var diagnostics: [Diagnostic] = []
+    /// What the policy for unsupported values made less of than an error.
+    private(set) var unusable: [Diagnostic] = []
 
     /// How the section's complaints are called, and what the document's policies make of them.
     struct Codes {
         var prefix: String
         var unknownField: DiagnosticPolicy
         var unsupportedValue: DiagnosticPolicy
+        /// Of a value of the wrong type, which is an error then whatever the policies are; nil is an unsupported value.
+        var invalidType: String?
     }
 
     init(_ table: JSONObject, path: String, codes: Codes) {
@@ -23,9 +27,11 @@ struct ConfigurationSection {
 
     func field(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
-    mutating func complain(_ key: String, _ message: String) {
-        if let level = codes.unsupportedValue.level {
-            report(level, "unsupported_value", key, message)
+    /// Says that a value cannot be used; the policy for unsupported values decides what becomes of it.
+    mutating func complain(_ key: String, _ message: String, code: String = "unsupported_value") {
+        if let level = codes.unsupportedValue.level { report(level, code, key, message) }
+        if codes.unsupportedValue != .error {
+            unusable.append(Diagnostic(.error, "\(codes.prefix).\(code)", field: field(key), message))
         }
     }
 
@@ -43,7 +49,8 @@ struct ConfigurationSection {
     private mutating func typed<Value>(_ key: String, _ expected: String, _ convert: (JSONValue) -> Value?) -> Value? {
         guard let found = value(key) else { return nil }
         guard let converted = convert(found) else {
-            complain(key, "must be \(expected), is \(ConfigurationSection.kind(of: found))")
+            let message = "must be \(expected), is \(ConfigurationSection.kind(of: found))"
+            if let code = codes.invalidType { report(.error, code, key, message) } else { complain(key, message) }
             return nil
         }
         return converted
@@ -65,6 +72,8 @@ struct ConfigurationSection {
 
     mutating func bool(_ key: String) -> Bool? { typed(key, "true or false", \.boolValue) }
 
+    mutating func object(_ key: String) -> JSONObject? { typed(key, "a table", \.objectValue) }
+
     mutating func raw(_ key: String) -> JSONValue? { value(key) }
 
     /// An integer of at least `minimum`.
@@ -75,6 +84,11 @@ struct ConfigurationSection {
             return nil
         }
         return number
+    }
+
+    /// An integer of the width that the reference reads it in.
+    mutating func number<Number: FixedWidthInteger>(_ key: String, _: Number.Type) -> Number? {
+        typed(key, "an integer from \(Number.min) to \(Number.max)") { $0.int64Value.flatMap(Number.init(exactly:)) }
     }
 
     mutating func strings(_ key: String) -> [String]? {
@@ -93,6 +107,17 @@ struct ConfigurationSection {
         }
     }
 
+    mutating func stringsTable(_ key: String) -> [(String, [String])]? {
+        typed(key, "a table of arrays of strings") { value in
+            guard let object = value.objectValue else { return nil }
+            let lists = object.compactMap { member in
+                member.value.arrayValue.map { (member.key, $0.count, $0.compactMap(\.stringValue)) }
+            }
+            guard lists.count == object.count, lists.allSatisfy({ $0.1 == $0.2.count }) else { return nil }
+            return lists.map { ($0.0, $0.2) }
+        }
+    }
+
     mutating func choice<Choice: RawRepresentable & CaseIterable>(_ key: String, _: Choice.Type) -> Choice?
     where Choice.RawValue == String {
         guard let text = string(key) else { return nil }
@@ -105,7 +130,7 @@ struct ConfigurationSection {
 
     /// The table below a key as a section of its own; hand it back with `finish`.
     mutating func section(_ key: String) -> ConfigurationSection? {
-        guard let object = typed(key, "a table", \.objectValue) else { return nil }
+        guard let object = object(key) else { return nil }
         return ConfigurationSection(object, path: field(key), codes: codes)
     }
 
@@ -125,6 +150,7 @@ struct ConfigurationSection {
         var section = section
         section.close()
         diagnostics += section.diagnostics
+        unusable += section.unusable
     }
 
     /// Complains about the keys that nobody asked for.

@@ -16,18 +16,28 @@ struct ObservabilityReader {
     private(set) var trajectories: CollectorConfiguration.TrajectoryOutput?
     private(set) var stores: [CollectorConfiguration.Store] = []
 
-    var diagnostics: [Diagnostic] { section.diagnostics }
+    static func read(_ component: inout Component) {
+        var reader = ObservabilityReader(
+            section: component.section(invalidType: nil), environment: component.environment)
+        reader.read()
+        component.finish(reader.section, governsEvents: false)
+        guard component.isEnabled else { return }
+        component.configuration.trajectories = reader.trajectories
+        component.configuration.endpoints = reader.endpoints
+        component.configuration.logEndpoints = reader.logEndpoints
+        component.configuration.metricEndpoints = reader.metricEndpoints
+        component.configuration.stores = reader.stores
+    }
 
-    init(_ section: ConfigurationSection, environment: [String: String]) {
+    private init(section: ConfigurationSection, environment: [String: String]) {
         self.section = section
         self.environment = environment
     }
 
-    mutating func read() {
+    private mutating func read() {
         if let version = section.integer("version"), version != 3, version != 4 {
             section.report(.error, "unsupported_config_version", "version", "is \(version), must be 3 or 4")
         }
-        _ = section.raw("policy")
         for legacy in ["openinference", "otel"] where section.has(legacy) {
             _ = section.raw(legacy)
             section.report(
@@ -42,7 +52,6 @@ struct ObservabilityReader {
         }
         if let atif = section.section("atif") { readTrajectories(atif) }
         if let opentelemetry = section.section("opentelemetry") { readOpenTelemetry(opentelemetry) }
-        section.close()
     }
 
     // MARK: ATIF

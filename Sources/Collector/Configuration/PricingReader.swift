@@ -8,12 +8,24 @@ internal import LLMCodecs
 /// meant is a wrong cost later.
 struct PricingReader {
     private let path: String
-    private(set) var sources = PricingSources()
-    private(set) var diagnostics: [Diagnostic] = []
+    /// Of a component that is off the files need not be there.
+    private let readsFiles: Bool
+    private var sources = PricingSources()
+    private var diagnostics: [Diagnostic] = []
 
-    init(path: String) { self.path = path }
+    static func read(_ component: inout Component) {
+        var reader = PricingReader(path: component.path, readsFiles: component.isEnabled)
+        reader.read(component.config)
+        component.takeOver(reader.diagnostics)
+        if component.isEnabled { component.configuration.pricing = reader.sources }
+    }
 
-    mutating func read(_ config: JSONObject) {
+    private init(path: String, readsFiles: Bool) {
+        self.path = path
+        self.readsFiles = readsFiles
+    }
+
+    private mutating func read(_ config: JSONObject) {
         for key in config.keys where key != "sources" { complain(key, "is not known here; known is sources") }
         guard let value = config["sources"]?.nonNull else { return }
         guard let elements = value.arrayValue else { return complain("sources", "must be an array of tables") }
@@ -52,6 +64,7 @@ struct PricingReader {
     }
 
     private mutating func readFile(_ file: String, _ key: String) {
+        guard readsFiles else { return }
         guard let bytes = FileManager.default.contents(atPath: file) else {
             return complain(key, "the file \(file) does not exist or cannot be read")
         }

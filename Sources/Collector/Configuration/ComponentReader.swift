@@ -1,0 +1,92 @@
+internal import ATOF
+
+/// Reads the components of one kind. A kind that is not in `all` is unknown.
+struct ComponentReader: Sendable {
+    let kind: String
+    let read: @Sendable (inout Component) -> Void
+
+    init(_ kind: String, _ read: @escaping @Sendable (inout Component) -> Void) {
+        self.kind = kind
+        self.read = read
+    }
+
+    /// One line for each kind.
+    static let all: [ComponentReader] = [
+        ComponentReader("observability", ObservabilityReader.read),
+        ComponentReader("pricing", PricingReader.read),
+    ]
+
+    /// Kinds of NeMo Relay that act in the agents' processes: a collector has nothing to do for them.
+    static let ofProducers: Set<String> = ["adaptive", "resource_metrics"]
+
+    static func of(_ kind: String) -> ComponentReader? { all.first { $0.kind == kind } }
+}
+
+/// A component of the document while its reader reads it: what there is to read, and what the reader makes of it.
+///
+/// One that is off is validated like any other, but has no effect: its reader leaves the configuration alone.
+struct Component {
+    let kind: String
+    let config: JSONObject
+    /// Of `config`, such as `components[0].config`.
+    let path: String
+    let isEnabled: Bool
+    /// Its own policies below those of the document.
+    let policies: ConfigurationPolicies
+    /// Where secrets come from.
+    let environment: [String: String]
+    var configuration: CollectorConfiguration
+    private(set) var diagnostics: [Diagnostic] = []
+    private(set) var obstacles: [Diagnostic] = []
+
+    init(
+        kind: String, config: JSONObject, path: String, isEnabled: Bool, document: ConfigurationPolicies,
+        environment: [String: String], configuration: CollectorConfiguration
+    ) {
+        self.kind = kind
+        self.config = config
+        self.path = path
+        self.isEnabled = isEnabled
+        self.policies = ConfigurationPolicies(lenient: config["policy"]).below(document)
+        self.environment = environment
+        self.configuration = configuration
+    }
+
+    /// `config` as a section whose codes begin with the kind. Its `policy` is read; hand the section back with `finish`.
+    ///
+    /// - Parameter invalidType: the code of a value of the wrong type, always an error; nil takes it for an unsupported value.
+    func section(invalidType: String? = "invalid_plugin_config") -> ConfigurationSection {
+        var section = ConfigurationSection(
+            config, path: path,
+            codes: .init(
+                prefix: kind, unknownField: policies.unknownField, unsupportedValue: policies.unsupportedValue,
+                invalidType: invalidType))
+        if var policy = section.section("policy") {
+            ConfigurationPolicies.check(&policy, code: invalidType ?? "unsupported_value")
+            section.finish(policy)
+        }
+        return section
+    }
+
+    /// Takes over the complaints of the section, also about keys that nobody asked it for.
+    ///
+    /// A value of the wrong type rejects the component as a whole: then nothing else is said about it.
+    ///
+    /// - Parameter governsEvents: whether the component says what becomes of events. No collector runs with values of such a
+    ///   component that cannot be used, also where a policy lets them pass: nobody knows what was meant.
+    mutating func finish(_ section: ConfigurationSection, governsEvents: Bool = true) {
+        var section = section
+        section.close()
+        let invalid = section.diagnostics.filter { $0.code == "\(kind).invalid_plugin_config" }
+        diagnostics += invalid.isEmpty ? section.diagnostics : invalid
+        if governsEvents, isEnabled { obstacles += section.unusable }
+    }
+
+    mutating func takeOver(_ others: [Diagnostic]) { diagnostics += others }
+
+    /// Says what keeps the component from doing its work although nothing is wrong by its policies: validation passes, but
+    /// no collector runs.
+    mutating func obstruct(_ code: String, _ key: String, _ message: String) {
+        if isEnabled { obstacles.append(Diagnostic(.error, code, field: "\(path).\(key)", message)) }
+    }
+}
