@@ -104,8 +104,8 @@ let package = Package(
         .testTarget(
             name: "CollectorTests",
             dependencies: [
-                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "HTTPTransport", "NATSTestCluster",
-                "NATSTransport", "OTLP", "Projections", "Stages",
+                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "HTTPTransport", "LLMCodecs",
+                "Middleware", "NATSTestCluster", "NATSTransport", "OTLP", "Projections", "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.copy("Configurations")], swiftSettings: strict),

@@ -14,6 +14,7 @@ struct ComponentReader: Sendable {
     static let all: [ComponentReader] = [
         ComponentReader("observability", ObservabilityReader.read),
         ComponentReader("pricing", PricingReader.read),
+        ComponentReader("pii_redaction", PIIRedactionReader.read),
     ]
 
     /// Kinds of NeMo Relay that act in the agents' processes: a collector has nothing to do for them.
