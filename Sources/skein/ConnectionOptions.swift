@@ -4,10 +4,28 @@ internal import Foundation
 internal import Logging
 internal import NATSTransport
 
+/// What a command is configured by.
+struct ConfigurationOptions: ParsableArguments {
+    @Option(
+        name: .shortAndLong,
+        help: "Configuration file (TOML). Several are layers of one configuration, the last one counts most.")
+    var config: [String] = []
+
+    @Flag(help: "Also take NeMo Relay's own plugins.toml, of the user and of the system, as layers below.")
+    var inherit = false
+
+    /// The default one without a file; warnings go to standard error.
+    func read() throws -> CollectorConfiguration {
+        let (configuration, warnings) = try ConfigurationReader.read(
+            files: config, inherits: inherit, environment: ProcessInfo.processInfo.environment)
+        for warning in warnings { Terminal.error("\(warning)") }
+        return configuration
+    }
+}
+
 /// How a command finds the bus.
 struct ConnectionOptions: ParsableArguments {
-    @Option(name: .shortAndLong, help: "Configuration file (TOML); its [nats] section says where the bus is.")
-    var config: String?
+    @OptionGroup var files: ConfigurationOptions
 
     @Option(
         help:
@@ -16,7 +34,7 @@ struct ConnectionOptions: ParsableArguments {
     var nats: String?
 
     func configuration() throws -> CollectorConfiguration {
-        var configuration = try ConfigurationFile.read(config)
+        var configuration = try files.read()
         if let nats {
             guard nats.hasPrefix("nats://") || nats.hasPrefix("tls://") else {
                 throw UsageError("--nats must begin with nats:// or tls://, such as nats://127.0.0.1:4222")
@@ -56,19 +74,6 @@ extension JetStream {
             throw CommandFailure(
                 "the stream \(stream) does not exist yet; start skein collect or skein up, they create what they need")
         }
-    }
-}
-
-enum ConfigurationFile {
-    /// The configuration of a file, or the default one without a file; warnings go to standard error.
-    static func read(_ path: String?) throws -> CollectorConfiguration {
-        let environment = ProcessInfo.processInfo.environment
-        guard let path else {
-            return try ConfigurationReader.read(text: "", name: "", environment: environment).0
-        }
-        let (configuration, warnings) = try ConfigurationReader.read(file: path, environment: environment)
-        for warning in warnings { Terminal.error("\(warning)") }
-        return configuration
     }
 }
 

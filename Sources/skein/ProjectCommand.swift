@@ -23,9 +23,7 @@ struct ProjectCommand: AsyncParsableCommand {
         help: "atof, processed, atif, trajectories, full, gen_ai, openinference, logs or metrics.")
     var output: OfflineProjection.Output
 
-    @Option(
-        name: .shortAndLong, help: "Configuration file; the endpoint of the chosen type and the atif section are used.")
-    var config: String?
+    @OptionGroup var files: ConfigurationOptions
 
     @Option(help: "Session id of the atif document.")
     var sessionId: String?
@@ -45,7 +43,7 @@ struct ProjectCommand: AsyncParsableCommand {
 
     func run() async throws {
         let reader = try LineReader(path: file)
-        let configuration = try ConfigurationFile.read(config)
+        let configuration = try files.read()
         var projection = try OfflineProjection(
             output, configuration: configuration, sessionID: sessionId, markProjection: markProjection)
         var refused = 0

@@ -18,8 +18,7 @@ struct UpCommand: AsyncParsableCommand {
             The nats-server is a child process on 127.0.0.1 that keeps its data in --data.
             """)
 
-    @Option(name: .shortAndLong, help: "Configuration file (TOML); its [nats] section is not used.")
-    var config: String?
+    @OptionGroup var files: ConfigurationOptions
 
     @Option(help: "Directory for the embedded server's data; created when missing.")
     var data = ".skein"
@@ -55,7 +54,7 @@ struct UpCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var configuration = try ConfigurationFile.read(config)
+        var configuration = try files.read()
         try configuration.checkActivation()
         if let otlp { try configuration.addTraceEndpoint(url: otlp, option: "--otlp") }
         // A file that is missing is better told before anything is started.

@@ -11,14 +11,16 @@ struct ValidateCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               skein validate --config skein.toml --format json
+              skein validate --config organisation.toml --config team.toml
               skein validate --atif trajectory.json
+
+            Of a valid configuration it says what it comes to: layers, components, and the chain that events pass.
 
             A trajectory is checked for more than its schema: totals equal sums, times do not run backwards, ids are
             unique, results belong to calls of their step.
             """)
 
-    @Option(name: .shortAndLong, help: "Configuration file (TOML); NeMo Relay's plugins.toml works too.")
-    var config: String?
+    @OptionGroup var files: ConfigurationOptions
 
     @Option(help: "File with one ATIF document, or an array of them; - is standard input.")
     var atif: String?
@@ -27,12 +29,12 @@ struct ValidateCommand: AsyncParsableCommand {
     var format = OutputFormat.text
 
     func validate() throws {
-        if (config == nil) == (atif == nil) { throw ValidationError("name one file: --config FILE or --atif FILE") }
+        let isConfiguration = !files.config.isEmpty || files.inherit
+        if isConfiguration == (atif != nil) { throw ValidationError("name one file: --config FILE or --atif FILE") }
     }
 
     func run() async throws {
-        if let config { try check(configuration: config) }
-        if let atif { try check(trajectories: atif) }
+        if let atif { try check(trajectories: atif) } else { try checkConfiguration() }
     }
 
     /// Ends with code 1 when there is a finding.
@@ -48,8 +50,9 @@ struct ValidateCommand: AsyncParsableCommand {
             for finding in findings { Terminal.out("\(finding)") }
             if findings.isEmpty { Terminal.out("\(path) is valid") }
         case .json:
-            try report(
-                isValid: findings.isEmpty, "findings", findings.map { ["path": $0.path, "message": $0.what] })
+            try show([
+                "valid": findings.isEmpty, "findings": findings.map { ["path": $0.path, "message": $0.what] },
+            ])
         }
         if !findings.isEmpty { throw ExitCode(1) }
     }
@@ -71,32 +74,83 @@ struct ValidateCommand: AsyncParsableCommand {
         return value.arrayValue ?? [value]
     }
 
-    private func check(configuration config: String) throws {
-        let diagnostics: [Diagnostic]
-        var isValid = true
+    /// Ends with code 2 when something keeps the configuration from being used.
+    private func checkConfiguration() throws {
+        var diagnostics: [Diagnostic]
+        var configuration: CollectorConfiguration?
         do throws(ConfigurationError) {
-            diagnostics = try ConfigurationReader.read(file: config, environment: ProcessInfo.processInfo.environment).1
+            (configuration, diagnostics) = try ConfigurationReader.read(
+                files: files.config, inherits: files.inherit, environment: ProcessInfo.processInfo.environment)
         } catch {
             diagnostics = error.diagnostics
-            isValid = false
         }
+        let explanation = configuration.map { ConfigurationExplanation($0) }
+        let obstacles = configuration?.obstacles ?? []
         switch format {
         case .text:
             for diagnostic in diagnostics { Terminal.out("\(diagnostic)") }
-            if isValid { Terminal.out("\(config) is valid") }
+            if let explanation {
+                let names = files.config.joined(separator: ", ")
+                Terminal.out("\(names.isEmpty ? "the configuration" : names) is valid")
+                for line in explanation.lines { Terminal.out(line) }
+            }
+            for obstacle in obstacles { Terminal.out("does not run: \(obstacle)") }
         case .json:
-            try report(
-                isValid: isValid, "diagnostics",
-                diagnostics.map {
-                    ["level": $0.level.rawValue, "code": $0.code, "field": $0.field, "message": $0.message]
-                })
+            var report: [String: Any] = [
+                "valid": explanation != nil, "diagnostics": diagnostics.map(entry),
+                // Without codes and levels: they are no diagnostics.
+                "runs": explanation != nil && obstacles.isEmpty,
+                "obstacles": obstacles.map { ["field": $0.field, "message": $0.message] },
+            ]
+            if let explanation { report.merge(explanation.report) { $1 } }
+            try show(report)
         }
-        if !isValid { throw ExitCode(2) }
+        if explanation == nil || !obstacles.isEmpty { throw ExitCode(2) }
     }
 
-    private func report(isValid: Bool, _ key: String, _ complaints: [[String: String]]) throws {
-        let report: [String: Any] = ["valid": isValid, key: complaints]
+    private func entry(_ diagnostic: Diagnostic) -> [String: String] {
+        var entry = [
+            "level": diagnostic.level.rawValue, "code": diagnostic.code, "field": diagnostic.field,
+            "message": diagnostic.message,
+        ]
+        entry["file"] = diagnostic.file
+        return entry
+    }
+
+    private func show(_ report: [String: Any]) throws {
         Terminal.out(
             String(decoding: try JSONSerialization.data(withJSONObject: report, options: .sortedKeys), as: UTF8.self))
+    }
+}
+
+extension ConfigurationExplanation {
+    /// As tables.
+    fileprivate var lines: [String] {
+        var lines: [String] = []
+        if files.count > 1 {
+            lines.append("layers, the last one counts most:")
+            lines += files.enumerated().map { "  \($0 + 1)  \($1)" }
+        }
+        if !components.isEmpty {
+            lines.append("components:")
+            lines += components.map { component in
+                let from = component.layers.compactMap { files.indices.contains($0 - 1) ? files[$0 - 1] : nil }
+                return
+                    "  \(component.kind)  \(component.isEnabled ? "on" : "off")  from \(from.joined(separator: ", "))"
+            }
+        }
+        return lines
+    }
+
+    fileprivate var report: [String: Any] {
+        [
+            "files": files,
+            "components": components.map { component in
+                [
+                    "kind": component.kind, "enabled": component.isEnabled, "field": component.field,
+                    "layers": component.layers,
+                ] as [String: Any]
+            },
+        ]
     }
 }

@@ -50,6 +50,9 @@ package struct CollectorConfiguration: Sendable {
     /// What is valid and still keeps a collector from running, because it would run without a policy that it was given.
     package var obstacles: [Diagnostic] = []
 
+    /// What all this was read from.
+    package var document = ConfigurationDocument([])
+
     package init() {}
 
     /// How the collector reaches the bus.

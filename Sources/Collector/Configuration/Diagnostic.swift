@@ -11,6 +11,8 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     /// The key as a path, such as `components[0].config.opentelemetry.traces[1].endpoint`.
     package let field: String
     package let message: String
+    /// The file that is to be mended; nil where there is none, or where the field names it.
+    package var file: String?
 
     package init(_ level: Level, _ code: String, field: String, _ message: String) {
         self.level = level
@@ -19,7 +21,9 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
         self.message = message
     }
 
-    package var description: String { "\(level.rawValue): \(field): \(message) [\(code)]" }
+    package var description: String {
+        "\(level.rawValue): \(file.map { "\($0): " } ?? "")\(field): \(message) [\(code)]"
+    }
 }
 
 /// What a policy of the plugins document makes of a complaint.

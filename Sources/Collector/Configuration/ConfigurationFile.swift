@@ -1,0 +1,70 @@
+internal import ATOF
+internal import Foundation
+internal import TOMLKit
+
+/// One file of the configuration, parsed.
+struct ConfigurationFile {
+    /// As it was named; empty for a text that is no file.
+    let name: String
+    let root: JSONObject
+    /// Found where NeMo Relay keeps its own, instead of named by whoever runs the command.
+    var isDiscovered = false
+
+    /// - Throws: `ConfigurationError` for a file that cannot be read, or is no TOML.
+    init(path: String) throws(ConfigurationError) {
+        let text: String
+        do {
+            text = try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "configuration.unreadable", field: path,
+                    FileManager.default.fileExists(atPath: path)
+                        ? "cannot be read as UTF-8 text; check its permissions and encoding"
+                        : "does not exist; give the path of a TOML file")
+            ])
+        }
+        try self.init(text: text, name: path)
+    }
+
+    /// - Throws: `ConfigurationError` for a text that is no TOML.
+    init(text: String, name: String) throws(ConfigurationError) {
+        self.name = name
+        do {
+            root = try JSONParser.parse(TOMLTable(string: text).convert(to: .json)).objectValue ?? JSONObject()
+        } catch let error as TOMLParseError {
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "configuration.malformed",
+                    field: "\(name):\(error.source.begin.line):\(error.source.begin.column)",
+                    "is not valid TOML: \(error.description)")
+            ])
+        } catch {
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "configuration.malformed", field: name, "holds a value that is not a finite number or text")
+            ])
+        }
+    }
+
+    /// Where the same file is the same, whatever it is called.
+    var place: String { URL(fileURLWithPath: name).resolvingSymlinksInPath().path }
+
+    /// NeMo Relay's own files, low to high: the user's, then the system's. Those that do not exist are left out.
+    static func discovered(_ environment: [String: String]) throws(ConfigurationError) -> [ConfigurationFile] {
+        var paths: [String] = []
+        if let directory = environment["XDG_CONFIG_HOME"], !directory.isEmpty {
+            paths.append("\(directory)/nemo-relay/plugins.toml")
+        } else if let home = environment["HOME"], !home.isEmpty {
+            paths.append("\(home)/.config/nemo-relay/plugins.toml")
+        }
+        paths.append("/etc/nemo-relay/plugins.toml")
+        var files: [ConfigurationFile] = []
+        for path in paths where FileManager.default.fileExists(atPath: path) {
+            var file = try ConfigurationFile(path: path)
+            file.isDiscovered = true
+            files.append(file)
+        }
+        return files
+    }
+}

@@ -1,0 +1,113 @@
+internal import ATOF
+
+/// A value of the configuration that knows which layer it is from; 0 is the lowest.
+struct LayeredValue: Sendable, Equatable {
+    enum Content: Sendable, Equatable {
+        case table([String: LayeredValue])
+        case list([LayeredValue])
+        case plain(JSONValue)
+    }
+
+    var content: Content
+    var layer: Int
+
+    init(_ value: JSONValue, layer: Int) {
+        self.layer = layer
+        content =
+            switch value {
+            case .object(let object):
+                .table(
+                    Dictionary(uniqueKeysWithValues: object.map { ($0.key, LayeredValue($0.value, layer: layer)) }))
+            case .array(let elements): .list(elements.map { LayeredValue($0, layer: layer) })
+            default: .plain(value)
+            }
+    }
+
+    var value: JSONValue {
+        switch content {
+        case .table(let members): .object(JSONObject(members.map { ($0.key, $0.value.value) }))
+        case .list(let elements): .array(elements.map(\.value))
+        case .plain(let value): value
+        }
+    }
+
+    subscript(key: String) -> LayeredValue? {
+        get { if case .table(let members) = content { members[key] } else { nil } }
+        set {
+            guard case .table(var members) = content else { return }
+            members[key] = newValue
+            content = .table(members)
+        }
+    }
+
+    var elements: [LayeredValue]? { if case .list(let elements) = content { elements } else { nil } }
+
+    /// Lays another value over this one: tables merge member by member, anything else is replaced.
+    ///
+    /// - Parameter join: says of two lists, by their path, what becomes of them; nil replaces the lower one.
+    func merged(
+        below higher: LayeredValue, path: [String] = [],
+        join: (_ path: [String], _ lower: [LayeredValue], _ higher: [LayeredValue]) -> [LayeredValue]? = { _, _, _ in
+            nil
+        }
+    ) -> LayeredValue {
+        switch (content, higher.content) {
+        case (.table(var members), .table(let others)):
+            for (key, other) in others {
+                members[key] = members[key]?.merged(below: other, path: path + [key], join: join) ?? other
+            }
+            var merged = higher
+            merged.content = .table(members)
+            return merged
+        case (.list(let lower), .list(let upper)):
+            var merged = higher
+            if let joined = join(path, lower, upper) { merged.content = .list(joined) }
+            return merged
+        default: return higher
+        }
+    }
+
+    /// The layers of this and all that is in it.
+    var layers: Set<Int> {
+        switch content {
+        case .plain: [layer]
+        case .list(let elements): elements.reduce(into: [layer]) { $0.formUnion($1.layers) }
+        case .table(let members): members.values.reduce(into: [layer]) { $0.formUnion($1.layers) }
+        }
+    }
+
+    /// The layer of what a complaint's field names, such as `components[0].config.builtin`; of what is not there the one
+    /// that it would have to be in.
+    func layer(of field: Substring) -> Int {
+        guard let (member, rest) = step(into: field) else { return layer }
+        return member.layer(of: rest)
+    }
+
+    /// What a field names; nil for what is not there.
+    func member(at field: Substring) -> LayeredValue? {
+        if field.isEmpty { return self }
+        guard let (member, rest) = step(into: field) else { return nil }
+        return member.member(at: rest)
+    }
+
+    /// The first part of a field, and what of the field is left.
+    private func step(into field: Substring) -> (LayeredValue, Substring)? {
+        var rest = field
+        if rest.first == "." { rest.removeFirst() }
+        switch content {
+        case .plain: return nil
+        case .list(let elements):
+            guard rest.first == "[", let end = rest.firstIndex(of: "]"),
+                let index = Int(rest[rest.index(after: rest.startIndex)..<end]), elements.indices.contains(index)
+            else { return nil }
+            return (elements[index], rest[rest.index(after: end)...])
+        case .table(let members):
+            // A key may have dots in it.
+            let keys = members.keys.filter { key in
+                rest.hasPrefix(key) && [nil, ".", "["].contains(rest.dropFirst(key.count).first)
+            }
+            guard let key = keys.max(by: { $0.count < $1.count }), let member = members[key] else { return nil }
+            return (member, rest.dropFirst(key.count))
+        }
+    }
+}

@@ -1,0 +1,183 @@
+import Collector
+import Foundation
+import Middleware
+import Testing
+
+@Suite("Layers of the configuration")
+struct ConfigurationLayerTests {
+    private static func profiles(_ priorities: Int...) -> String {
+        "[[components]]\nkind = \"pii_redaction\"\n"
+            + priorities.map {
+                "[[components.config.profiles]]\npriority = \($0)\nbuiltin = { action = \"hash\", target_paths = [\"/a\"] }\n"
+            }.joined()
+    }
+
+    /// Writes the texts as `0.toml`, `1.toml`, … of a directory.
+    private static func withFiles<Result>(_ texts: [String], _ body: (String, [String]) throws -> Result) throws
+        -> Result
+    {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "layers-\(UUID())").path()
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let files = texts.indices.map { "\(directory)/\($0).toml" }
+        for (file, text) in zip(files, texts) { try text.write(toFile: file, atomically: true, encoding: .utf8) }
+        return try body(directory, files)
+    }
+
+    private static func read(_ texts: [String]) throws -> (CollectorConfiguration, [Diagnostic]) {
+        try withFiles(texts) { try ConfigurationReader.read(files: $1, environment: [:]) }
+    }
+
+    @Test("profiles of layers add up, the higher ones first")
+    func profilesAddUp() throws {
+        let (configuration, diagnostics) = try Self.read([Self.profiles(5), Self.profiles(7, 8), Self.profiles(9)])
+        #expect(diagnostics.isEmpty)
+        #expect(configuration.middleware.piiRedaction?.profiles.map(\.priority) == [9, 7, 8, 5])
+        let explanation = ConfigurationExplanation(configuration)
+        #expect(explanation.components.map(\.layers) == [[1, 2, 3]])
+        #expect(explanation.files.count == 3)
+    }
+
+    @Test("a component that a file turns off is none of its layer; the last file decides whether one is on")
+    func off() throws {
+        let off = "[[components]]\nkind = \"pii_redaction\"\nenabled = false\n"
+        // Off in the middle: the layer says nothing, and what is below stays on.
+        #expect(try Self.read([Self.profiles(5), off, ""]).0.middleware.piiRedaction != nil)
+        #expect(try Self.read([Self.profiles(5), off]).0.middleware.piiRedaction == nil)
+        let (configuration, diagnostics) = try Self.read([off, Self.profiles(5)])
+        #expect(configuration.middleware.piiRedaction?.profiles.map(\.priority) == [5])
+        #expect(diagnostics.map(\.code) == ["plugin.component_reenabled"])
+    }
+
+    @Test("tables merge, the higher value wins, other lists are replaced, and components keep their order")
+    func merging() throws {
+        let lower = """
+            [nats]
+            urls = ["nats://a:1", "nats://b:1"]
+            [collector]
+            partitions = 3
+            replicas = 3
+            [[components]]
+            kind = "observability"
+            [components.config.atif]
+            enabled = true
+            agent_name = "lower"
+            agent_version = "1"
+            tool_definitions = [{ a = 1 }]
+            storage = [{ type = "files", directory = "a" }]
+            [components.config.opentelemetry]
+            enabled = true
+            traces = [{ type = "full", endpoint = "http://127.0.0.1:4318" }]
+            logs = { enabled = true, endpoints = [{ endpoint = "http://127.0.0.1:1" }] }
+            metrics = { enabled = true, endpoints = [{ endpoint = "http://127.0.0.1:1" }] }
+            """
+        let higher = """
+            [nats]
+            urls = ["nats://c:1"]
+            [collector]
+            replicas = 5
+            [[components]]
+            kind = "pricing"
+            [[components]]
+            kind = "observability"
+            config.version = 4
+            [components.config.atif]
+            agent_name = "higher"
+            tool_definitions = [{ b = 1 }, { c = 1 }]
+            storage = [{ type = "files", directory = "b" }]
+            [components.config.opentelemetry]
+            traces = [{ type = "gen_ai", endpoint = "http://127.0.0.1:9" }]
+            logs = { endpoints = [{ endpoint = "http://127.0.0.1:2" }] }
+            metrics = { enabled = false, endpoints = [] }
+            """
+        let (configuration, _) = try Self.read([lower, higher])
+        #expect(configuration.nats.urls == ["nats://c:1"])
+        #expect(configuration.streams.partitions == 3)
+        #expect(configuration.streams.replicas == 5)
+        let trajectories = try #require(configuration.trajectories)
+        #expect(trajectories.agentName == "higher")
+        #expect(trajectories.agentVersion == "1")
+        #expect(trajectories.toolDefinitions?.count == 2)
+        #expect(configuration.stores.map(\.address) == ["b", "a"])
+        #expect(configuration.endpoints.map(\.name) == ["gen_ai", "full"])
+        #expect(configuration.logEndpoints.map(\.url) == ["http://127.0.0.1:2/v1/logs", "http://127.0.0.1:1/v1/logs"])
+        #expect(configuration.metricEndpoints.isEmpty)
+        #expect(ConfigurationExplanation(configuration).components.map(\.kind) == ["observability", "pricing"])
+    }
+
+    @Test("version and policies of the last file that are the default let those below show through")
+    func defaults() throws {
+        let lower = "[policy]\nunknown_field = \"ignore\"\n"
+        let higher = "version = 1\nx = 1\n[policy]\nunknown_field = \"warn\"\n"
+        #expect(try Self.read([lower, higher]).1.isEmpty)
+        #expect(throws: ConfigurationError.self) {
+            try Self.read([lower, "x = 1\n[policy]\nunknown_field = \"error\"\n"])
+        }
+    }
+
+    @Test(
+        "a mistake names the file that it is in",
+        arguments: [
+            (["version = 2", ""], 0, "plugin.unsupported_config_version"),
+            (["", "version = 2"], 1, "plugin.unsupported_config_version"),
+            (
+                ["[[components]]\nkind = \"pricing\"\n[[components]]\nkind = \"pricing\"", ""], 0,
+                "plugin.duplicate_component"
+            ),
+            (
+                ["", "[[components]]\nkind = \"pricing\"\n[[components]]\nkind = \"pricing\""], 1,
+                "plugin.duplicate_component"
+            ),
+            (["components = 5", "[[components]]\nkind = \"pricing\"\n"], 0, "configuration.unsupported_value"),
+            (["[collector]\npartitions = 0", "[collector]\nreplicas = 3"], 0, "configuration.unsupported_value"),
+            (["[collector]\nreplicas = 3", "[collector]\npartitions = 0"], 1, "configuration.unsupported_value"),
+            ([profiles(5), profiles(7).replacing("hash", with: "x")], 1, "pii_redaction.unsupported_value"),
+            ([profiles(5).replacing("hash", with: "x"), profiles(7)], 0, "pii_redaction.unsupported_value"),
+        ])
+    func mistakes(texts: [String], layer: Int, code: String) throws {
+        try Self.withFiles(texts) { _, files in
+            do throws(ConfigurationError) {
+                _ = try ConfigurationReader.read(files: files, environment: [:])
+                Issue.record("no error")
+            } catch {
+                let errors = error.diagnostics.filter { $0.level == .error }
+                #expect(errors.map(\.code) == [code])
+                #expect(errors.map(\.file) == [files[layer]])
+                #expect(error.description.contains("\(layer).toml: "))
+            }
+        }
+    }
+
+    @Test("a file that is named twice counts once, in the higher place")
+    func twice() throws {
+        try Self.withFiles([Self.profiles(5), Self.profiles(7)]) { directory, files in
+            let link = "\(directory)/link.toml"
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: files[0])
+            let (configuration, _) = try ConfigurationReader.read(files: files + [link], environment: [:])
+            #expect(configuration.middleware.piiRedaction?.profiles.map(\.priority) == [5, 7])
+            #expect(ConfigurationExplanation(configuration).files == [files[1], link])
+        }
+    }
+
+    @Test("NeMo Relay's own files are layers below when they are asked for, and only then")
+    func inherited() throws {
+        try Self.withFiles([Self.profiles(7)]) { directory, files in
+            let environment = ["XDG_CONFIG_HOME": directory]
+            let alone = try ConfigurationReader.read(files: files, inherits: true, environment: environment)
+            #expect(alone.1.isEmpty)
+            let own = "\(directory)/nemo-relay/plugins.toml"
+            try FileManager.default.createDirectory(
+                atPath: "\(directory)/nemo-relay", withIntermediateDirectories: true)
+            try Self.profiles(5).write(toFile: own, atomically: true, encoding: .utf8)
+            let (configuration, diagnostics) = try ConfigurationReader.read(
+                files: files, inherits: true, environment: environment)
+            #expect(configuration.middleware.piiRedaction?.profiles.map(\.priority) == [7, 5])
+            #expect(diagnostics.map(\.code) == ["plugin.configuration_inherited"])
+            #expect(diagnostics.map(\.field) == [own])
+            let without = try ConfigurationReader.read(files: files, environment: environment)
+            #expect(without.0.middleware.piiRedaction?.profiles.map(\.priority) == [7])
+            let only = try ConfigurationReader.read(files: [], inherits: true, environment: environment)
+            #expect(only.0.middleware.piiRedaction?.profiles.map(\.priority) == [5])
+        }
+    }
+}
