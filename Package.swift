@@ -40,7 +40,7 @@ let package = Package(
         .target(name: "Middleware", dependencies: ["ATOF", "CRE2", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Trajectories", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Projections", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
-        .target(name: "Stages", dependencies: ["ATOF", "Middleware"], swiftSettings: strict),
+        .target(name: "Stages", dependencies: ["ATOF", "LLMCodecs", "Middleware"], swiftSettings: strict),
 
         // Input and output.
         .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib"], swiftSettings: strict),
@@ -78,7 +78,8 @@ let package = Package(
         .testTarget(
             name: "ATOFTests", dependencies: ["ATOF", "Fuzzing"], resources: [.copy("Recorded"), .copy("Malformed")],
             swiftSettings: strict),
-        .testTarget(name: "StagesTests", dependencies: ["ATOF", "Stages"], swiftSettings: strict),
+        .testTarget(
+            name: "StagesTests", dependencies: ["ATOF", "LLMCodecs", "Middleware", "Stages"], swiftSettings: strict),
         .testTarget(
             name: "LLMCodecsTests", dependencies: ["ATOF", "LLMCodecs"], resources: [.copy("Fixtures")],
             swiftSettings: strict),

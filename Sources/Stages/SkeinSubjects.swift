@@ -6,6 +6,7 @@ package enum SkeinSubjects {
     package static let processedStream = "SKEIN_PROCESSED"
     package static let trajectoriesStream = "SKEIN_TRAJECTORIES"
     package static let deadStream = "SKEIN_DEAD"
+    package static let alertsStream = "SKEIN_ALERTS"
     package static let stateBucket = "skein_state"
 
     /// Where a publisher sends a batch. The server inserts the partition before it is stored.
@@ -79,6 +80,12 @@ package enum SkeinSubjects {
 
     package static func dead(stage: String, tenant: String) -> String { "skein.v1.dead.\(stage).\(tenant)" }
 
+    /// Where it is told that a rule has fired.
+    package static func alert(tenant: String, rule: String) -> String { "skein.v1.alerts.\(tenant).\(rule)" }
+
+    /// Where a task of `watch` tells the one of another partition what it has counted: no event, and only for that stage.
+    package static func shares(partition: Int) -> String { "skein.v1.processed.\(ownTenant).\(partition).shares" }
+
     /// The tenant of a stored EVENTS subject, `skein.v1.events.<partition>.<tenant>.<key>`.
     package static func tenant(ofStoredEvents subject: String) -> String? { token(4, of: subject) }
 
@@ -133,6 +140,8 @@ package enum SkeinHeaders {
     package static let protobuf = "application/x-protobuf"
     package static let jsonLines = "application/x-ndjson"
     package static let json = "application/json"
+    /// What tasks of `watch` have counted.
+    package static let shares = "application/x-skein-shares"
     /// One encoded OTLP span, of a dead letter that an endpoint refused.
     package static let span = "application/x-skein-span"
     /// The same of a log record and of a metric.
