@@ -1,6 +1,7 @@
 internal import Foundation
 internal import HTTPTransport
 package import Logging
+internal import Middleware
 internal import NATSTransport
 internal import Projections
 internal import Stages
@@ -143,6 +144,9 @@ package final class Collector: Sendable {
             let client = HTTPClient(maxThreads: partitioning.count)
             stages.append(MetricExportStage(endpoint: endpoint, client: client))
         }
+        if let rules = configuration.middleware.guardrails, !rules.onRuns.isEmpty {
+            stages.append(WatchStage(partitioning: partitioning, rules: rules, pricing: configuration.pricing))
+        }
         stages += configuration.stores.map { StoreStage($0) }
         return stages
     }
@@ -188,8 +192,9 @@ package final class Collector: Sendable {
         let tasks = await supervisor.tasks()
         if tasks.isEmpty { return false }
         if !(await supervisor.missing().isEmpty) { return false }
-        // What one writes is what the next ones read, so that is asked first.
-        for task in tasks.sorted(by: { Collector.rank($0.key.stage) < Collector.rank($1.key.stage) }) {
+        // What one writes is what the next ones read, so that is asked first. What `watch` writes comes to `process` again.
+        let again = ["process", "watch"].flatMap { stage in tasks.filter { $0.key.stage == stage } }
+        for task in again + tasks.sorted(by: { Collector.rank($0.key.stage) < Collector.rank($1.key.stage) }) {
             if !(try await task.isCaughtUp()) { return false }
         }
         return true

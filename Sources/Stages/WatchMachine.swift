@@ -28,6 +28,8 @@ package struct WatchMachine: Sendable {
         package fileprivate(set) var alerts: [PolicyAlert] = []
         package fileprivate(set) var verdicts: [Verdict] = []
 
+        package init() {}
+
         package var isEmpty: Bool { alerts.isEmpty && verdicts.isEmpty }
     }
 

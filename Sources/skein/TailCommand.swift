@@ -130,6 +130,8 @@ struct TailCommand: AsyncParsableCommand {
                     : TrajectoryTree(trajectory.document, agent: trajectory.agent).text)
             return 1
         case .events, .processed:
+            // What tasks of `watch` have counted: no events.
+            if message.headers[SkeinHeaders.contentType] == SkeinHeaders.shares { return 0 }
             if message.headers[SkeinHeaders.contentType] == SkeinHeaders.jsonLines {
                 Terminal.out(message.payload)
                 return 1

@@ -15,7 +15,10 @@ struct StreamTests {
             let streams = CollectorConfiguration().streams
             let first = try await StreamProvisioner(rig.jetStream, streams).prepare()
             #expect(
-                first.created == ["SKEIN_EVENTS", "SKEIN_PROCESSED", "SKEIN_TRAJECTORIES", "SKEIN_DEAD", "skein_state"])
+                first.created == [
+                    "SKEIN_EVENTS", "SKEIN_PROCESSED", "SKEIN_TRAJECTORIES", "SKEIN_DEAD", "SKEIN_ALERTS",
+                    "skein_state",
+                ])
             var others = streams
             others.partitions = 3
             let second = try await StreamProvisioner(rig.jetStream, others).prepare()

@@ -15,6 +15,7 @@ struct ComponentReader: Sendable {
         ComponentReader("observability", ObservabilityReader.read),
         ComponentReader("pricing", PricingReader.read),
         ComponentReader("pii_redaction", PIIRedactionReader.read),
+        ComponentReader("guardrails", GuardrailsReader.read),
     ]
 
     /// Kinds of NeMo Relay that act in the agents' processes: a collector has nothing to do for them.

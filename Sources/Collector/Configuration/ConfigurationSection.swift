@@ -91,6 +91,9 @@ struct ConfigurationSection {
         typed(key, "an integer from \(Number.min) to \(Number.max)") { $0.int64Value.flatMap(Number.init(exactly:)) }
     }
 
+    /// An integer or a float.
+    mutating func decimal(_ key: String) -> Double? { typed(key, "a number", \.numberValue) }
+
     mutating func strings(_ key: String) -> [String]? {
         typed(key, "an array of strings") { value in
             guard let elements = value.arrayValue else { return nil }

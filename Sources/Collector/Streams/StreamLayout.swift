@@ -8,8 +8,9 @@ package struct StreamLayout: Sendable {
     package let processed: StreamConfiguration
     package let trajectories: StreamConfiguration
     package let dead: StreamConfiguration
+    package let alerts: StreamConfiguration
 
-    package var all: [StreamConfiguration] { [events, processed, trajectories, dead] }
+    package var all: [StreamConfiguration] { [events, processed, trajectories, dead, alerts] }
 
     /// - Parameter partitions: of EVENTS and PROCESSED; of streams that exist, theirs.
     package init(_ streams: CollectorConfiguration.Streams, partitions: Int) {
@@ -40,6 +41,13 @@ package struct StreamLayout: Sendable {
         dead.replicas = streams.replicas
         dead.duplicateWindow = .seconds(120)
         self.dead = dead
+
+        var alerts = StreamConfiguration(name: SkeinSubjects.alertsStream, subjects: ["skein.v1.alerts.>"])
+        alerts.maxBytes = min(streams.eventsMaximumBytes, 64 << 20)
+        alerts.maxAge = streams.trajectoriesMaximumAge
+        alerts.replicas = streams.replicas
+        alerts.duplicateWindow = .seconds(120)
+        self.alerts = alerts
     }
 
     private static let published = "skein.v1.events.*.*"

@@ -1,0 +1,149 @@
+internal import ATOF
+internal import Middleware
+
+extension GuardrailsReader {
+    private static let conditions = ["tools", "arguments", "budget", "loop"]
+
+    /// Exactly one of them.
+    static func readCondition(_ table: inout ConfigurationSection) -> GuardrailRule.Condition? {
+        let present = conditions.filter { table.has($0) }
+        let tools = readTools(&table)
+        let arguments = readArguments(&table)
+        let budget = readBudget(&table)
+        let loop = readLoop(&table)
+        guard present.count == 1 else {
+            table.complain(
+                present.last ?? "tools",
+                present.isEmpty
+                    ? "is missing; a rule needs one condition: \(conditions.joined(separator: ", "))"
+                    : "is a second condition beside \(present[0]); make two rules of it")
+            return nil
+        }
+        return tools.map { .tools($0) } ?? arguments.map { .arguments($0) } ?? budget.map { .budget($0) }
+            ?? loop.map { .loop($0) }
+    }
+
+    private static func readTools(_ table: inout ConfigurationSection) -> GuardrailRule.ToolLists? {
+        guard var section = table.section("tools") else { return nil }
+        let allow = section.strings("allow")?.map { NameGlob($0) }
+        let deny = section.strings("deny")?.map { NameGlob($0) }
+        if !section.has("allow"), deny?.isEmpty ?? true {
+            section.complain("deny", "is missing; name the tools that are denied, or in allow those that are allowed")
+        }
+        table.finish(section)
+        return GuardrailRule.ToolLists(allow: allow, deny: deny ?? [])
+    }
+
+    private static func readArguments(_ table: inout ConfigurationSection) -> [GuardrailRule.ArgumentTest]? {
+        guard let sections = table.sections("arguments") else { return nil }
+        if sections.isEmpty {
+            table.complain("arguments", "is empty; give at least one test, such as a pointer and equals")
+        }
+        var tests: [GuardrailRule.ArgumentTest] = []
+        for var section in sections {
+            if let test = readArgument(&section) { tests.append(test) }
+            table.finish(section)
+        }
+        return tests.count == sections.count && !tests.isEmpty ? tests : nil
+    }
+
+    private static func readArgument(_ section: inout ConfigurationSection) -> GuardrailRule.ArgumentTest? {
+        let pointer = section.string("pointer")
+        if !section.has("pointer") {
+            section.complain("pointer", "is missing; say which argument, such as \"/path\", or \"\" for all of them")
+        } else if let pointer, !JSONValue.isPointer(pointer) {
+            section.complain("pointer", "is no JSON pointer (RFC 6901); begin with / and write ~ as ~0 and / as ~1")
+        }
+        let equals = section.raw("equals")
+        let minimum = section.decimal("minimum")
+        let maximum = section.decimal("maximum")
+        if let minimum, let maximum, minimum > maximum {
+            section.complain("minimum", "is \(minimum), which is more than maximum, \(maximum)")
+        }
+        guard (equals == nil) != (minimum == nil && maximum == nil) else {
+            section.complain(
+                "equals",
+                equals == nil
+                    ? "is missing; give equals, or minimum and maximum"
+                    : "cannot stand beside minimum and maximum; make two tests of it")
+            return nil
+        }
+        guard let pointer else { return nil }
+        return GuardrailRule.ArgumentTest(
+            pointer: pointer,
+            test: equals.map { .equals($0) } ?? .range(minimum: minimum, maximum: maximum))
+    }
+
+    private static func readBudget(_ table: inout ConfigurationSection) -> GuardrailRule.Budget? {
+        guard var section = table.section("budget") else { return nil }
+        defer { table.finish(section) }
+        let measure = section.choice("measure", GuardrailRule.Budget.Measure.self)
+        if !section.has("measure") {
+            section.complain(
+                "measure",
+                "is missing; say what is counted: "
+                    + GuardrailRule.Budget.Measure.allCases.map(\.rawValue).joined(separator: ", "))
+        }
+        let owner = section.choice("per", GuardrailRule.Budget.Owner.self) ?? .trajectory
+        let window = readWindow(&section)
+        let limit = section.decimal("limit")
+        if !section.has("limit") { section.complain("limit", "is missing; give the most that is within the budget") }
+        guard let measure, let limit else { return nil }
+        if owner != .trajectory, !measure.isCountable {
+            section.complain(
+                "per", "is \(owner.rawValue), but \(measure.rawValue) is a trajectory's own; leave per out")
+        } else if owner != .trajectory, window == nil, !section.has("window_seconds") {
+            section.complain(
+                "window_seconds", "is missing; a budget per \(owner.rawValue) is one of a time, for it has no end")
+        }
+        if window != nil, !measure.isCountable {
+            section.complain("window_seconds", "does not go with \(measure.rawValue); leave it out")
+        }
+        return GuardrailRule.Budget(
+            measure: measure, limit: units(limit, of: measure, &section), owner: owner, window: window)
+    }
+
+    /// Dollars and seconds may have fractions, nothing else.
+    private static func units(
+        _ limit: Double, of measure: GuardrailRule.Budget.Measure, _ section: inout ConfigurationSection
+    ) -> UInt64 {
+        let factor: Double =
+            switch measure {
+            case .cost, .wallTime: 1e9
+            case .calls, .toolCalls, .llmCalls, .tokens, .depth, .fanOut: 1
+            }
+        if factor == 1, limit != limit.rounded() {
+            section.complain("limit", "is \(limit), must be an integer for \(measure.rawValue)")
+        }
+        guard limit >= 0, limit <= 1e9 || factor == 1 && limit <= 1e15 else {
+            section.complain("limit", "is \(limit), must be 0 to \(factor == 1 ? "1000000000000000" : "1000000000")")
+            return 0
+        }
+        return UInt64((limit * factor).rounded())
+    }
+
+    private static func readLoop(_ table: inout ConfigurationSection) -> GuardrailRule.Loop? {
+        guard var section = table.section("loop") else { return nil }
+        defer { table.finish(section) }
+        let call = section.choice("call", GuardrailRule.Loop.Call.self) ?? .tool
+        let window = readWindow(&section)
+        guard let repeats = section.integer("repeats", minimum: 2) else {
+            if !section.has("repeats") {
+                section.complain("repeats", "is missing; say how many equal calls are one too many, such as 5")
+            }
+            return nil
+        }
+        if repeats > GuardrailRule.Loop.maximumRepeats {
+            section.complain("repeats", "must be at most \(GuardrailRule.Loop.maximumRepeats), is \(repeats)")
+        }
+        return GuardrailRule.Loop(
+            call: call, repeats: Int(min(repeats, Int64(GuardrailRule.Loop.maximumRepeats))), window: window)
+    }
+
+    /// In nanoseconds; a month at the most.
+    private static func readWindow(_ section: inout ConfigurationSection) -> UInt64? {
+        guard let seconds = section.integer("window_seconds") else { return nil }
+        if seconds > 2_678_400 { section.complain("window_seconds", "must be at most 2678400, is \(seconds)") }
+        return UInt64(min(seconds, 2_678_400)) * 1_000_000_000
+    }
+}
