@@ -20,6 +20,16 @@ struct PackedFieldCount {
         return count
     }
 
+    /// Counts the fields of a message, not those of messages in it.
+    ///
+    /// - Returns: a number above `limit` when there are more fields; they are not counted further.
+    static func ofMessage(_ bytes: UnsafeBufferPointer<UInt8>, limit: Int) -> Int {
+        var message = PackedFieldCount(bytes)
+        var count = 0
+        while count <= limit, message.next() != nil { count += 1 }
+        return count
+    }
+
     /// Steps over a field; `content` is that of a length-delimited one.
     private mutating func next() -> (number: UInt64, content: UnsafeBufferPointer<UInt8>?)? {
         guard let tag = varint() else { return nil }

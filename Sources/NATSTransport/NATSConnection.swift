@@ -190,8 +190,19 @@ package final class NATSConnection: Sendable {
     package func subscribe(
         subject: String, queue: String? = nil, capacity: Int = 1_024
     ) async throws(NATSError) -> NATSSubscription {
-        try Self.requireValid(subject: subject, headers: [:])
         let buffer = SubscriptionBuffer(capacity: capacity)
+        let id = try await subscribe(subject: subject, queue: queue) { buffer.append($0) }
+        buffer.onEnd { self.endSubscription(id) }
+        return NATSSubscription(buffer: buffer)
+    }
+
+    /// Subscribes; `deliver` runs on a thread of cnats, one message at a time, and must not block.
+    ///
+    /// - Returns: what `endSubscription` takes.
+    func subscribe(
+        subject: String, queue: String?, deliver: @escaping @Sendable (NATSMessage) -> Void
+    ) async throws(NATSError) -> Int {
+        try Self.requireValid(subject: subject, headers: [:])
         let result: Result<Int, NATSError> = await withCheckedContinuation { continuation in
             outbox.queue.async {
                 guard let pointer = self.outbox.current?.pointer else {
@@ -199,13 +210,13 @@ package final class NATSConnection: Sendable {
                     return continuation.resume(returning: .failure(error))
                 }
                 continuation.resume(
-                    returning: self.register(on: pointer, subject: subject, queue: queue) { buffer.append($0) })
+                    returning: self.register(on: pointer, subject: subject, queue: queue, deliver: deliver))
             }
         }
-        let id = try result.get()
-        buffer.onEnd { self.outbox.queue.async { self.unsubscribe(id) } }
-        return NATSSubscription(buffer: buffer)
+        return try result.get()
     }
+
+    func endSubscription(_ id: Int) { outbox.queue.async { self.unsubscribe(id) } }
 
     private func unsubscribe(_ id: Int) {
         guard let connection = outbox.current?.pointer, let subscription = state.withLock({ $0.subscriptions[id] }),

@@ -59,6 +59,8 @@ final class Outbox: Sendable {
         if mustSchedule { queue.async { self.drain() } }
     }
 
+    var hasRoom: Bool { state.withLock { $0.queuedBytes <= Self.bound } }
+
     /// Waits while more than the bound is queued.
     func room() async {
         guard state.withLock({ $0.queuedBytes > Self.bound }) else { return }

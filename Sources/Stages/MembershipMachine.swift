@@ -112,6 +112,9 @@ package struct MembershipMachine: Sendable {
         standing == .active && isLeaseValid(now: now) ? assignment.tasks(of: id) : []
     }
 
+    /// Who is to do something that all members could do; nil while nobody known can.
+    package func owner(of task: Assignment.Task) -> String? { assignment[task] }
+
     /// Whether a task may be taken whose record names an owner: it released the task, is this member, or is gone.
     package func mayTake(from owner: String) -> Bool { owner.isEmpty || owner == id || !alive.contains(owner) }
 }

@@ -103,6 +103,23 @@ package enum SkeinSubjects {
     /// Where members answer what their tasks' ledgers say.
     package static let ledger = "skein.v1.ledger"
 
+    /// Where agents ask before they act. Any collector answers.
+    package static func guarding(tenant: String, _ kind: GuardQuestion.Kind) -> String {
+        "skein.v1.guard.\(tenant).\(kind.rawValue)"
+    }
+
+    /// What collectors subscribe to for that.
+    package static func guardFilter(_ kind: GuardQuestion.Kind) -> String { guarding(tenant: "*", kind) }
+
+    /// The tenant of a subject on which an agent asks.
+    package static func tenant(ofGuard subject: String) -> String? { token(3, of: subject) }
+
+    /// Where a member counts calls against budgets for the others.
+    package static func budgets(member: String) -> String { "skein.v1.budgets.\(member)" }
+
+    /// The key of a tenant's counters in the state bucket.
+    package static func budgetKey(tenant: String) -> String { "guard.\(tenant)" }
+
     /// The tenant of a PROCESSED subject, `skein.v1.processed.<tenant>.<partition>.<source>`.
     package static func tenant(ofProcessed subject: String) -> String? { token(3, of: subject) }
 
@@ -185,6 +202,11 @@ package enum SkeinHeaders {
 
     /// On an answer about the ledger: for how many tasks the member answers.
     package static let tasks = "Skein-Tasks"
+
+    /// On a question before a call: how long the asker waits, milliseconds from now.
+    package static let timeout = "Skein-Timeout-Millis"
+    /// On a question before a call: until when the asker waits, RFC 3339. The earlier of both counts.
+    package static let deadline = "Skein-Deadline"
 
     /// On dead letters.
     package static let reason = "Skein-Reason"
