@@ -12,6 +12,7 @@ package final class Collector: Sendable {
     private let configuration: CollectorConfiguration
     private let logger: Logger
     private let supervisor = Mutex<TaskSupervisor?>(nil)
+    private let guardService = Mutex<GuardService?>(nil)
     private let isStopping = Mutex(false)
     package let metrics = Metrics()
 
@@ -53,15 +54,24 @@ package final class Collector: Sendable {
         let stages = makeStages(partitioning: Partitioning(count: prepared.partitions))
         let member = UUID().uuidString.lowercased()
         let membership = try await Membership.join(
-            jetStream, id: member, stages: stages.map(\.name), timeToLive: configuration.memberTimeToLive,
+            jetStream, id: member,
+            stages: stages.map(\.name) + (configuration.guarding.isEmpty ? [] : [StageName.guarding]),
+            timeToLive: configuration.memberTimeToLive,
             replicas: configuration.streams.replicas, logger: logger)
         let environment = makeEnvironment(jetStream, prepared, member, membership.timeToLive)
         let supervisor = TaskSupervisor(membership, environment, stages: stages, onStart: onStart)
         self.supervisor.withLock { $0 = supervisor }
+        if !configuration.guarding.isEmpty {
+            let service = GuardService(
+                environment, configuration.guarding, limit: configuration.guardRequests, partitions: prepared.partitions
+            )
+            guardService.withLock { $0 = service }
+        }
         let adminServer = admin.isEnabled ? try await makeAdmin(connection, environment.lease) : nil
         try await withThrowingTaskGroup(of: Void.self) { group in
             if let adminServer { group.addTask { try await adminServer.run() } }
             group.addTask { try await self.watch(connection) }
+            if let service = self.guardService.withLock({ $0 }) { group.addTask { try await service.run() } }
             group.addTask {
                 try await StreamTrimmer(
                     environment, stages: stages.map(\.name), keep: self.configuration.streams.processedKeep,
@@ -110,6 +120,8 @@ package final class Collector: Sendable {
     /// Stops reading, delivers what is under way, writes the last checkpoints and hands the tasks over; `run` returns then.
     package func stop() async {
         isStopping.withLock { $0 = true }
+        // Agents that wait for an answer get it, and the other members get the next questions.
+        await guardService.withLock { $0 }?.drain()
         await supervisor.withLock { $0 }?.leave()
     }
 

@@ -84,8 +84,15 @@ struct BenchCommand: AsyncParsableCommand {
             "", "collector of \(memory.tasks) tasks",
             "  idle: \(number(memory.idleMegabytes)) MB resident, \(memory.threads) threads, \(number(memory.idleCores * 100, digits: 1)) % of a core",
             "  \(memory.openTrajectories) open trajectories: \(number(memory.openMegabytes)) MB resident",
-            "", "targets",
+            "", row("an agent asks before it acts, 1000 a second", "µs p50", "µs p99", "of bare p50", "of bare p99"),
         ]
+        for figure in report.guarding {
+            rows.append(
+                row(
+                    "  \(figure.name)", number(figure.medianMicroseconds), number(figure.p99Microseconds),
+                    "\(number(figure.medianRatio, digits: 1))x", "\(number(figure.p99Ratio, digits: 1))x"))
+        }
+        rows += ["", "targets"]
         for target in report.targets {
             let figures = "\(number(target.value, digits: 1)) \(target.unit), at most \(number(target.limit))"
             rows.append("  \(target.isMet ? "met   " : "missed")  \(target.name): \(figures)")

@@ -18,6 +18,7 @@ struct Skein: AsyncParsableCommand {
             Send a recorded run to it:         skein publish run.jsonl
             Watch trajectories come out:       skein tail trajectories
             See what would be exported:        skein project run.jsonl --as openinference
+            May an agent do this:              skein guard ask --tenant T --tool NAME
             Where did my events go:            skein ledger
             What was given up:                 skein dead list
 
@@ -27,7 +28,7 @@ struct Skein: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, CollectCommand.self, PublishCommand.self, TailCommand.self, ProjectCommand.self,
             CodecCommand.self, DeadCommand.self, LedgerCommand.self, LagCommand.self, TasksCommand.self,
-            ValidateCommand.self,
+            GuardCommand.self, ValidateCommand.self,
             BenchCommand.self,
         ])
 

@@ -47,10 +47,16 @@ package struct Benchmark: Sendable {
         let (ceilings, stages) = try await withServer("throughput") { connection, _ in
             try await measureThroughput(connection, messages, sink)
         }
+        let guarding = try await withServer("guard") { connection, url in
+            let prepared = try await StreamProvisioner(JetStream(connection), .init()).prepare()
+            return try await GuardBenchmark(
+                connection: connection, url: url, state: prepared.state, logger: logger, progress: progress
+            ).run()
+        }
         return BenchmarkReport(
             workload: .init(events: events, messages: messages.count, bytesPerEvent: Double(bytes) / Double(events)),
             ceilings: ceilings, stages: stages, inMemory: machines.figures + projections.figures, codecs: codecs,
-            memory: memory,
+            memory: memory, guarding: guarding,
             targets: [
                 .init("process, with decoding", stages[0].cpuMicrosecondsPerEvent, atMost: 15, "µs/event"),
                 .init(
@@ -58,7 +64,13 @@ package struct Benchmark: Sendable {
                     "µs/event"),
                 .init(
                     "memory with \(memory.openTrajectories) open trajectories", memory.openMegabytes, atMost: 150, "MB"),
-            ] + projections.targets)
+            ] + projections.targets
+                + guarding.dropFirst().flatMap { figure -> [BenchmarkReport.Target] in
+                    [
+                        .init("\(figure.name): half of the answers", figure.medianMicroseconds, atMost: 1000, "µs"),
+                        .init("\(figure.name): 99 of 100 answers", figure.p99Microseconds, atMost: 5000, "µs"),
+                    ]
+                })
     }
 
     private func withServer<Result>(_ name: String, _ body: (NATSConnection, _ url: String) async throws -> Result)

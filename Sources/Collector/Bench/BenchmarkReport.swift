@@ -51,6 +51,17 @@ package struct BenchmarkReport: Encodable, Sendable {
         package var openMegabytes: Double
     }
 
+    /// What an agent waits for an answer before it acts.
+    package struct Guarding: Encodable, Sendable {
+        package var name: String
+        package var requests: Int
+        package var medianMicroseconds: Double
+        package var p99Microseconds: Double
+        /// Of what a bare request takes in the same run.
+        package var medianRatio: Double
+        package var p99Ratio: Double
+    }
+
     package struct Target: Encodable, Sendable {
         package var name: String
         package var value: Double
@@ -69,5 +80,6 @@ package struct BenchmarkReport: Encodable, Sendable {
     package var inMemory: [InMemory]
     package var codecs: [Codec]
     package var memory: Memory
+    package var guarding: [Guarding]
     package var targets: [Target]
 }

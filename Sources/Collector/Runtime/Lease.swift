@@ -36,6 +36,9 @@ package final class Lease: Sendable {
     /// What this member is to work on now.
     var tasks: Set<Assignment.Task> { machine.withLock { $0.tasks(now: now) } }
 
+    /// Who of the members that were seen last is to do something that all could do.
+    func owner(of task: Assignment.Task) -> String? { machine.withLock { $0.owner(of: task) } }
+
     /// How long the lease is still good; nil without one.
     var remaining: Duration? { machine.withLock { machine in machine.leaseEnd.map { $0 - now } } }
 

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Counters and gauges of the process, in Prometheus' text format. Counted once a message or batch, never once an event.
+/// Counters, gauges and histograms of the process, in Prometheus' text format. Counted once a message or batch, never once an event.
 package final class Metrics: Sendable {
     private struct Series {
         var values: [String: Double] = [:]
@@ -8,6 +8,7 @@ package final class Metrics: Sendable {
     }
 
     private let state = Mutex<[String: Series]>([:])
+    private let histograms = Mutex<[String: [String: Histogram]]>([:])
 
     package init() {}
 
@@ -26,6 +27,14 @@ package final class Metrics: Sendable {
             series[name, default: Series()].values[key] = value
             series[name]?.isCounter = false
         }
+    }
+
+    /// Counts a time in a histogram.
+    ///
+    /// - Parameter name: `skein_<noun>_seconds`.
+    package func observe(_ name: String, _ time: Duration, _ labels: KeyValuePairs<String, String> = [:]) {
+        let key = Metrics.text(of: labels)
+        histograms.withLock { $0[name, default: [:]][key, default: Histogram()].observe(time / .seconds(1)) }
     }
 
     /// Takes back what a part of the collector that is gone has shown as its state.
@@ -55,6 +64,12 @@ package final class Metrics: Sendable {
             for (labels, value) in series.values.sorted(by: { $0.key < $1.key }) {
                 let number = value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
                 text += "\(name)\(labels) \(number)\n"
+            }
+        }
+        for (name, series) in histograms.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
+            text += "# TYPE \(name) histogram\n"
+            for (labels, histogram) in series.sorted(by: { $0.key < $1.key }) {
+                text += histogram.prometheusText(name, labels: labels)
             }
         }
         return text

@@ -166,7 +166,9 @@ actor TaskSupervisor {
 
     private func wanted() -> Set<TaskKey> {
         if isLeaving { return [] }
-        return Set(environment.lease.tasks.map { TaskKey(stage: $0.stage, partition: $0.partition) })
+        // What members announce beside their stages has no tasks.
+        let tasks = environment.lease.tasks.filter { stages[$0.stage] != nil }
+        return Set(tasks.map { TaskKey(stage: $0.stage, partition: $0.partition) })
     }
 
     private func adjust() async {

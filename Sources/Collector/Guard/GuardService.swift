@@ -1,0 +1,180 @@
+package import ATOF
+internal import Foundation
+internal import Logging
+package import NATSTransport
+internal import Stages
+internal import Synchronization
+
+/// Answers agents before they act, on `skein.v1.guard.<tenant>.tool` and `.llm`, together with all other members.
+final class GuardService: Sendable {
+    /// All members share the questions.
+    static let queue = "skein-guard"
+    private static let kinds: [GuardQuestion.Kind] = [.tool, .llm]
+
+    private let policy: Mutex<GuardPolicy>
+    private let desk: BudgetDesk
+    private let router: BudgetRouter
+    private let environment: StageEnvironment
+    private let limit: Int
+    /// How long answers that are under way may take when the collector ends.
+    private static let drainLimit = Duration.seconds(2)
+    /// Of calls that members count for each other.
+    private static let countingLimit = 4096
+    private let running = Mutex<NATSService?>(nil)
+
+    /// - Parameters:
+    ///   - limit: questions under way at the most.
+    ///   - partitions: spread the tenants over the members.
+    init(_ environment: StageEnvironment, _ policy: GuardPolicy, limit: Int, partitions: Int) {
+        self.environment = environment
+        self.policy = Mutex(policy)
+        self.limit = limit
+        let jetStream = environment.jetStream
+        // A late answer is as good as none.
+        desk = BudgetDesk(
+            environment.state.over(JetStream(jetStream.connection, timeout: .seconds(1))),
+            metrics: environment.metrics)
+        router = BudgetRouter(
+            jetStream.connection, member: environment.owner, lease: environment.lease,
+            partitioning: Partitioning(count: partitions), desk: desk, metrics: environment.metrics)
+    }
+
+    /// From now on questions are answered by this policy; those under way by the one before.
+    func replace(_ policy: GuardPolicy) { self.policy.withLock { $0 = policy } }
+
+    /// Answers until it was drained or the task is cancelled.
+    func run() async throws {
+        let (connection, member) = (environment.jetStream.connection, environment.owner)
+        let service = NATSService(
+            connection,
+            ServiceDescription(
+                name: "skein-guard", id: member, version: SkeinVersion.current,
+                text: "Answers agents before they act: allow, reject, or another request",
+                endpoints: GuardService.kinds.map {
+                    .init(name: $0.rawValue, subject: SkeinSubjects.guardFilter($0), queue: GuardService.queue)
+                }),
+            limit: limit, refusal: { self.turnedAway($0, $1) }, handler: { await self.answer($0) })
+        let counting = NATSService(
+            connection,
+            ServiceDescription(
+                name: "skein-budgets", id: member, version: SkeinVersion.current,
+                text: "Counts calls against budgets for the other members",
+                endpoints: [.init(name: "count", subject: SkeinSubjects.budgets(member: member), queue: member)]),
+            limit: GuardService.countingLimit, handler: { await self.router.answer($0) })
+        running.withLock { $0 = service }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await self.desk.run() }
+            group.addTask { try await counting.run() }
+            group.addTask { try await self.show(service) }
+            group.addTask { try await service.run() }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Takes no further questions and answers those under way.
+    func drain() async { await running.withLock { $0 }?.drain(within: GuardService.drainLimit) }
+
+    private func show(_ service: NATSService) async throws {
+        while true {
+            environment.metrics.set("skein_guard_in_flight", Double(service.inFlight))
+            try await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    // MARK: Questions
+
+    private func turnedAway(_ request: ServiceRequest, _ failure: ServiceFailure) -> ServiceAnswer {
+        let encoding = (try? GuardEncoding(request.message.headers)) ?? .json
+        count(GuardReply(.error(GuardFailure(.busy, ""))), kind: GuardService.kinds[request.endpoint])
+        return serviceAnswer(GuardReply(.error(GuardFailure(.busy, failure.description))), encoding)
+    }
+
+    private func answer(_ request: ServiceRequest) async -> ServiceAnswer {
+        let kind = GuardService.kinds[request.endpoint]
+        var encoding = GuardEncoding.json
+        var reply: GuardReply
+        do throws(GuardFailure) {
+            encoding = try GuardEncoding(request.message.headers)
+            let deadline = try GuardDeadline.read(request.message.headers, arrived: request.arrived)
+            if ContinuousClock.now >= deadline { throw .late("when the request arrived") }
+            let context = try GuardService.context(of: request.message, kind, encoding)
+            reply = await answer(context, until: deadline)
+        } catch {
+            reply = GuardReply(.error(error))
+        }
+        count(reply, kind: kind)
+        environment.metrics.observe(
+            "skein_guard_request_seconds", request.arrived.duration(to: .now), ["kind": kind.rawValue])
+        return serviceAnswer(reply, encoding)
+    }
+
+    private static func context(
+        of message: NATSMessage, _ kind: GuardQuestion.Kind, _ encoding: GuardEncoding
+    ) throws(GuardFailure) -> GuardContext {
+        let tenant = SkeinSubjects.tenant(ofGuard: message.subject) ?? ""
+        guard SkeinSubjects.isTenant(tenant) else {
+            throw GuardFailure(
+                .badRequest, "the tenant of the subject must be made of a-z, 0-9, _ and -, and not be _ alone")
+        }
+        do throws(GuardMessageError) {
+            return GuardContext(tenant: tenant, question: try encoding.question(message.payload, kind: kind))
+        } catch {
+            throw GuardFailure(.badRequest, "\(error)")
+        }
+    }
+
+    private func answer(_ context: GuardContext, until deadline: ContinuousClock.Instant) async -> GuardReply {
+        let policy = policy.withLock { $0 }
+        let question = context.question
+        // A call without an id is another one each time that it is asked.
+        let id = BudgetCall.id(
+            question.call.kind.rawValue, question.trajectory?.description ?? "", question.agent ?? "",
+            question.callID ?? UUID().uuidString)
+        let outcome = await policy.answer(context, until: deadline) { demands in
+            await self.router.count(demands, id: id, tenant: context.tenant, until: deadline)
+        }
+        for alert in outcome.alerts {
+            environment.metrics.add("skein_guard_alerts_total", 1, ["rule": alert.rule])
+        }
+        return outcome.reply
+    }
+
+    private func serviceAnswer(_ reply: GuardReply, _ encoding: GuardEncoding) -> ServiceAnswer {
+        var failure: ServiceFailure?
+        if case .error(let error) = reply.decision {
+            failure = ServiceFailure(code: error.code.number, description: error.message)
+        }
+        return ServiceAnswer(
+            headers: [SkeinHeaders.contentType: encoding.contentType], payload: encoding.encode(reply),
+            failure: failure)
+    }
+
+    private func count(_ reply: GuardReply, kind: GuardQuestion.Kind) {
+        let decision: String
+        switch reply.decision {
+        case .allow: decision = "allow"
+        case .reject(let rule, _):
+            decision = "reject"
+            environment.metrics.add("skein_guard_rejections_total", 1, ["rule": rule])
+        case .transform: decision = "transform"
+        case .error(let failure):
+            decision = "error"
+            environment.metrics.add("skein_guard_errors_total", 1, ["reason": failure.code.rawValue])
+        }
+        environment.metrics.add("skein_guard_requests_total", 1, ["kind": kind.rawValue, "decision": decision])
+    }
+}
+
+extension GuardFailure.Code {
+    /// In the manner of HTTP, as NATS services tell it.
+    fileprivate var number: Int {
+        switch self {
+        case .badRequest: 400
+        case .deadlineExceeded: 408
+        case .busy: 429
+        case .ruleFailed: 500
+        case .budgetUnavailable: 503
+        }
+    }
+}
