@@ -35,15 +35,16 @@ let package = Package(
         .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
 
         // Pure: no I/O, no clock, no lock, no logger.
+        .target(name: "SHA2", swiftSettings: strict),
         .target(name: "ATOF", dependencies: ["CSkeinProto", "CSimdJSON"], swiftSettings: strict),
         .target(name: "LLMCodecs", dependencies: ["ATOF"], swiftSettings: strict),
-        .target(name: "Middleware", dependencies: ["ATOF", "CRE2", "LLMCodecs"], swiftSettings: strict),
+        .target(name: "Middleware", dependencies: ["ATOF", "CRE2", "LLMCodecs", "SHA2"], swiftSettings: strict),
         .target(name: "Trajectories", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Projections", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Stages", dependencies: ["ATOF", "LLMCodecs", "Middleware"], swiftSettings: strict),
 
         // Input and output.
-        .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib"], swiftSettings: strict),
+        .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib", "SHA2"], swiftSettings: strict),
         .target(name: "NATSTransport", dependencies: ["CNATS", "CChildProcess"], swiftSettings: strict),
         .target(
             name: "OTLP", dependencies: ["ATOF", "Projections", "CProtobufC", "CSkeinProto", "HTTPTransport"],
@@ -92,7 +93,7 @@ let package = Package(
             name: "ProjectionsTests", dependencies: ["ATOF", "Projections", "OTLP"], resources: [.copy("Cases")],
             swiftSettings: strict),
         .testTarget(
-            name: "HTTPTransportTests", dependencies: ["HTTPTransport", "HTTPTestServer"],
+            name: "HTTPTransportTests", dependencies: ["HTTPTransport", "HTTPTestServer", "SHA2"],
             resources: [.copy("Signatures")], swiftSettings: strict),
         .testTarget(
             name: "OTLPTests",

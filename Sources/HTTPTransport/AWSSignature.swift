@@ -1,4 +1,5 @@
 internal import Foundation
+internal import SHA2
 
 /// Signature version 4 of Amazon Web Services, as S3 and what is compatible with it wants it: the header `Authorization` over method,
 /// path, headers and body.

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTransport
+import SHA2
 import Testing
 
 @Suite("Signatures for S3")

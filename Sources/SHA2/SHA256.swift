@@ -1,4 +1,4 @@
-/// SHA-256 and HMAC (FIPS 180-4, RFC 2104), for signatures of requests.
+/// SHA-256 and HMAC (FIPS 180-4, RFC 2104).
 package enum SHA256 {
     private static let initial: [UInt32] = [
         0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A, 0x510E_527F, 0x9B05_688C, 0x1F83_D9AB, 0x5BE0_CD19,

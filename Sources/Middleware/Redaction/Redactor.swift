@@ -1,0 +1,102 @@
+package import ATOF
+
+/// One built-in redaction, made ready: what it does to one JSON document or one text (`middleware-guardrails-pii.md` 8.2 and 8.3).
+///
+/// `strict` does exactly what the reference does. `skein` also looks into keys, into JSON that strings hold, and at numbers that are
+/// numbers of payment cards; see `docs/components/pii-redaction.md`.
+package struct Redactor: Sendable {
+    let compatibility: Compatibility
+    let selection: PathSelection
+    /// Nil: what is selected is removed.
+    let redaction: TextRedaction?
+
+    /// - Throws: the first setting that cannot be followed.
+    package init(_ settings: BuiltinRedaction, compatibility: Compatibility) throws(RedactionError) {
+        self.compatibility = compatibility
+        selection = try PathSelection(paths: settings.targetPaths, globs: settings.targetPathGlobs)
+        redaction = try Redactor.redaction(settings, compatibility)
+        if settings.action == .remove, selection.isEmpty {
+            throw RedactionError(
+                field: "action", reason: "`remove` needs `target_paths` or `target_path_globs` that say what to remove")
+        }
+    }
+
+    private static func redaction(
+        _ settings: BuiltinRedaction, _ compatibility: Compatibility
+    ) throws(RedactionError) -> TextRedaction? {
+        let finder = try finder(settings.matcher, compatibility)
+        switch settings.action {
+        case .remove: return nil
+        case .hash: return TextRedaction(finder: finder, treatment: .hash)
+        case .redact, .regexReplace:
+            let names: [String?]
+            switch finder {
+            case .everything:
+                throw RedactionError(
+                    field: "action", reason: "`\(settings.action.rawValue)` needs a `pattern` or a `detector`")
+            case .pattern(let pattern): names = pattern.groupNames
+            case .detector(let matcher): names = matcher.pattern.groupNames
+            }
+            let text = settings.replacement ?? "[REDACTED]"
+            // That `$` means something in a plain replacement is a defect of the reference.
+            let isLiteral = settings.action == .redact && compatibility == .skein
+            let template =
+                isLiteral ? ReplacementTemplate(literal: text) : ReplacementTemplate(text, groupNames: names)
+            return TextRedaction(finder: finder, treatment: .replace(template))
+        case .mask:
+            let character = settings.maskCharacter ?? "*"
+            if character.isEmpty { throw RedactionError(field: "mask_char", reason: "must not be empty") }
+            let (prefix, suffix) = (settings.unmaskedPrefix, settings.unmaskedSuffix)
+            for (field, count) in [("unmasked_prefix", prefix), ("unmasked_suffix", suffix)] {
+                if let count, count < 0 { throw RedactionError(field: field, reason: "must not be negative") }
+            }
+            let keeping = prefix == nil && suffix == nil ? nil : (prefix ?? 0, suffix ?? 0)
+            let mask = Mask(character: character, compatibility: compatibility)
+            return TextRedaction(finder: finder, treatment: .mask(mask, keeping: keeping))
+        }
+    }
+
+    private static func finder(
+        _ matcher: BuiltinRedaction.Matcher, _ compatibility: Compatibility
+    ) throws(RedactionError) -> TextRedaction.Finder {
+        do {
+            switch matcher {
+            case .everything: return .everything
+            case .pattern(let text): return .pattern(try Pattern(text))
+            case .detector(let detector): return .detector(try DetectorMatcher(detector, compatibility))
+            }
+        } catch {
+            throw RedactionError(field: "pattern", reason: "no pattern that can be used: \(error)")
+        }
+    }
+
+    /// Whether only some places of a document are looked at.
+    package var hasSelection: Bool { !selection.isEmpty }
+
+    /// A text that belongs to no document, as the name of an event. What `target_paths` say is not asked.
+    ///
+    /// - Returns: nil when nothing has changed.
+    package func redact(text: String) -> String? {
+        guard let redaction else { return nil }
+        return DocumentRedaction(redaction: redaction, selection: selection, compatibility: compatibility)
+            .redacted(text, depth: 0)
+    }
+
+    /// A whole document; what is removed at its root leaves null.
+    ///
+    /// - Returns: nil when nothing has changed.
+    package func redact(document: JSONValue) -> JSONValue? {
+        guard let redaction else { return Removal(selection: selection).removed(document) }
+        let walk = DocumentRedaction(redaction: redaction, selection: selection, compatibility: compatibility)
+        return walk.redacted(document, hasSelection ? selection.root : nil, depth: 0)
+    }
+
+    /// Whether `redact(document:)` may change a payload: never wrong when it says no.
+    package func mayMatch(_ json: RawJSON) -> Bool {
+        guard let redaction, case .pattern(let pattern) = redaction.finder else { return true }
+        return json.withBytes { text in
+            // Escapes hide what they stand for.
+            text.contains(UInt8(ascii: "\\")) || pattern.mayMatch(text)
+        }
+    }
+}

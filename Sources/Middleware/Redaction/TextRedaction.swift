@@ -1,0 +1,125 @@
+internal import SHA2
+
+/// What is done with each match in a text.
+struct TextRedaction: Sendable {
+    enum Finder: Sendable {
+        case everything
+        case pattern(Pattern)
+        case detector(DetectorMatcher)
+    }
+
+    enum Treatment: Sendable {
+        case replace(ReplacementTemplate)
+        case hash
+        /// Nil: as the detector wants it.
+        case mask(Mask, keeping: (prefix: Int, suffix: Int)?)
+    }
+
+    let finder: Finder
+    let treatment: Treatment
+
+    /// A part of a text and what takes its place.
+    struct Edit {
+        let range: Range<Int>
+        let bytes: [UInt8]
+    }
+
+    /// - Parameters:
+    ///   - resolvesEscapes: whether to look below escapes of JSON too.
+    /// - Returns: nil when nothing was found, or what was found stays as it is.
+    func apply(to text: UnsafeBufferPointer<UInt8>, resolvesEscapes: Bool) -> [UInt8]? {
+        var edits = edits(of: text)
+        if resolvesEscapes {
+            let count = edits.count
+            addEdits(below: text, to: &edits)
+            if edits.count > count { edits = TextRedaction.merged(edits) }
+        }
+        if edits.isEmpty { return nil }
+        var result: [UInt8] = []
+        result.reserveCapacity(text.count)
+        var index = 0
+        for edit in edits {
+            result += text[index..<edit.range.lowerBound]
+            result += edit.bytes
+            index = edit.range.upperBound
+        }
+        result += text[index...]
+        return result.elementsEqual(text) ? nil : result
+    }
+
+    private func edits(of text: UnsafeBufferPointer<UInt8>) -> [Edit] {
+        switch finder {
+        case .everything:
+            let whole = 0..<text.count
+            return [Edit(range: whole, bytes: treated(whole, in: text))]
+        case .pattern(let pattern):
+            return pattern.allMatches(in: text).map { Edit(range: $0, bytes: treated($0, in: text)) }
+        case .detector(let matcher):
+            return matcher.matches(in: text).map { Edit(range: $0, bytes: treated($0, in: text)) }
+        }
+    }
+
+    /// Every level of escapes, until a text has none.
+    private func addEdits(below text: UnsafeBufferPointer<UInt8>, to edits: inout [Edit]) {
+        var levels: [UnescapedText] = []
+        var view = UnescapedText(text)
+        while let level = view {
+            levels.append(level)
+            level.bytes.withUnsafeBufferPointer { bytes in
+                for edit in self.edits(of: bytes) {
+                    let source = levels.reversed().reduce(edit.range) { $1.source(of: $0) }
+                    edits.append(Edit(range: source, bytes: edit.bytes))
+                }
+                view = UnescapedText(bytes)
+            }
+        }
+    }
+
+    /// In ascending order. Of edits that overlap the longest says what takes the place of all of them.
+    private static func merged(_ edits: [Edit]) -> [Edit] {
+        var result: [Edit] = []
+        for edit in edits.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
+            guard let last = result.last, edit.range.lowerBound < last.range.upperBound else {
+                if let last = result.last, last.range == edit.range { continue }
+                result.append(edit)
+                continue
+            }
+            let union = last.range.lowerBound..<max(last.range.upperBound, edit.range.upperBound)
+            let longest = edit.range.count > last.range.count ? edit.bytes : last.bytes
+            result[result.count - 1] = Edit(range: union, bytes: longest)
+        }
+        return result
+    }
+
+    private func treated(_ match: Range<Int>, in text: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+        switch treatment {
+        case .replace(let template):
+            var groups: [Range<Int>?] = [match]
+            if template.needsGroups {
+                switch finder {
+                case .everything: break
+                case .pattern(let pattern): groups = pattern.groups(of: match, in: text)
+                case .detector(let matcher): groups = matcher.pattern.groups(of: match, in: text)
+                }
+            }
+            var bytes: [UInt8] = []
+            template.append(to: &bytes, text: text, groups: groups)
+            return bytes
+        case .hash: return TextRedaction.hexadecimal(SHA256.digest(Array(text[match])))
+        case .mask(let mask, let keeping):
+            let matched = String(decoding: text[match], as: UTF8.self)
+            if let keeping {
+                return Array(mask.keeping(matched.unicodeScalars, prefix: keeping.prefix, suffix: keeping.suffix).utf8)
+            }
+            guard case .detector(let matcher) = finder else {
+                return Array(mask.keeping(matched.unicodeScalars, prefix: 0, suffix: 0).utf8)
+            }
+            return Array(mask.masked(matched, as: matcher.detector).utf8)
+        }
+    }
+
+    private static func hexadecimal(_ digest: [UInt8]) -> [UInt8] {
+        let digits = Array("0123456789abcdef".utf8)
+        return digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    }
+}
