@@ -22,20 +22,32 @@ struct ScalarSet: Sendable, Hashable {
 
     init(_ scalar: Unicode.Scalar) { ranges = [scalar.value...scalar.value] }
 
-    /// Asks for every scalar there is.
     init(where isMember: (Unicode.Scalar.Properties) -> Bool) {
         var found: [ClosedRange<UInt32>] = []
-        var start: UInt32?
-        for value in 0...ScalarSet.highest {
-            if let scalar = Unicode.Scalar(value), isMember(scalar.properties) {
-                start = start ?? value
-            } else if let first = start {
-                found.append(first...value - 1)
-                start = nil
+        ScalarSet.forEachProbe { scalar, range in
+            guard isMember(scalar.properties) else { return }
+            if let last = found.last, last.upperBound + 1 == range.lowerBound {
+                found[found.count - 1] = last.lowerBound...range.upperBound
+            } else {
+                found.append(range)
             }
         }
-        if let start { found.append(start...ScalarSet.highest) }
         ranges = found
+    }
+
+    /// Every scalar that may be a character, and one for each of the planes that hold none, with those that it stands for.
+    static func forEachProbe(_ body: (Unicode.Scalar, ClosedRange<UInt32>) -> Void) {
+        func probe(_ range: ClosedRange<UInt32>) {
+            if let scalar = Unicode.Scalar(range.lowerBound) { body(scalar, range) }
+        }
+        for value in UInt32(0)...0x3FFFF { probe(value...value) }
+        probe(0x40000...0xDFFFF)
+        for value in UInt32(0xE0000)...0xE0FFF { probe(value...value) }
+        for range: ClosedRange<UInt32> in [
+            0xE1000...0xEFFFF, 0xF0000...0xFFFFD, 0xFFFFE...0xFFFFF, 0x100000...0x10FFFD, 0x10FFFE...0x10FFFF,
+        ] {
+            probe(range)
+        }
     }
 
     var isEmpty: Bool { ranges.isEmpty }

@@ -1,14 +1,10 @@
 /// The classes of characters that patterns name, from the tables that Swift brings. Each is made once, when somebody asks for it.
 enum UnicodeTables {
-    static let digits = ScalarSet { $0.generalCategory == .decimalNumber }
+    static let digits = scalarsOfCategory[.decimalNumber] ?? ScalarSet()
     static let spaces = ScalarSet(where: \.isWhitespace)
     /// `\w` of UTS 18: alphabetic, marks, decimal digits, connector punctuation, and the joiners.
-    static let words = ScalarSet { properties in
-        if properties.isAlphabetic || properties.isJoinControl { return true }
-        switch properties.generalCategory {
-        case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: return true
-        default: return false
-        }
+    static let words = ["m", "nd", "pc"].reduce(ScalarSet { $0.isAlphabetic || $0.isJoinControl }) {
+        $0.union(category($1) ?? ScalarSet())
     }
 
     static let asciiDigits = ScalarSet([0x30...0x39])
@@ -62,8 +58,16 @@ enum UnicodeTables {
         default: break
         }
         guard let categories = categories[name] else { return nil }
-        return ScalarSet { categories.contains($0.generalCategory) }
+        return categories.reduce(ScalarSet()) { $0.union(scalarsOfCategory[$1] ?? ScalarSet()) }
     }
+
+    private static let scalarsOfCategory: [Unicode.GeneralCategory: ScalarSet] = {
+        var ranges: [Unicode.GeneralCategory: [ClosedRange<UInt32>]] = [:]
+        ScalarSet.forEachProbe { scalar, range in
+            ranges[scalar.properties.generalCategory, default: []].append(range)
+        }
+        return ranges.mapValues { ScalarSet($0) }
+    }()
 
     private static let categories: [String: Set<Unicode.GeneralCategory>] = {
         let single: [(String, String, Unicode.GeneralCategory)] = [
