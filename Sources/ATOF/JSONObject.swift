@@ -1,9 +1,25 @@
 /// The members of a JSON object, kept in the order of their keys' UTF-8 bytes: the order in which everything Skein writes has them.
 package struct JSONObject: Sendable, Hashable {
     /// One key with its value.
-    package struct Member: Sendable, Hashable {
+    package struct Member: Sendable {
         package let key: String
         package var value: JSONValue
+        /// The first bytes of the key as a number, the rest zero: it orders most keys without their texts.
+        fileprivate let head: UInt64
+
+        init(key: String, value: JSONValue) {
+            self.key = key
+            self.value = value
+            var key = key
+            head = key.withUTF8(JSONObject.head)
+        }
+
+        /// - Parameter utf8: the bytes of the key.
+        init(key utf8: UnsafeBufferPointer<UInt8>, value: JSONValue) {
+            key = String(decoding: utf8, as: UTF8.self)
+            self.value = value
+            head = JSONObject.head(of: utf8)
+        }
     }
 
     package private(set) var members: [Member]
@@ -19,14 +35,37 @@ package struct JSONObject: Sendable, Hashable {
     init(ascending members: [Member]) { self.members = members }
 
     init(unordered members: [Member]) {
-        var sorted: [Member] = []
-        sorted.reserveCapacity(members.count)
-        // `sorted` is stable, so that of a repeated key the last value comes last and replaces the others.
-        for member in members.sorted(by: { JSONObject.precedes($0.key, $1.key) }) {
-            if let last = sorted.last, JSONObject.equals(last.key, member.key) { sorted.removeLast() }
-            sorted.append(member)
+        self.members = members
+        sort()
+    }
+
+    /// Brings the members into their order; of a repeated key the last one stays.
+    private mutating func sort() {
+        if members.count <= JSONObject.fewMembers {
+            members.withUnsafeMutableBufferPointer(JSONObject.sortFew)
+        } else if !zip(members, members.dropFirst()).allSatisfy({ JSONObject.compare($0, $1) < 0 }) {
+            members.sort { JSONObject.compare($0, $1) < 0 }
         }
-        self.members = sorted
+        guard zip(members, members.dropFirst()).contains(where: { JSONObject.compare($0, $1) == 0 }) else { return }
+        var last: [Member] = []
+        for member in members {
+            if let previous = last.last, JSONObject.compare(previous, member) == 0 { last.removeLast() }
+            last.append(member)
+        }
+        members = last
+    }
+
+    private static let fewMembers = 32
+
+    /// By insertion, in place: most objects have few members, in their order or nearly so. Stable, as `sort` is.
+    private static func sortFew(_ members: inout UnsafeMutableBufferPointer<Member>) {
+        for index in members.indices {
+            var place = index
+            while place > 0, compare(members[place - 1], members[place]) > 0 {
+                members.swapAt(place - 1, place)
+                place -= 1
+            }
+        }
     }
 
     package var isEmpty: Bool { members.isEmpty }
@@ -58,41 +97,51 @@ package struct JSONObject: Sendable, Hashable {
 
     /// Where a key is, or would have to be.
     private func place(of key: String) -> (index: Int, isPresent: Bool) {
-        // The bytes of the key are taken out once, not for each comparison.
-        key.utf8.withContiguousStorageIfAvailable { bytes in
-            place { JSONObject.compare($0, bytes) ?? JSONObject.compare($0, key) }
-        } ?? place { JSONObject.compare($0, key) }
-    }
-
-    private func place(_ order: (String) -> Int) -> (index: Int, isPresent: Bool) {
-        var low = 0
-        var high = members.count
-        while low < high {
-            let middle = (low &+ high) / 2
-            let order = order(members[middle].key)
-            if order == 0 { return (middle, true) }
-            if order < 0 { low = middle &+ 1 } else { high = middle }
+        var key = key
+        return key.withUTF8 { utf8 in
+            let head = JSONObject.head(of: utf8)
+            var low = 0
+            var high = members.count
+            while low < high {
+                let middle = (low &+ high) / 2
+                let order = JSONObject.compare(members[middle], utf8, head: head)
+                if order == 0 { return (middle, true) }
+                if order < 0 { low = middle &+ 1 } else { high = middle }
+            }
+            return (low, false)
         }
-        return (low, false)
     }
 
-    /// Order by UTF-8 bytes. Swift's own order of strings treats canonically equivalent texts as equal, JSON does not.
-    static func precedes(_ left: String, _ right: String) -> Bool { compare(left, right) < 0 }
+    // MARK: Order
 
-    static func equals(_ left: String, _ right: String) -> Bool { compare(left, right) == 0 }
+    // By UTF-8 bytes. Swift's own order of strings treats canonically equivalent texts as equal, JSON does not.
+
+    /// The first eight bytes as a number that has their order.
+    private static func head(of utf8: UnsafeBufferPointer<UInt8>) -> UInt64 {
+        let raw = UnsafeRawBufferPointer(utf8)
+        if raw.count >= 8 { return UInt64(bigEndian: raw.loadUnaligned(as: UInt64.self)) }
+        var head: UInt64 = 0
+        for byte in raw { head = head << 8 | UInt64(byte) }
+        return raw.isEmpty ? 0 : head << UInt64(8 &* (8 &- raw.count))
+    }
 
     /// - Returns: less than 0, 0 or more: how the first differs from the second in that order.
-    private static func compare(_ left: String, _ right: String) -> Int {
-        let order = right.utf8.withContiguousStorageIfAvailable { compare(left, $0) }
-        if let order = order ?? nil { return order }
-        // Texts that are not in one piece; the parser makes none.
-        if left.utf8.elementsEqual(right.utf8) { return 0 }
-        return left.utf8.lexicographicallyPrecedes(right.utf8) ? -1 : 1
+    private static func compare(_ left: Member, _ right: Member) -> Int {
+        if left.head != right.head { return left.head < right.head ? -1 : 1 }
+        var key = right.key
+        return key.withUTF8 { compare(left, $0, head: right.head) }
     }
 
-    /// - Returns: nil for a text that is not in one piece.
-    private static func compare(_ left: String, _ right: UnsafeBufferPointer<UInt8>) -> Int? {
-        left.utf8.withContiguousStorageIfAvailable { compare($0, right) }
+    private static func compare(_ member: Member, _ utf8: UnsafeBufferPointer<UInt8>, head: UInt64) -> Int {
+        if member.head != head { return member.head < head ? -1 : 1 }
+        let count = member.key.utf8.count
+        // Keys that are all head differ in nothing but zeros at the end.
+        return count <= 8 && utf8.count <= 8 ? count - utf8.count : compare(member.key, utf8)
+    }
+
+    private static func compare(_ left: String, _ right: UnsafeBufferPointer<UInt8>) -> Int {
+        var left = left
+        return left.withUTF8 { compare($0, right) }
     }
 
     private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
@@ -115,4 +164,13 @@ package struct JSONObject: Sendable, Hashable {
 
 extension JSONObject: Sequence {
     package func makeIterator() -> IndexingIterator<[Member]> { members.makeIterator() }
+}
+
+extension JSONObject.Member: Hashable {
+    package static func == (left: Self, right: Self) -> Bool { left.key == right.key && left.value == right.value }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(key)
+        hasher.combine(value)
+    }
 }

@@ -109,17 +109,12 @@ private struct TapeWalk {
     private mutating func object(_ word: UInt64) -> JSONValue {
         var members: [JSONObject.Member] = []
         members.reserveCapacity(count(word))
-        var ascending = true
-        var previous: UnsafeBufferPointer<UInt8>?
         while UInt8(truncatingIfNeeded: tape[index] >> 56) != UInt8(ascii: "}") {
             let key = text(tape[index])
             index += 1
-            // Producers write keys in order nearly always: one comparison of bytes a member saves the sort.
-            if ascending, let previous, !previous.lexicographicallyPrecedes(key) { ascending = false }
-            previous = key
-            members.append(.init(key: String(decoding: key, as: UTF8.self), value: value()))
+            members.append(.init(key: key, value: value()))
         }
         index += 1
-        return .object(ascending ? JSONObject(ascending: members) : JSONObject(unordered: members))
+        return .object(JSONObject(unordered: members))
     }
 }

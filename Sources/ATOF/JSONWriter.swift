@@ -1,25 +1,44 @@
 /// Writes compact JSON text: no white space, keys in the order of their bytes, non-ASCII unescaped
 /// (`otel-projections.md` 2.3).
-package struct JSONWriter: Sendable {
-    package private(set) var bytes: [UInt8] = []
+package struct JSONWriter: ~Copyable {
+    // Safe because the writer alone knows this memory, cannot be copied, and gives it back when it ends. Of the `capacity` bytes the
+    // first `count` are written. An array would check its owner and its bounds for every byte.
+    private var memory: UnsafeMutablePointer<UInt8>
+    private var capacity: Int
+    private var count = 0
 
-    package init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+    /// - Parameter capacity: expected size of the text; more is taken when needed.
+    package init(capacity: Int = 1000) {
+        self.capacity = max(capacity, 1)
+        memory = .allocate(capacity: self.capacity)
+    }
 
-    package var text: String { String(decoding: bytes, as: UTF8.self) }
+    deinit { memory.deallocate() }
+
+    /// A copy of what was written.
+    package var bytes: [UInt8] { Array(written) }
+
+    package var text: String { String(decoding: written, as: UTF8.self) }
+
+    private var written: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: memory, count: count) }
+
+    // MARK: Values
 
     /// Any value.
     package mutating func write(_ value: JSONValue) {
         switch value {
         case .null: raw("null")
         case .bool(let flag): raw(flag ? "true" : "false")
-        case .int(let number): writeInteger(number)
-        case .unsigned(let number): writeInteger(number)
+        case .int(let number): write(number)
+        case .unsigned(let number): write(magnitude: number)
         case .double(let number): write(number)
         case .string(let text): write(text)
         case .array(let elements):
             raw("[")
-            for (index, element) in elements.enumerated() {
-                if index > 0 { raw(",") }
+            var first = true
+            for element in elements {
+                if !first { raw(",") }
+                first = false
                 write(element)
             }
             raw("]")
@@ -41,57 +60,57 @@ package struct JSONWriter: Sendable {
         raw("}")
     }
 
+    // MARK: Text
+
     /// A text as it stands: punctuation, or a value that is JSON already.
     package mutating func raw(_ text: StaticString) {
-        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
     /// Text that is JSON already.
     package mutating func raw(_ json: String) {
         var json = json
-        json.withUTF8 { bytes.append(contentsOf: $0) }
+        json.withUTF8 { append($0) }
     }
 
-    private static let lineBreak: [UInt8] = [UInt8(ascii: "\n")] + Array(repeating: UInt8(ascii: " "), count: 64)
-
     /// A line feed and so many spaces.
-    package mutating func newLine(indentedBy count: Int) {
-        let short = min(count, 64)
-        bytes.append(contentsOf: JSONWriter.lineBreak[...short])
-        if count > short { bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count - short)) }
+    package mutating func newLine(indentedBy spaces: Int) {
+        reserve(1 + spaces)
+        put(UInt8(ascii: "\n"))
+        (memory + count).update(repeating: UInt8(ascii: " "), count: spaces)
+        count += spaces
     }
 
     /// A string with quotes and escapes.
     package mutating func write(_ text: String) {
         var text = text
-        bytes.append(UInt8(ascii: "\""))
         text.withUTF8 { utf8 in
-            var start = 0
-            while let index = JSONWriter.special(in: utf8, from: start) {
-                bytes.append(contentsOf: utf8[start..<index])
-                escape(utf8[index])
-                start = index + 1
+            let raw = UnsafeRawBufferPointer(utf8)
+            // Of a text without escapes this is all that is needed: most have none, so eight bytes are looked at together.
+            reserve(raw.count + 2 + JSONWriter.escapesOfWord)
+            put(UInt8(ascii: "\""))
+            var index = 0
+            while index &+ 8 <= raw.count {
+                let word = raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                if JSONWriter.hasSpecial(word) {
+                    reserve(raw.count &- index &+ 2 &+ 2 &* JSONWriter.escapesOfWord)
+                    for byte in utf8[index..<index &+ 8] { putEscaped(byte) }
+                } else {
+                    UnsafeMutableRawPointer(memory + count).storeBytes(of: word, as: UInt64.self)
+                    count &+= 8
+                }
+                index &+= 8
             }
-            bytes.append(contentsOf: utf8[start...])
+            while index < raw.count {
+                putEscaped(utf8[index])
+                index &+= 1
+            }
+            put(UInt8(ascii: "\""))
         }
-        bytes.append(UInt8(ascii: "\""))
     }
 
-    /// The first byte that has to be escaped; most texts have none, so eight are looked at together.
-    private static func special(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
-        let raw = UnsafeRawBufferPointer(text)
-        var index = start
-        while index &+ 8 <= text.count {
-            if hasSpecial(raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)) { break }
-            index &+= 8
-        }
-        while index < text.count {
-            let byte = text[index]
-            if byte < 0x20 || byte == 0x22 || byte == 0x5C { return index }
-            index &+= 1
-        }
-        return nil
-    }
+    /// What eight bytes take when each is escaped as a control character.
+    private static let escapesOfWord = 48
 
     /// Whether one of eight bytes is a control character, a quote or a backslash: a subtraction in each byte sets its highest bit then,
     /// and nowhere below the first such byte.
@@ -104,32 +123,85 @@ package struct JSONWriter: Sendable {
         return found & (ones &* 0x80) != 0
     }
 
-    private mutating func escape(_ byte: UInt8) {
-        bytes.append(UInt8(ascii: "\\"))
+    private mutating func putEscaped(_ byte: UInt8) {
+        if byte >= 0x20, byte != 0x22, byte != 0x5C { return put(byte) }
+        put(UInt8(ascii: "\\"))
         switch byte {
-        case 0x08: bytes.append(UInt8(ascii: "b"))
-        case 0x09: bytes.append(UInt8(ascii: "t"))
-        case 0x0A: bytes.append(UInt8(ascii: "n"))
-        case 0x0C: bytes.append(UInt8(ascii: "f"))
-        case 0x0D: bytes.append(UInt8(ascii: "r"))
-        case 0x22, 0x5C: bytes.append(byte)
+        case 0x08: put(UInt8(ascii: "b"))
+        case 0x09: put(UInt8(ascii: "t"))
+        case 0x0A: put(UInt8(ascii: "n"))
+        case 0x0C: put(UInt8(ascii: "f"))
+        case 0x0D: put(UInt8(ascii: "r"))
+        case 0x22, 0x5C: put(byte)
         default:
-            raw("u00")
-            for digit in [byte >> 4, byte & 15] {
-                bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-            }
+            put(UInt8(ascii: "u"))
+            put(UInt8(ascii: "0"))
+            put(UInt8(ascii: "0"))
+            put(JSONWriter.hexDigit(byte >> 4))
+            put(JSONWriter.hexDigit(byte & 15))
         }
     }
 
+    private static func hexDigit(_ digit: UInt8) -> UInt8 {
+        digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+    }
+
+    // MARK: Memory
+
+    private mutating func append(_ utf8: UnsafeBufferPointer<UInt8>) {
+        guard let base = utf8.baseAddress else { return }
+        reserve(utf8.count)
+        (memory + count).update(from: base, count: utf8.count)
+        count &+= utf8.count
+    }
+
+    /// Writes a byte for which there is room.
+    private mutating func put(_ byte: UInt8) {
+        memory[count] = byte
+        count &+= 1
+    }
+
+    /// Makes room for so many bytes.
+    private mutating func reserve(_ more: Int) {
+        if more > capacity &- count { grow(by: more) }
+    }
+
+    private mutating func grow(by more: Int) {
+        capacity = max(2 * capacity, count + more)
+        let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+        grown.update(from: memory, count: count)
+        memory.deallocate()
+        memory = grown
+    }
+
+    // MARK: Numbers
+
     /// The digits of an integer.
-    package mutating func writeInteger(_ number: some FixedWidthInteger) {
-        bytes.append(contentsOf: String(number).utf8)
+    package mutating func write(_ number: Int64) {
+        if number < 0 { raw("-") }
+        write(magnitude: number.magnitude)
+    }
+
+    private mutating func write(magnitude: UInt64) {
+        var digits = 1
+        var rest = magnitude / 10
+        while rest > 0 {
+            digits &+= 1
+            rest /= 10
+        }
+        reserve(digits)
+        rest = magnitude
+        for index in (0..<digits).reversed() {
+            memory[count &+ index] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
+        count &+= digits
     }
 
     /// The shortest text that reads back as the same double: decimal for 1e-5 ≤ |x| < 1e16, else with an exponent.
     package mutating func write(_ number: Double) {
         guard number.isFinite else { return raw("null") }
-        bytes.append(contentsOf: JSONWriter.shortest(number).utf8)
+        raw(JSONWriter.shortest(number))
     }
 
     private static func shortest(_ number: Double) -> String {

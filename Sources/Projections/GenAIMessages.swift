@@ -8,7 +8,7 @@ enum GenAIMessages {
         guard hasParts(content) else { return nil }
         var writer = GenAIPartWriter()
         writer.write(content)
-        return writer.text
+        return writer.finish()
     }
 
     /// The messages of a request; nil when it has none.
@@ -20,7 +20,7 @@ enum GenAIMessages {
             write(message, to: &writer)
             writer.endMessage(role: role(message))
         }
-        return writer.text
+        return writer.finish()
     }
 
     /// The one message that a model answers with; nil when it says nothing and calls nothing.
@@ -33,7 +33,7 @@ enum GenAIMessages {
             writer.writeCall(id: call.id, name: call.name, arguments: call.arguments)
         }
         writer.endMessage(role: "assistant")
-        return writer.text
+        return writer.finish()
     }
 
     private static func hasParts(_ content: MessageContent?) -> Bool {

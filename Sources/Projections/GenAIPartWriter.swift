@@ -2,18 +2,19 @@ internal import ATOF
 internal import LLMCodecs
 
 /// Writes an array of messages with their parts, or of parts alone (`otel-projections.md` 3.3.4). Keys are written in their order.
-struct GenAIPartWriter {
+struct GenAIPartWriter: ~Copyable {
     private var writer = JSONWriter(capacity: 1024)
     private var isFirstMessage = true
     private var isFirstPart = true
 
     init() { writer.raw("[") }
 
-    /// The array; nothing is written after it was read.
-    var text: String {
-        var closed = writer
-        closed.raw("]")
-        return closed.text
+    /// Closes the array.
+    ///
+    /// - Returns: its text.
+    consuming func finish() -> String {
+        writer.raw("]")
+        return writer.text
     }
 
     // MARK: Messages
