@@ -10,8 +10,7 @@ package struct JSONObject: Sendable, Hashable {
         init(key: String, value: JSONValue) {
             self.key = key
             self.value = value
-            var key = key
-            head = key.withUTF8(JSONObject.head)
+            head = key.withBorrowedUTF8(JSONObject.head)
         }
 
         /// - Parameter utf8: the bytes of the key.
@@ -29,6 +28,16 @@ package struct JSONObject: Sendable, Hashable {
     /// Of a repeated key the last value counts.
     package init(_ pairs: [(String, JSONValue)]) {
         self.init(unordered: pairs.map { Member(key: $0.0, value: $0.1) })
+    }
+
+    /// The pairs that have a value. Of a repeated key the last value counts.
+    package init(present pairs: [(String, JSONValue?)]) {
+        var members: [Member] = []
+        members.reserveCapacity(pairs.count)
+        for (key, value) in pairs {
+            if let value { members.append(Member(key: key, value: value)) }
+        }
+        self.init(unordered: members)
     }
 
     /// Takes members that are in ascending order of key bytes already, each key once.
@@ -57,11 +66,18 @@ package struct JSONObject: Sendable, Hashable {
 
     private static let fewMembers = 32
 
+    /// Whether a member belongs before the one in front of it. The heads are compared in their place: a copy of a member would count
+    /// its texts.
+    private static func isDescending(_ members: UnsafeMutableBufferPointer<Member>, at index: Int) -> Bool {
+        let (before, after) = (members[index - 1].head, members[index].head)
+        return before == after ? compare(members[index - 1], members[index]) > 0 : before > after
+    }
+
     /// By insertion, in place: most objects have few members, in their order or nearly so. Stable, as `sort` is.
     private static func sortFew(_ members: inout UnsafeMutableBufferPointer<Member>) {
         for index in members.indices {
             var place = index
-            while place > 0, compare(members[place - 1], members[place]) > 0 {
+            while place > 0, isDescending(members, at: place) {
                 members.swapAt(place - 1, place)
                 place -= 1
             }
@@ -89,6 +105,11 @@ package struct JSONObject: Sendable, Hashable {
         }
     }
 
+    /// The members at the indices that are asked for.
+    package func filtered(_ isIncluded: (Int) -> Bool) -> JSONObject {
+        JSONObject(ascending: members.indices.filter(isIncluded).map { members[$0] })
+    }
+
     /// Where a key is among `members`.
     package func index(of key: String) -> Int? {
         let (index, isPresent) = place(of: key)
@@ -97,14 +118,14 @@ package struct JSONObject: Sendable, Hashable {
 
     /// Where a key is, or would have to be.
     private func place(of key: String) -> (index: Int, isPresent: Bool) {
-        var key = key
-        return key.withUTF8 { utf8 in
+        key.withBorrowedUTF8 { utf8 in
             let head = JSONObject.head(of: utf8)
             var low = 0
             var high = members.count
             while low < high {
                 let middle = (low &+ high) / 2
-                let order = JSONObject.compare(members[middle], utf8, head: head)
+                let other = members[middle].head
+                let order = other == head ? JSONObject.compare(members[middle].key, utf8) : other < head ? -1 : 1
                 if order == 0 { return (middle, true) }
                 if order < 0 { low = middle &+ 1 } else { high = middle }
             }
@@ -128,20 +149,15 @@ package struct JSONObject: Sendable, Hashable {
     /// - Returns: less than 0, 0 or more: how the first differs from the second in that order.
     private static func compare(_ left: Member, _ right: Member) -> Int {
         if left.head != right.head { return left.head < right.head ? -1 : 1 }
-        var key = right.key
-        return key.withUTF8 { compare(left, $0, head: right.head) }
+        return right.key.withBorrowedUTF8 { compare(left.key, $0) }
     }
 
-    private static func compare(_ member: Member, _ utf8: UnsafeBufferPointer<UInt8>, head: UInt64) -> Int {
-        if member.head != head { return member.head < head ? -1 : 1 }
-        let count = member.key.utf8.count
-        // Keys that are all head differ in nothing but zeros at the end.
-        return count <= 8 && utf8.count <= 8 ? count - utf8.count : compare(member.key, utf8)
-    }
-
+    /// Of two keys of the same head.
     private static func compare(_ left: String, _ right: UnsafeBufferPointer<UInt8>) -> Int {
-        var left = left
-        return left.withUTF8 { compare($0, right) }
+        let count = left.utf8.count
+        // Keys that are all head differ in nothing but zeros at the end.
+        if count <= 8, right.count <= 8 { return count - right.count }
+        return left.withBorrowedUTF8 { compare($0, right) }
     }
 
     private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {

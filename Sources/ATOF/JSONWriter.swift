@@ -28,7 +28,7 @@ package struct JSONWriter: ~Copyable {
     package mutating func write(_ value: JSONValue) {
         switch value {
         case .null: raw("null")
-        case .bool(let flag): raw(flag ? "true" : "false")
+        case .bool(let flag): if flag { raw("true") } else { raw("false") }
         case .int(let number): write(number)
         case .unsigned(let number): write(magnitude: number)
         case .double(let number): write(number)
@@ -68,9 +68,8 @@ package struct JSONWriter: ~Copyable {
     }
 
     /// Text that is JSON already.
-    package mutating func raw(_ json: String) {
-        var json = json
-        json.withUTF8 { append($0) }
+    package mutating func raw(json: String) {
+        json.withBorrowedUTF8 { append($0) }
     }
 
     /// A line feed and so many spaces.
@@ -83,8 +82,7 @@ package struct JSONWriter: ~Copyable {
 
     /// A string with quotes and escapes.
     package mutating func write(_ text: String) {
-        var text = text
-        text.withUTF8 { utf8 in
+        text.withBorrowedUTF8 { utf8 in
             let raw = UnsafeRawBufferPointer(utf8)
             // Of a text without escapes this is all that is needed: most have none, so eight bytes are looked at together.
             reserve(raw.count + 2 + JSONWriter.escapesOfWord)
@@ -201,7 +199,7 @@ package struct JSONWriter: ~Copyable {
     /// The shortest text that reads back as the same double: decimal for 1e-5 ≤ |x| < 1e16, else with an exponent.
     package mutating func write(_ number: Double) {
         guard number.isFinite else { return raw("null") }
-        raw(JSONWriter.shortest(number))
+        raw(json: JSONWriter.shortest(number))
     }
 
     private static func shortest(_ number: Double) -> String {

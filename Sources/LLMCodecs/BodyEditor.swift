@@ -6,8 +6,19 @@ struct BodyEditor {
     let baseline: NormalizedRequest
     let edited: NormalizedRequest
     var body: JSONObject
+    /// The members of both, put together once.
+    private let before: JSONObject
+    private let after: JSONObject
 
-    func isChanged(_ member: String) -> Bool { baseline.members[member] != edited.members[member] }
+    init(baseline: NormalizedRequest, edited: NormalizedRequest, body: JSONObject) {
+        self.baseline = baseline
+        self.edited = edited
+        self.body = body
+        before = baseline.members
+        after = edited.members
+    }
+
+    func isChanged(_ member: String) -> Bool { before[member] != after[member] }
 
     /// - Throws: `CodecError` when one of the members was changed: the surface has no place for them.
     func refuseChanges(of members: [String]) throws(CodecError) {
@@ -19,7 +30,7 @@ struct BodyEditor {
     /// Writes changed members that are called the same in the body.
     mutating func copy(_ table: [WireMembers]) {
         for row in table {
-            for key in row.keys where isChanged(key) { body[key] = edited.members[key] }
+            for key in row.keys where isChanged(key) { body[key] = after[key] }
         }
     }
 
@@ -47,8 +58,8 @@ struct BodyEditor {
     mutating func apiSpecific(
         _ surface: Surface, _ table: [WireMembers], wireKeys: [String: String] = [:]
     ) throws(CodecError) {
-        let before = baseline.members["api_specific"]?.objectValue ?? JSONObject()
-        let after = edited.members["api_specific"]?.objectValue
+        let before = before["api_specific"]?.objectValue ?? JSONObject()
+        let after = after["api_specific"]?.objectValue
         if let after, after["api"]?.stringValue != surface.rawValue {
             throw CodecError(.invalidArgument, "api_specific must be of \(surface.rawValue)")
         }

@@ -27,25 +27,33 @@ package struct ManualUsage: Sendable {
     /// Token counts; nil when none was found. The cost is not filled.
     package var usage: Usage? {
         var usage = Usage()
-        usage.promptTokens = count(["prompt_tokens", "input_tokens", "inputTokens", "input"])
-        usage.completionTokens = count([
-            "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "output",
-        ])
-        usage.totalTokens = count(["total_tokens", "totalTokens", "total"])
+        usage.promptTokens = count(Names.prompt)
+        usage.completionTokens = count(Names.completion)
+        usage.totalTokens = count(Names.total)
         usage.cacheReadTokens =
-            count(["cached_tokens", "cachedTokens"]) ?? count(["cached_tokens"], in: "prompt_tokens_details")
-            ?? count(["cached_tokens"], in: "input_tokens_details")
-            ?? count([
-                "cache_read_tokens", "cache_read_input_tokens", "cacheReadTokens", "cacheReadInputTokens", "cacheRead",
-            ])
-        usage.cacheWriteTokens = count([
-            "cache_write_tokens", "cache_creation_input_tokens", "cacheWriteTokens", "cacheCreationInputTokens",
-            "cacheWrite",
-        ])
+            count(Names.cached) ?? count(Names.cachedDetail, in: "prompt_tokens_details")
+            ?? count(Names.cachedDetail, in: "input_tokens_details") ?? count(Names.cacheRead)
+        usage.cacheWriteTokens = count(Names.cacheWrite)
         if usage == Usage() { return nil }
         let (parts, overflow) = (usage.promptTokens ?? 0).addingReportingOverflow(usage.completionTokens ?? 0)
         if let total = usage.totalTokens, overflow || total < parts { usage.totalTokens = nil }
         return usage
+    }
+
+    /// What providers call the counts.
+    private enum Names {
+        static let prompt = ["prompt_tokens", "input_tokens", "inputTokens", "input"]
+        static let completion = ["completion_tokens", "output_tokens", "completionTokens", "outputTokens", "output"]
+        static let total = ["total_tokens", "totalTokens", "total"]
+        static let cached = ["cached_tokens", "cachedTokens"]
+        static let cachedDetail = ["cached_tokens"]
+        static let cacheRead = [
+            "cache_read_tokens", "cache_read_input_tokens", "cacheReadTokens", "cacheReadInputTokens", "cacheRead",
+        ]
+        static let cacheWrite = [
+            "cache_write_tokens", "cache_creation_input_tokens", "cacheWriteTokens", "cacheCreationInputTokens",
+            "cacheWrite",
+        ]
     }
 
     private func count(_ names: [String], in member: String? = nil) -> UInt64? {

@@ -21,11 +21,10 @@ struct MemberReader {
     }
 
     /// Members that no call has asked for.
-    var rest: JSONObject {
-        var rest = JSONObject()
-        for (index, member) in object.members.enumerated() where !isKnown(index) { rest[member.key] = member.value }
-        return rest
-    }
+    var rest: JSONObject { isRead ? JSONObject() : object.filtered { !isKnown($0) } }
+
+    /// Whether every member has been asked for: then nothing is left for keys that nobody has asked for yet.
+    private var isRead: Bool { known.nonzeroBitCount + furtherKnown.count == object.count }
 
     private func isKnown(_ index: Int) -> Bool {
         index < 64 ? known & 1 << UInt64(index) != 0 : furtherKnown.contains(index)
@@ -94,9 +93,12 @@ struct MemberReader {
     }
 
     /// Copies members of known types as they are; null counts as missing, but for members that may be anything.
+    ///
+    /// - Parameter table: keys that no call has asked for.
     mutating func copy(_ table: [WireMembers], into members: inout JSONObject) throws(CodecError) {
         for row in table {
             for key in row.keys {
+                if isRead { return }
                 guard let value = row.type == .any ? any(key) : present(key) else { continue }
                 guard row.type.accepts(value) else {
                     throw CodecError(kind, "\(key) must be \(row.type.rawValue) or null")

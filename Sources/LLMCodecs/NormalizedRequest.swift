@@ -1,7 +1,7 @@
 package import ATOF
 
 /// A model request in the form that all surfaces share (`codecs-and-pricing.md` 1.1): a view of its annotation.
-package struct NormalizedRequest: Sendable, Hashable {
+package struct NormalizedRequest: Sendable {
     /// The parameters of generation that all surfaces have.
     package struct Parameters: Sendable, Hashable {
         package var temperature: Double?
@@ -19,9 +19,11 @@ package struct NormalizedRequest: Sendable, Hashable {
         }
     }
 
-    /// The members of the model in wire form; typed views of some are below, the others are read here: `tool_choice`,
-    /// `reasoning`, `user`, `service_tier`, `api_specific` and so on.
-    package let members: JSONObject
+    /// Members in wire form, at least those that have no typed view below: `tool_choice`, `reasoning`, `user`, `service_tier`,
+    /// `api_specific` and so on.
+    package let others: JSONObject
+    /// Whether `others` are all members: the request was not decoded.
+    private let isAnnotation: Bool
     /// Members of the provider's body that the model does not know. Kept apart, because one of them can have the name
     /// of a member.
     package let extra: JSONObject
@@ -35,7 +37,18 @@ package struct NormalizedRequest: Sendable, Hashable {
     package let tools: [ToolDefinition]?
 
     /// Which surface the request was decoded from, or the word `custom`.
-    package var api: String? { members["api_specific"]?["api"]?.stringValue }
+    package var api: String? { others["api_specific"]?["api"]?.stringValue }
+
+    /// The members of the model in wire form. Those of a decoded request are put together here: exporters need few of them.
+    package var members: JSONObject {
+        if isAnnotation { return others }
+        var members = others
+        members["instructions"] = instructions?.json
+        members["messages"] = .array(messages.map { .object($0.members) })
+        members["params"] = parameters?.json
+        members["tools"] = tools.map { .array($0.map { .object($0.members) }) }
+        return members
+    }
 
     /// First text of the instructions, else of the first system or developer message.
     package var systemPrompt: String? {
@@ -68,12 +81,8 @@ package struct NormalizedRequest: Sendable, Hashable {
         self.tools = tools
         self.extra = extra
         model = others["model"]?.stringValue
-        var members = others
-        members["instructions"] = instructions?.json
-        members["messages"] = .array(messages.map { .object($0.members) })
-        members["params"] = self.parameters?.json
-        members["tools"] = tools.map { .array($0.map { .object($0.members) }) }
-        self.members = members
+        self.others = others
+        isAnnotation = false
     }
 
     /// Reads an annotation that a producer supplied.
@@ -94,7 +103,8 @@ package struct NormalizedRequest: Sendable, Hashable {
 
     /// - Parameter members: modelled members in wire form.
     init(members: JSONObject, extra: JSONObject) throws(CodecError) {
-        self.members = members
+        others = members
+        isAnnotation = true
         self.extra = extra
         var reader = MemberReader(members, rejecting: .invalidArgument)
         var messages: [Message] = []
@@ -124,5 +134,14 @@ package struct NormalizedRequest: Sendable, Hashable {
         for key in ["reasoning", "metadata", "api_specific"] { _ = try reader.object(key) }
         for key in ["max_output_tokens", "max_tool_calls", "top_logprobs"] { _ = try reader.unsigned(key) }
         _ = try reader.array("include")
+    }
+}
+
+extension NormalizedRequest: Equatable {
+    /// Whether they say the same, be it decoded or annotated.
+    package static func == (left: Self, right: Self) -> Bool {
+        left.members == right.members && left.extra == right.extra && left.messages == right.messages
+            && left.instructions == right.instructions && left.model == right.model
+            && left.parameters == right.parameters && left.tools == right.tools
     }
 }

@@ -1,9 +1,11 @@
 package import ATOF
 
 /// A model response in the form that all surfaces share (`codecs-and-pricing.md` 1.5): a view of its annotation.
-package struct NormalizedResponse: Sendable, Hashable {
-    /// The members of the model in wire form.
-    package internal(set) var members: JSONObject
+package struct NormalizedResponse: Sendable {
+    /// Members in wire form, at least those that have no typed view below: `optimization_summary` and `api_specific`.
+    package private(set) var others: JSONObject
+    /// Whether `others` are all members: the response was not decoded.
+    private let isAnnotation: Bool
     /// Members of the provider's body that the model does not know. Kept apart, because one of them can be called
     /// `message`.
     package let extra: JSONObject
@@ -14,12 +16,22 @@ package struct NormalizedResponse: Sendable, Hashable {
     /// Nil when the response has no such member; it can be empty.
     package let toolCalls: [ToolCall]?
     package let finishReason: FinishReason?
-    package internal(set) var usage: Usage?
+    package private(set) var usage: Usage?
 
     /// Which surface the response was decoded from, or the word `custom`.
-    package var api: String? { members["api_specific"]?["api"]?.stringValue }
+    package var api: String? { others["api_specific"]?["api"]?.stringValue }
     /// What the runtime computed about its optimizations, opaque here.
-    package var optimizationSummary: JSONObject? { members["optimization_summary"]?.objectValue }
+    package var optimizationSummary: JSONObject? { others["optimization_summary"]?.objectValue }
+
+    /// The members of the model in wire form. Those of a decoded response are put together here: exporters need few of them.
+    package var members: JSONObject {
+        if isAnnotation { return others }
+        return JSONObject(present: [
+            ("api_specific", others["api_specific"]), ("finish_reason", finishReason?.json),
+            ("id", id.map { .string($0) }), ("message", message?.json), ("model", model.map { .string($0) }),
+            ("tool_calls", toolCalls.map { .array($0.map(\.responseJSON)) }), ("usage", usage?.json),
+        ])
+    }
 
     /// The annotation on the wire, where an extra member replaces one of the model.
     package var annotation: JSONObject {
@@ -42,15 +54,14 @@ package struct NormalizedResponse: Sendable, Hashable {
         self.finishReason = finishReason
         self.usage = usage
         self.extra = extra
-        var members = JSONObject()
-        members["api_specific"] = apiSpecific.map { .object($0) }
-        members["finish_reason"] = finishReason?.json
-        members["id"] = id.map { .string($0) }
-        members["message"] = message?.json
-        members["model"] = model.map { .string($0) }
-        members["tool_calls"] = toolCalls.map { .array($0.map(\.responseJSON)) }
-        members["usage"] = usage?.json
-        self.members = members
+        others = JSONObject(present: [("api_specific", apiSpecific.map { .object($0) })])
+        isAnnotation = false
+    }
+
+    /// Sets what the response says about tokens and cost.
+    mutating func set(_ usage: Usage) {
+        self.usage = usage
+        if isAnnotation { others["usage"] = usage.json }
     }
 
     /// Reads an annotation that a producer supplied. A `message` that is no content was overwritten by a provider's
@@ -73,7 +84,8 @@ package struct NormalizedResponse: Sendable, Hashable {
 
     /// - Parameter members: modelled members in wire form.
     private init(members: JSONObject, extra: JSONObject) throws(CodecError) {
-        self.members = members
+        others = members
+        isAnnotation = true
         self.extra = extra
         var reader = MemberReader(members, rejecting: .internal)
         id = try reader.string("id")

@@ -5,8 +5,10 @@ extension OpenAIChat {
     package static func request(_ body: JSONValue) throws(CodecError) -> NormalizedRequest {
         guard let object = body.objectValue else { throw CodecError(.internal, "the body must be an object") }
         var reader = MemberReader(object, rejecting: .invalidArgument)
+        let elements = try reader.requiredArray("messages")
         var messages: [Message] = []
-        for element in try reader.requiredArray("messages") { messages.append(try message(element)) }
+        messages.reserveCapacity(elements.count)
+        for element in elements { messages.append(try message(element)) }
         let parameters = try parameters(&reader)
         var tools: [ToolDefinition]?
         if reader.any("tools") != nil { tools = try reader.requiredArray("tools").map(tool) }
@@ -49,18 +51,40 @@ extension OpenAIChat {
         }
     }
 
-    /// The usual message, with a text and nothing else to check.
+    /// The usual message, with a text, and with calls of functions at most.
     private static func plainMessage(_ value: JSONValue) -> Message? {
         guard let object = value.objectValue, let text = object["content"]?.stringValue,
             let role = object["role"]?.stringValue.flatMap(Message.Role.init(rawValue:))
         else { return nil }
-        let isPlain =
-            switch role {
-            case .system, .developer, .user, .assistant: object.count == 2
-            case .tool: object.count == 3 && object["tool_call_id"]?.stringValue != nil
-            case .function, .toolCall, .toolResult, .native: false
+        var calls: [ToolCall]?
+        switch role {
+        case .system, .developer, .user: if object.count != 2 { return nil }
+        case .assistant:
+            if object.count == 3, let list = object["tool_calls"]?.arrayValue {
+                calls = plainCalls(list)
+                if calls == nil { return nil }
+            } else if object.count != 2 {
+                return nil
             }
-        return isPlain ? Message(role: role, content: .text(text), members: object) : nil
+        case .tool: if object.count != 3 || object["tool_call_id"]?.stringValue == nil { return nil }
+        case .function, .toolCall, .toolResult, .native: return nil
+        }
+        return Message(role: role, content: .text(text), toolCalls: calls, members: object)
+    }
+
+    /// Calls of functions with nothing beside what they need; nil for all others.
+    private static func plainCalls(_ list: [JSONValue]) -> [ToolCall]? {
+        var calls: [ToolCall] = []
+        calls.reserveCapacity(list.count)
+        for element in list {
+            guard let call = element.objectValue, call.count == 3, call["type"]?.stringValue == "function",
+                let id = call["id"]?.stringValue, let function = call["function"]?.objectValue, function.count == 2,
+                let name = function["name"]?.stringValue, let arguments = function["arguments"],
+                arguments.stringValue != nil
+            else { return nil }
+            calls.append(ToolCall(id: id, name: name, arguments: arguments))
+        }
+        return calls
     }
 
     private static func message(_ value: JSONValue) throws(CodecError) -> Message {

@@ -41,6 +41,13 @@ package enum AttributeValue: Sendable, Hashable {
 }
 
 extension [Attribute] {
+    /// Hands the attributes over: this list is empty then.
+    mutating func takeAll() -> [Attribute] {
+        var taken: [Attribute] = []
+        swap(&taken, &self)
+        return taken
+    }
+
     func contains(key: String) -> Bool { contains { $0.key == key } }
 
     /// Adds the attributes whose keys are neither here nor in `names`. Producers choose how many there are, so the keys are hashed.
@@ -99,6 +106,19 @@ enum PayloadFields {
 }
 
 extension String {
+    /// A number between two texts, in one allocation.
+    init(numbered first: String, _ number: Int, _ rest: String) {
+        let digits = String(number)
+        self.init(unsafeUninitializedCapacity: first.utf8.count + digits.utf8.count + rest.utf8.count) { buffer in
+            var end = 0
+            for text in [first, digits, rest] {
+                let free = UnsafeMutableBufferPointer(rebasing: buffer[end...])
+                end += free.initialize(from: text.utf8).index
+            }
+            return end
+        }
+    }
+
     /// Two names with a dot between them, in one allocation.
     init(joining first: String, _ second: String) {
         self.init(unsafeUninitializedCapacity: first.utf8.count + 1 + second.utf8.count) { buffer in

@@ -109,11 +109,31 @@ enum DisplayText {
     /// What was said to a model (`otel-projections.md` B.3).
     static func llmInput(_ input: JSONValue) -> String? {
         let content = input["content"] ?? input
-        let lines = (content["messages"]?.arrayValue ?? []).compactMap { message -> String? in
+        let messages = content["messages"]?.arrayValue ?? []
+        var lines: [(role: String, text: String)] = []
+        lines.reserveCapacity(messages.count)
+        for message in messages {
             let role = message["role"]?.stringValue ?? "message"
-            if role == "tool" { return "tool: Tool result omitted" }
-            return (text(message["content"]) ?? requestedTools(message["tool_calls"])).map { "\(role): \($0)" }
+            if role == "tool" {
+                lines.append((role, "Tool result omitted"))
+            } else if let text = text(message["content"]) ?? requestedTools(message["tool_calls"]) {
+                lines.append((role, text))
+            }
         }
-        return joined(lines, "\n\n") ?? text(content)
+        return joined(lines) ?? text(content)
+    }
+
+    /// What was said and by whom, in paragraphs.
+    private static func joined(_ lines: [(role: String, text: String)]) -> String? {
+        var text = ""
+        text.reserveCapacity(lines.reduce(0) { $0 + $1.role.utf8.count + $1.text.utf8.count + 4 })
+        for line in lines {
+            if !text.isEmpty { text += "\n\n" }
+            text += line.role
+            text += ": "
+            text += line.text
+        }
+        text = text.trimmed
+        return text.isEmpty ? nil : text
     }
 }

@@ -221,15 +221,15 @@ enum GenAIRules {
         attributes.append(Names.topP, parameters?.topP)
         if let stop = parameters?.stop { attributes.append(Attribute(Names.stopSequences.key, .strings(stop))) }
         attributes.append(
-            Names.maxTokens, count: request.members["max_output_tokens"]?.uint64Value ?? parameters?.maxTokens)
-        if request.members["stream"]?.boolValue == true {
+            Names.maxTokens, count: request.others["max_output_tokens"]?.uint64Value ?? parameters?.maxTokens)
+        if request.others["stream"]?.boolValue == true {
             attributes.append(Attribute(Names.stream.key, .bool(true)))
         }
-        let own = request.members["api_specific"]
+        let own = request.others["api_specific"]
         attributes.append(
             Names.reasoningLevel,
-            request.members["reasoning"]?["effort"]?.stringValue ?? own?["reasoning_effort"]?.stringValue)
-        attributes.append(Names.previousResponseID, request.members["previous_response_id"]?.stringValue)
+            request.others["reasoning"]?["effort"]?.stringValue ?? own?["reasoning_effort"]?.stringValue)
+        attributes.append(Names.previousResponseID, request.others["previous_response_id"]?.stringValue)
         attributes.append(Names.systemInstructions, GenAIMessages.instructions(request.instructions))
         attributes.append(Names.inputMessages, GenAIMessages.input(request.messages))
         switch request.api {
@@ -259,7 +259,7 @@ enum GenAIRules {
         attributes.append(Names.cacheReadTokens, count: usage.cacheReadTokens)
         attributes.append(Names.cacheWriteTokens, count: usage.cacheWriteTokens)
         // The normalised usage has no place for the part of the completion that was reasoning.
-        let own = response.members["api_specific"]
+        let own = response.others["api_specific"]
         let reasoning = own?["output_tokens_details"]?["reasoning_tokens"] ?? own?["thoughts_tokens"]
         attributes.append(Names.reasoningTokens, count: reasoning?.uint64Value)
     }

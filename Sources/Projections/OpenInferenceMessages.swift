@@ -6,34 +6,40 @@ internal import LLMCodecs
 /// Beyond the reference, unless it is to be followed strictly, a message tells which tools an assistant called and what it shows
 /// besides text.
 struct OpenInferenceMessages {
-    private(set) var attributes: [Attribute] = []
+    private(set) var attributes: [Attribute]
     private var count = 0
     private let isStrict: Bool
 
-    init(isStrict: Bool) { self.isStrict = isStrict }
+    /// - Parameter attributes: those that the messages are added to.
+    init(isStrict: Bool, after attributes: consuming [Attribute]) {
+        self.isStrict = isStrict
+        self.attributes = attributes
+    }
 
     mutating func add(role: String, content: String?, toolCallID: String? = nil) {
-        let prefix = begin(role: role, content: content)
-        if let toolCallID { attributes.append(Attribute(String(joining: prefix, "tool_call_id"), toolCallID)) }
+        let index = begin(role: role, content: content)
+        if let toolCallID { attributes.append(Attribute(key(index, ".message.tool_call_id"), toolCallID)) }
     }
 
-    /// - Returns: the prefix of the message's attributes.
-    private mutating func begin(role: String, content: String?) -> String {
-        let prefix = "llm.input_messages.\(count).message"
+    /// - Returns: the number of the message.
+    private mutating func begin(role: String, content: String?) -> Int {
+        let index = count
         count += 1
-        attributes.append(Attribute(String(joining: prefix, "role"), role))
-        if let content { attributes.append(Attribute(String(joining: prefix, "content"), content)) }
-        return prefix
+        attributes.append(Attribute(key(index, ".message.role"), role))
+        if let content { attributes.append(Attribute(key(index, ".message.content"), content)) }
+        return index
     }
+
+    private func key(_ index: Int, _ name: String) -> String { String(numbered: "llm.input_messages.", index, name) }
 
     mutating func add(_ message: Message) {
         switch message.role {
         case .user where message.isToolResults: addResults(message.content)
         case .system, .developer, .user: addContent(message)
         case .assistant:
-            let prefix = addContent(message)
-            for (index, call) in (message.toolCalls ?? []).enumerated() {
-                addCall(prefix, index, id: call.id, name: call.name, arguments: call.arguments)
+            let message = (index: addContent(message), calls: message.toolCalls ?? [])
+            for (index, call) in message.calls.enumerated() {
+                addCall(message.index, index, id: call.id, name: call.name, arguments: call.arguments)
             }
         case .tool:
             add(
@@ -42,9 +48,9 @@ struct OpenInferenceMessages {
         case .function:
             add(role: "function", content: message.content.flatMap(OpenInferenceMessages.displayText))
         case .toolCall:
-            let prefix = begin(role: "assistant", content: nil)
+            let index = begin(role: "assistant", content: nil)
             addCall(
-                prefix, 0, id: message.members["call_id"]?.stringValue ?? "",
+                index, 0, id: message.members["call_id"]?.stringValue ?? "",
                 name: message.members["name"]?.stringValue ?? "", arguments: message.members["arguments"] ?? .null)
         case .toolResult:
             add(
@@ -58,11 +64,11 @@ struct OpenInferenceMessages {
     }
 
     @discardableResult
-    private mutating func addContent(_ message: Message) -> String {
-        let prefix = begin(
+    private mutating func addContent(_ message: Message) -> Int {
+        let index = begin(
             role: message.role.rawValue, content: message.content.flatMap(OpenInferenceMessages.displayText))
-        if !isStrict, case .parts(let parts) = message.content { addContents(prefix, parts) }
-        return prefix
+        if !isStrict, case .parts(let parts) = message.content { addContents(index, parts) }
+        return index
     }
 
     /// A user's message of Anthropic's with nothing but results of tools: one message each.
@@ -75,9 +81,9 @@ struct OpenInferenceMessages {
         }
     }
 
-    private mutating func addCall(_ prefix: String, _ index: Int, id: String, name: String, arguments: JSONValue) {
+    private mutating func addCall(_ message: Int, _ index: Int, id: String, name: String, arguments: JSONValue) {
         if isStrict { return }
-        let prefix = "\(prefix).tool_calls.\(index).tool_call"
+        let prefix = String(numbered: key(message, ".message.tool_calls."), index, ".tool_call")
         attributes.append(Attribute(String(joining: prefix, "id"), id))
         attributes.append(Attribute(String(joining: prefix, "function.name"), name))
         attributes.append(
@@ -87,10 +93,10 @@ struct OpenInferenceMessages {
     // MARK: Parts
 
     /// The parts of a message that has others than text, in OpenInference's form.
-    private mutating func addContents(_ prefix: String, _ parts: [ContentPart]) {
+    private mutating func addContents(_ message: Int, _ parts: [ContentPart]) {
         guard parts.contains(where: { OpenInferenceMessages.isMedia($0.kind) }) else { return }
         for (index, part) in parts.enumerated() {
-            let prefix = "\(prefix).contents.\(index).message_content"
+            let prefix = String(numbered: key(message, ".message.contents."), index, ".message_content")
             switch part.kind {
             case .text, .refusal:
                 attributes.append(Attribute(String(joining: prefix, "type"), "text"))

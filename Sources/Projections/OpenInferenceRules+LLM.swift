@@ -36,14 +36,16 @@ extension OpenInferenceRules {
         if let text = invocationParameters(request.parameters) {
             attributes.append(Attribute("llm.invocation_parameters", text))
         }
-        var messages = OpenInferenceMessages(isStrict: isStrict)
+        // The list is handed over and taken back: two owners would make it be copied.
+        var messages = OpenInferenceMessages(isStrict: isStrict, after: attributes.takeAll())
         if let text = request.instructions.flatMap(OpenInferenceMessages.displayText) {
             messages.add(role: "system", content: text)
         }
         for message in request.messages { messages.add(message) }
-        attributes.append(contentsOf: messages.attributes)
+        attributes = messages.attributes
         for (index, tool) in (request.tools ?? []).enumerated() {
-            attributes.append(Attribute("llm.tools.\(index).tool.json_schema", schema(of: tool)))
+            let key = String(numbered: "llm.tools.", index, ".tool.json_schema")
+            attributes.append(Attribute(key, schema(of: tool)))
         }
     }
 
@@ -78,7 +80,7 @@ extension OpenInferenceRules {
         }
         var writer = JSONWriter()
         writer.raw("{\"type\":\"function\",\"function\":")
-        writer.raw(text(of: ordered(function, first: ["name", "description", "parameters", "strict"])))
+        writer.raw(json: text(of: ordered(function, first: ["name", "description", "parameters", "strict"])))
         for member in tool.members where member.key != "type" && member.key != "function" {
             writer.raw(",")
             writer.write(member.key)
@@ -108,7 +110,7 @@ extension OpenInferenceRules {
 
     private static func addReplayed(_ content: JSONObject, _ attributes: inout [Attribute]) {
         attributes.append("llm.provider", string: content["provider"])
-        var messages = OpenInferenceMessages(isStrict: true)
+        var messages = OpenInferenceMessages(isStrict: true, after: attributes.takeAll())
         if let text = DisplayText.text(content["systemPrompt"]) { messages.add(role: "system", content: text) }
         var qualified = false
         for message in content["messages"]?.arrayValue ?? [] {
@@ -119,7 +121,7 @@ extension OpenInferenceRules {
             qualified = true
         }
         if !qualified, let text = DisplayText.text(content["prompt"]) { messages.add(role: "user", content: text) }
-        attributes.append(contentsOf: messages.attributes)
+        attributes = messages.attributes
     }
 
     // MARK: Responses
@@ -143,16 +145,16 @@ extension OpenInferenceRules {
     }
 
     private static func addUsage(_ usage: Usage, isStrict: Bool, _ attributes: inout [Attribute]) {
-        let counts = [
-            ("prompt", usage.promptTokens), ("completion", usage.completionTokens), ("total", usage.totalTokens),
-            ("prompt_details.cache_read", usage.cacheReadTokens),
-            ("prompt_details.cache_write", usage.cacheWriteTokens),
-        ]
-        for case (let name, let count?) in counts {
+        func add(_ key: String, _ count: UInt64?) {
+            guard let count else { return }
             // OTLP has no unsigned integers; the reference lets large ones wrap.
-            let number = isStrict ? Int64(bitPattern: count) : Int64(clamping: count)
-            attributes.append(Attribute("llm.token_count.\(name)", .int(number)))
+            attributes.append(Attribute(key, .int(isStrict ? Int64(bitPattern: count) : Int64(clamping: count))))
         }
+        add("llm.token_count.prompt", usage.promptTokens)
+        add("llm.token_count.completion", usage.completionTokens)
+        add("llm.token_count.total", usage.totalTokens)
+        add("llm.token_count.prompt_details.cache_read", usage.cacheReadTokens)
+        add("llm.token_count.prompt_details.cache_write", usage.cacheWriteTokens)
     }
 
     private static func addNormalized(_ response: NormalizedResponse, _ attributes: inout [Attribute]) {
@@ -165,15 +167,14 @@ extension OpenInferenceRules {
         case .unknown(let word): attributes.append(Attribute("llm.finish_reason", word))
         }
         let calls = response.toolCalls ?? []
-        let message = "llm.output_messages.0.message"
         if response.message != nil || !calls.isEmpty {
-            attributes.append(Attribute(String(joining: message, "role"), "assistant"))
+            attributes.append(Attribute("llm.output_messages.0.message.role", "assistant"))
         }
         if let text = response.message.flatMap(OpenInferenceMessages.displayText) {
-            attributes.append(Attribute(String(joining: message, "content"), text))
+            attributes.append(Attribute("llm.output_messages.0.message.content", text))
         }
         for (index, call) in calls.enumerated() {
-            let prefix = "\(message).tool_calls.\(index).tool_call"
+            let prefix = String(numbered: "llm.output_messages.0.message.tool_calls.", index, ".tool_call")
             attributes.append(Attribute(String(joining: prefix, "id"), call.id))
             attributes.append(Attribute(String(joining: prefix, "function.name"), call.name))
             attributes.append(Attribute(String(joining: prefix, "function.arguments"), call.arguments.compactText))

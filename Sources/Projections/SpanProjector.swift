@@ -181,7 +181,7 @@ package struct SpanProjector: Sendable {
         if let open = openSpans.remove(key) {
             output.receive(open.run)
             runs.closed(key.uuid, in: open.run, now: now, eventTime: time)
-            finish(open, event, time, isExpired: isExpired, &output, read)
+            finish(consume open, event, time, isExpired: isExpired, &output, read)
             return
         }
         let run = ScopeKey(tenant: key.tenant, uuid: event.rootUUID ?? event.uuid)
@@ -216,12 +216,12 @@ package struct SpanProjector: Sendable {
         }
         guard let open = openSpans.remove(early.key) else { return }
         runs.closed(early.key.uuid, in: open.run, now: now, eventTime: time)
-        finish(open, event, time, isExpired: early.isExpired, endRun: early.run, &output, read)
+        finish(consume open, event, time, isExpired: early.isExpired, endRun: early.run, &output, read)
     }
 
     /// - Parameter endRun: under which run the end was received, when that is not the span's.
     private mutating func finish(
-        _ open: OpenSpan, _ event: Event, _ time: UInt64, isExpired: Bool, endRun: ScopeKey? = nil,
+        _ open: consuming OpenSpan, _ event: Event, _ time: UInt64, isExpired: Bool, endRun: ScopeKey? = nil,
         _ output: inout ProjectionOutput, _ read: Reader
     ) {
         completed.insert(open.key, traceID: open.context.traceID, endTime: time, isAbandoned: false)
@@ -236,12 +236,15 @@ package struct SpanProjector: Sendable {
             return
         }
         var inheritedErrors = ErrorInheritance(open)
-        guard let (payload, missing) = loaded(open, read) else {
+        guard case (var payload, let missing)? = loaded(open, read) else {
             output.settle(1 + open.marks.count, .notProjected, of: open.run)
             output.settle(1, .notProjected, of: endRun)
             return
         }
-        let span = finishedSpan(open, payload, missing, event, time, &inheritedErrors)
+        // The attributes have one owner from here on: nothing copies them when those of the end are added.
+        open.payload = nil
+        let marks = payload.events.count
+        let span = finishedSpan(open, &payload, missing, event, time, &inheritedErrors)
         let tenant = open.key.tenant
         if let outcome = inheritedErrors.outcome, let parent = event.parentUUID {
             pass(outcome, to: ScopeKey(tenant: tenant, uuid: parent))
@@ -249,7 +252,7 @@ package struct SpanProjector: Sendable {
         let isOwn = endRun == open.run
         output.settle(Int(missing), .notProjected, of: open.run)
         if !isOwn { output.settle(1, .notProjected, of: endRun) }
-        output.add(span, of: open.run, events: (isOwn ? 2 : 1) + payload.events.count)
+        output.add(span, of: open.run, events: (isOwn ? 2 : 1) + marks)
     }
 
     /// What a span inherits from its children, and what it passes on.
@@ -258,14 +261,15 @@ package struct SpanProjector: Sendable {
         let exceptionType: String?
         var outcome: ErrorClassification?
 
-        init(_ open: OpenSpan) {
+        init(_ open: borrowing OpenSpan) {
             type = open.inheritedErrorType
             exceptionType = open.inheritedExceptionType
         }
     }
 
+    /// - Parameter payload: its attributes and events are taken out.
     private mutating func finishedSpan(
-        _ open: OpenSpan, _ payload: OpenSpan.Payload, _ missing: UInt32, _ event: Event, _ time: UInt64,
+        _ open: borrowing OpenSpan, _ payload: inout OpenSpan.Payload, _ missing: UInt32, _ event: Event, _ time: UInt64,
         _ errors: inout ErrorInheritance
     ) -> ProjectedSpan {
         let payloads = EventPayloads(event, configuration: configuration, diagnostics: &diagnostics)
@@ -276,8 +280,9 @@ package struct SpanProjector: Sendable {
 
         var span = ProjectedSpan(
             context: open.context, name: payload.name, kind: payload.kind, startTime: payload.startTime, endTime: time,
-            attributes: payload.start.attributes, events: payload.events, droppedEvents: open.droppedEvents + missing,
-            status: outcome.status)
+            attributes: payload.start.attributes.takeAll(), events: payload.events,
+            droppedEvents: open.droppedEvents + missing, status: outcome.status)
+        payload.events = []
         switch configuration.projection {
         case .full: FullRules.end(event, payloads, payload.start, outcome, configuration.pricing, &span.attributes)
         case .genAI: GenAIRules.end(event, payloads, outcome, &span.attributes)

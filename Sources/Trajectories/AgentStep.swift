@@ -56,18 +56,22 @@ struct AgentStep: Sendable {
 
     /// The step's `extra` (`atif-trajectories.md` 3.5).
     func extra(_ index: ScopeIndex) -> JSONObject {
-        var extra = JSONObject([
+        var extra = JSONObject(present: [
             ("ancestry", index.ancestry(of: end)),
+            ("error", index.compatibility.isStrict ? nil : end.failure?.json),
             ("invocation", index.invocation(id: end.uuid.description, end: end)),
+            ("llm_request", request), ("llm_response", end.data),
         ])
-        extra["llm_response"] = end.data
-        extra["llm_request"] = request
-        if !index.compatibility.isStrict { extra["error"] = end.failure?.json }
-        AgentStep.enter(
-            records.enumerated().sorted {
-                (order[$0.element.callID] ?? .max, $0.offset) < (order[$1.element.callID] ?? .max, $1.offset)
-            }.map(\.element), into: &extra)
+        AgentStep.enter(sortedRecords, into: &extra)
         return extra
+    }
+
+    /// In the order of the calls.
+    private var sortedRecords: [ToolRecord] {
+        if records.count < 2 { return records }
+        return records.enumerated().sorted {
+            (order[$0.element.callID] ?? .max, $0.offset) < (order[$1.element.callID] ?? .max, $1.offset)
+        }.map(\.element)
     }
 
     /// Enters executions as two lists of the same order.

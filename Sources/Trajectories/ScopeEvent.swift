@@ -55,10 +55,10 @@ final class ScopeEvent: Sendable {
 
     /// `eventExtra` (`atif-trajectories.md` 3.3).
     var extra: JSONObject {
-        var extra = JSONObject([("event_uuid", .string(uuid.description)), ("event_name", .string(name))])
-        extra["parent_event_uuid"] = parent.map { .string($0.description) }
-        extra["metadata"] = metadata
-        return extra
+        JSONObject(present: [
+            ("event_name", .string(name)), ("event_uuid", .string(uuid.description)), ("metadata", metadata),
+            ("parent_event_uuid", parent.map { .string($0.description) }),
+        ])
     }
 
     /// The call that a subagent's start says it was made for (`atif-trajectories.md` 3.7).

@@ -26,25 +26,25 @@ struct ScopeIndex: Sendable {
 
     /// `extra.ancestry` (`atif-trajectories.md` 3.5).
     func ancestry(of event: ScopeEvent) -> JSONValue {
-        var object = JSONObject([
-            ("function_id", .string(event.uuid.description)), ("function_name", .string(event.name)),
-        ])
-        object["parent_id"] = event.parent.map { .string($0.description) }
-        object["parent_name"] = event.parent.flatMap { starts[$0] }.map { .string($0.name) }
-        return .object(object)
+        .object(
+            JSONObject(present: [
+                ("function_id", .string(event.uuid.description)), ("function_name", .string(event.name)),
+                ("parent_id", event.parent.map { .string($0.description) }),
+                ("parent_name", event.parent.flatMap { starts[$0] }.map { .string($0.name) }),
+            ]))
     }
 
     /// `extra.invocation` of a scope that ended (`atif-trajectories.md` 3.5), with both times or none. The reference says
     /// "completed" of everything.
     func invocation(id: String, end: ScopeEvent) -> JSONValue {
         let hasFailed = !compatibility.isStrict && end.failure != nil
-        var object = JSONObject([
-            ("invocation_id", .string(id)), ("status", hasFailed ? "error" : "completed"), ("framework", "nemo_relay"),
-        ])
-        if let start = starts[end.uuid] {
-            object["start_timestamp"] = .double(start.time.epochSecondsInMilliseconds)
-            object["end_timestamp"] = .double(end.time.epochSecondsInMilliseconds)
-        }
-        return .object(object)
+        let start = starts[end.uuid]
+        return .object(
+            JSONObject(present: [
+                ("end_timestamp", start.map { _ in .double(end.time.epochSecondsInMilliseconds) }),
+                ("framework", "nemo_relay"), ("invocation_id", .string(id)),
+                ("start_timestamp", start.map { .double($0.time.epochSecondsInMilliseconds) }),
+                ("status", hasFailed ? "error" : "completed"),
+            ]))
     }
 }

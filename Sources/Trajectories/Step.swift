@@ -21,19 +21,22 @@ struct Step: Sendable {
 
     /// - Parameter compatibility: the reference writes times with nanoseconds, which few readers take.
     func json(id: Int, compatibility: Compatibility) -> JSONValue {
-        var object = JSONObject([
-            ("step_id", .int(Int64(id))), ("source", .string(source.rawValue)), ("message", message),
-        ])
-        object["timestamp"] = time.map { .string((compatibility.isStrict ? $0 : $0.inMicroseconds).rfc3339) }
-        object["model_name"] = modelName.map { .string($0) }
-        object["reasoning_effort"] = reasoningEffort
-        object["reasoning_content"] = reasoningContent.map { .string($0) }
-        if !calls.isEmpty { object["tool_calls"] = .array(calls.map(\.json)) }
-        if !results.isEmpty { object["observation"] = ["results": .array(results.map(\.json))] }
-        object["metrics"] = metrics?.json
-        object["llm_call_count"] = llmCallCount.map { .int($0) }
-        object["extra"] = extra.map { .object($0) }
-        return .object(object)
+        let time = time.map { compatibility.isStrict ? $0 : $0.inMicroseconds }
+        return .object(
+            JSONObject(present: [
+                ("extra", extra.map { .object($0) }),
+                ("llm_call_count", llmCallCount.map { .int($0) }),
+                ("message", message),
+                ("metrics", metrics?.json),
+                ("model_name", modelName.map { .string($0) }),
+                ("observation", results.isEmpty ? nil : ["results": .array(results.map(\.json))]),
+                ("reasoning_content", reasoningContent.map { .string($0) }),
+                ("reasoning_effort", reasoningEffort),
+                ("source", .string(source.rawValue)),
+                ("step_id", .int(Int64(id))),
+                ("timestamp", time.map { .string($0.rfc3339) }),
+                ("tool_calls", calls.isEmpty ? nil : .array(calls.map(\.json))),
+            ]))
     }
 
     /// An effort as the schema has it: a text or a number.
@@ -53,11 +56,11 @@ struct StepCall: Sendable {
     var extra: JSONObject?
 
     var json: JSONValue {
-        var object = JSONObject([
-            ("tool_call_id", .string(id)), ("function_name", .string(name)), ("arguments", arguments),
-        ])
-        object["extra"] = extra.map { .object($0) }
-        return .object(object)
+        .object(
+            JSONObject(present: [
+                ("arguments", arguments), ("extra", extra.map { .object($0) }), ("function_name", .string(name)),
+                ("tool_call_id", .string(id)),
+            ]))
     }
 
     /// Gives it an id that is its own, and keeps the one that it came with.
@@ -80,12 +83,12 @@ struct StepResult: Sendable {
     var extra: JSONObject?
 
     var json: JSONValue {
-        var object = JSONObject()
-        object["source_call_id"] = callID.map { .string($0) }
-        object["content"] = content
-        if !references.isEmpty { object["subagent_trajectory_ref"] = .array(references.map(\.json)) }
-        object["extra"] = extra.map { .object($0) }
-        return .object(object)
+        .object(
+            JSONObject(present: [
+                ("content", content), ("extra", extra.map { .object($0) }),
+                ("source_call_id", callID.map { .string($0) }),
+                ("subagent_trajectory_ref", references.isEmpty ? nil : .array(references.map(\.json))),
+            ]))
     }
 
     /// What a tool gave back; nil when its end says nothing. The reference says nothing of failed tools, and takes parts with

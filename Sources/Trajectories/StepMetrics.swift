@@ -49,13 +49,15 @@ struct StepMetrics: Sendable {
     var optimizationSummary: JSONObject? { extra["nemo_relay"]?["optimization"]?.objectValue }
 
     var json: JSONValue {
-        var object = tokenLists
-        object["prompt_tokens"] = promptTokens.map(JSONValue.init(count:))
-        object["completion_tokens"] = completionTokens.map(JSONValue.init(count:))
-        object["cached_tokens"] = cachedTokens.map(JSONValue.init(count:))
-        object["cost_usd"] = cost.map { .double($0) }
-        if !extra.isEmpty { object["extra"] = .object(extra) }
-        return .object(object)
+        .object(
+            JSONObject(
+                present: tokenLists.map { ($0.key, $0.value) } + [
+                    ("cached_tokens", cachedTokens.map(JSONValue.init(count:))),
+                    ("completion_tokens", completionTokens.map(JSONValue.init(count:))),
+                    ("cost_usd", cost.map { .double($0) }),
+                    ("extra", extra.isEmpty ? nil : .object(extra)),
+                    ("prompt_tokens", promptTokens.map(JSONValue.init(count:))),
+                ]))
     }
 
     /// Takes over what this step does not know from a suppressed span of the same call.

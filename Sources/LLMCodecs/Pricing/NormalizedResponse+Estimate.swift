@@ -14,7 +14,7 @@ extension NormalizedResponse {
         case .gemini: provider = "google"
         case .ociGenAI: return
         }
-        if surface == .gemini, let thoughts = members["api_specific"]?["thoughts_tokens"]?.uint64Value {
+        if surface == .gemini, let thoughts = others["api_specific"]?["thoughts_tokens"]?.uint64Value {
             // Thinking is billed as output, though it is not counted as such.
             usage.completionTokens = (usage.completionTokens ?? 0).addingSaturating(thoughts)
         }
@@ -30,7 +30,6 @@ extension NormalizedResponse {
     private mutating func setCost(_ cost: Cost?) {
         guard let cost, var usage else { return }
         usage.cost = cost
-        self.usage = usage
-        members["usage"] = usage.json
+        set(usage)
     }
 }
