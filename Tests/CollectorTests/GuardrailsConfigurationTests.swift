@@ -1,3 +1,4 @@
+import ATOF
 import Collector
 import Middleware
 import Testing

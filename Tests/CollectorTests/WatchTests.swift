@@ -100,6 +100,7 @@ struct WatchTests {
             let messages = try run.messages()
             let first = Collector(configuration, logger: LogLines().logger)
             let running = Task { try await first.run() }
+            try await eventually("the first one has tasks") { await !first.tasks().isEmpty }
             try await rig.publish(messages[..<12])
             try await eventually("the alert is told") { try await Self.alerts(rig).count == 1 }
             try await eventually("the verdict has come back") { try await rig.processedEvents().count == 12 + 3 }
