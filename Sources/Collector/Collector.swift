@@ -52,26 +52,23 @@ package final class Collector: Sendable {
         let prepared = try await StreamProvisioner(jetStream, configuration.streams, logger: logger).prepare()
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
         let stages = makeStages(partitioning: Partitioning(count: prepared.partitions))
+        let guarding = GuardPolicy(configuration.middleware.guardrails, beside: configuration.deciders)
         let member = UUID().uuidString.lowercased()
         let membership = try await Membership.join(
             jetStream, id: member,
-            stages: stages.map(\.name) + (configuration.guarding.isEmpty ? [] : [StageName.guarding]),
-            timeToLive: configuration.memberTimeToLive,
-            replicas: configuration.streams.replicas, logger: logger)
+            stages: stages.map(\.name) + (guarding.isOn ? [StageName.guarding] : []),
+            timeToLive: configuration.memberTimeToLive, replicas: configuration.streams.replicas, logger: logger)
         let environment = makeEnvironment(jetStream, prepared, member, membership.timeToLive)
         let supervisor = TaskSupervisor(membership, environment, stages: stages, onStart: onStart)
         self.supervisor.withLock { $0 = supervisor }
-        if !configuration.guarding.isEmpty {
-            let service = GuardService(
-                environment, configuration.guarding, limit: configuration.guardRequests, partitions: prepared.partitions
-            )
-            guardService.withLock { $0 = service }
-        }
+        let guardService = GuardService(
+            environment, guarding, limit: configuration.guardRequests, partitions: prepared.partitions)
+        self.guardService.withLock { $0 = guardService }
         let adminServer = admin.isEnabled ? try await makeAdmin(connection, environment.lease) : nil
         try await withThrowingTaskGroup(of: Void.self) { group in
             if let adminServer { group.addTask { try await adminServer.run() } }
             group.addTask { try await self.watch(connection) }
-            if let service = self.guardService.withLock({ $0 }) { group.addTask { try await service.run() } }
+            group.addTask { try await guardService.run() }
             group.addTask {
                 try await StreamTrimmer(
                     environment, stages: stages.map(\.name), keep: self.configuration.streams.processedKeep,

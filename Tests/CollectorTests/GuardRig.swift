@@ -9,12 +9,14 @@ import Synchronization
 extension Rig {
     /// Runs members with these guardrails around the body, which begins when all of them answer.
     func guarding(
-        _ policy: GuardPolicy, members: Int = 1, limit: Int = 256, log: LogLines = LogLines(),
+        rules: [GuardrailRule] = [], deciders: [any GuardDecider] = [], members: Int = 1, limit: Int = 256,
+        log: LogLines = LogLines(),
         _ body: ([Collector]) async throws -> Void
     ) async throws {
         var configuration = try configuration()
         configuration.trajectories = nil
-        configuration.guarding = policy
+        configuration.middleware.guardrails = GuardrailRules(rules: rules)
+        configuration.deciders = deciders
         configuration.guardRequests = limit
         let collectors = (0..<members).map { _ in Collector(configuration, logger: log.logger) }
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -28,13 +28,11 @@ struct GuardServiceTests {
         let redacting = GuardrailRule(
             name: "redact", condition: .arguments([.init(pointer: "/key", test: .equals("s3cret"))]),
             actions: [.redact], reason: "it is secret")
-        let policy = GuardPolicy(
-            GuardrailRules(rules: [
-                .denying("deny", "delete_*"), redacting, .budget("runs", limit: 2, owner: .trajectory),
-            ])
-        )
+        let rules: [GuardrailRule] = [
+            .denying("deny", "delete_*"), redacting, .budget("runs", limit: 2, owner: .trajectory),
+        ]
         try await Rig.with { rig in
-            try await rig.guarding(policy) { collectors in
+            try await rig.guarding(rules: rules) { collectors in
                 let client = GuardClient(rig.jetStream.connection, encoding: encoding)
                 let run = EventUUID(high: 7, low: 1)
                 let allowed = try await client.ask(.tool("search", ["q": 1], trajectory: run), tenant: "acme")
@@ -109,7 +107,7 @@ struct GuardServiceTests {
         let (gate, opener) = AsyncStream.makeStream(of: Void.self)
         opener.finish()
         try await Rig.with { rig in
-            try await rig.guarding(GuardPolicy(deciders: [Held(gate: gate)])) { collectors in
+            try await rig.guarding(deciders: [Held(gate: gate)]) { collectors in
                 for mistake in GuardServiceTests.mistakes {
                     let reply = try await rig.jetStream.connection.request(
                         subject: mistake.subject, headers: mistake.headers, payload: Array(mistake.payload.utf8),
@@ -134,7 +132,7 @@ struct GuardServiceTests {
     func full() async throws {
         let (gate, opener) = AsyncStream.makeStream(of: Void.self)
         try await Rig.with { rig in
-            try await rig.guarding(GuardPolicy(deciders: [Held(gate: gate)]), limit: 2) { collectors in
+            try await rig.guarding(deciders: [Held(gate: gate)], limit: 2) { collectors in
                 let client = GuardClient(rig.jetStream.connection)
                 async let first = client.ask(.tool("a"), tenant: "acme", timeout: .seconds(20))
                 async let second = client.ask(.tool("a"), tenant: "acme", timeout: .seconds(20))
@@ -154,9 +152,9 @@ struct GuardServiceTests {
 
     @Test("a budget of 100 calls over 3 members and 8 agents at once lets exactly 100 through, each call counted once")
     func exactly() async throws {
-        let policy = GuardPolicy(GuardrailRules(rules: [.budget("calls", limit: 100)]))
+        let rules: [GuardrailRule] = [.budget("calls", limit: 100)]
         try await Rig.with { rig in
-            try await rig.guarding(policy, members: 3) { collectors in
+            try await rig.guarding(rules: rules, members: 3) { collectors in
                 let allowed = try await withThrowingTaskGroup(of: [String].self) { group in
                     for agent in 0..<8 {
                         group.addTask {
@@ -206,9 +204,9 @@ struct GuardServiceTests {
         "a member that ends in the middle: the others go on, nothing is counted twice, no more than the limit is let through"
     )
     func handover() async throws {
-        let policy = GuardPolicy(GuardrailRules(rules: [.budget("calls", limit: 60)]))
+        let rules: [GuardrailRule] = [.budget("calls", limit: 60)]
         try await Rig.with { rig in
-            try await rig.guarding(policy, members: 3) { collectors in
+            try await rig.guarding(rules: rules, members: 3) { collectors in
                 let client = GuardClient(rig.jetStream.connection)
                 var allowed = 0
                 for number in 0..<90 {

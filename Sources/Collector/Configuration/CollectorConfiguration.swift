@@ -43,8 +43,8 @@ package struct CollectorConfiguration: Sendable {
     package var logEndpoints: [LogEndpoint] = []
     package var metricEndpoints: [MetricEndpoint] = []
     package var stores: [Store] = []
-    /// What agents are answered before they act; without anything in it they are not answered at all.
-    package var guarding = GuardPolicy()
+    /// Guardrails in code, asked before the act beside those of the document.
+    package var deciders: [any GuardDecider] = []
     /// Questions of agents that a collector works on at once at the most.
     package var guardRequests = 256
     /// Whose answer counts where the reference is wrong.

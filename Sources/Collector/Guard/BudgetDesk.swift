@@ -1,9 +1,9 @@
 internal import NATSTransport
-package import Stages
+internal import Stages
 internal import Synchronization
 
 /// Counts calls against budgets in this process: brings the machines of the tenants together with the bucket.
-package final class BudgetDesk: Sendable {
+final class BudgetDesk: Sendable {
     private struct State: Sendable {
         var machines: [String: BudgetMachine] = [:]
         var waiting: [BudgetMachine.Token: CheckedContinuation<BudgetVerdict, Never>] = [:]
@@ -27,14 +27,14 @@ package final class BudgetDesk: Sendable {
     private let work = AsyncStream.makeStream(of: Work.self)
 
     /// - Parameter bucket: with a timeout that is shorter than what agents wait.
-    package init(_ bucket: KeyValueBucket, metrics: Metrics, limits: BudgetCounters.Limits = .init()) {
+    init(_ bucket: KeyValueBucket, metrics: Metrics, limits: BudgetCounters.Limits = .init()) {
         self.bucket = bucket
         self.metrics = metrics
         self.limits = limits
     }
 
     /// Counts a call, or says why not. What was counted is in the bucket when this returns.
-    package func count(_ call: BudgetCall, tenant: String) async -> BudgetVerdict {
+    func count(_ call: BudgetCall, tenant: String) async -> BudgetVerdict {
         await withCheckedContinuation { continuation in
             let actions: BudgetMachine.Actions? = state.withLock { state in
                 if state.isClosed { return nil }
@@ -53,7 +53,7 @@ package final class BudgetDesk: Sendable {
     private static let closed = BudgetVerdict.unavailable("the collector that counts ends now; ask again")
 
     /// Reads and writes until the task is cancelled; who waits then is answered.
-    package func run() async {
+    func run() async {
         await withDiscardingTaskGroup { group in
             for await work in work.stream { group.addTask { await self.access(work) } }
         }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import ATOF
 package import NATSTransport
 package import Stages
 

@@ -1,4 +1,4 @@
-internal import Logging
+internal import ATOF
 internal import NATSTransport
 internal import Stages
 

@@ -1,13 +1,12 @@
 internal import ATOF
-internal import Foundation
-package import NATSTransport
+internal import NATSTransport
 internal import Stages
 
 /// Until when whoever asks waits, as the headers of a question say it.
 ///
 /// The time that is left counts from the arrival here; the instant is compared with the clock here, and shows what a question has waited
 /// before it arrived. The earlier of both counts.
-package enum GuardDeadline {
+enum GuardDeadline {
     /// Of a question that says nothing.
     static let standard = Duration.seconds(2)
     /// Nobody waits longer.

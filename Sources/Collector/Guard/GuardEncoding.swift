@@ -1,5 +1,5 @@
 package import ATOF
-package import NATSTransport
+internal import NATSTransport
 internal import Stages
 
 /// The two forms of questions and replies.

@@ -26,15 +26,17 @@ package struct GuardPolicy: Sendable {
     package let deciders: [any GuardDecider]
     package let budgets: [any GuardBudgets]
 
-    package init(deciders: [any GuardDecider] = [], budgets: [any GuardBudgets] = []) {
+    /// Whether agents are answered at all: by whoever has no guardrails they are not, or it would allow what another member rejects.
+    package let isOn: Bool
+
+    package init(deciders: [any GuardDecider] = [], budgets: [any GuardBudgets] = [], isOn: Bool = true) {
+        self.isOn = isOn
         self.deciders = deciders.sorted { left, right in
             left.priority != right.priority
                 ? left.priority < right.priority : left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
         }
         self.budgets = budgets
     }
-
-    package var isEmpty: Bool { deciders.isEmpty && budgets.isEmpty }
 
     /// What came of a question.
     package struct Outcome: Sendable, Hashable {

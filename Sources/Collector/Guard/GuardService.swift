@@ -1,7 +1,7 @@
-package import ATOF
+internal import ATOF
 internal import Foundation
 internal import Logging
-package import NATSTransport
+internal import NATSTransport
 internal import Stages
 internal import Synchronization
 
@@ -11,40 +11,64 @@ final class GuardService: Sendable {
     static let queue = "skein-guard"
     private static let kinds: [GuardQuestion.Kind] = [.tool, .llm]
 
-    private let policy: Mutex<GuardPolicy>
-    private let desk: BudgetDesk
-    private let router: BudgetRouter
     private let environment: StageEnvironment
     private let limit: Int
+    private let partitioning: Partitioning
     /// How long answers that are under way may take when the collector ends.
     private static let drainLimit = Duration.seconds(2)
     /// Of calls that members count for each other.
     private static let countingLimit = 4096
-    private let running = Mutex<NATSService?>(nil)
+    private let state: Mutex<State>
+    private let changes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+
+    private struct State: Sendable {
+        var policy: GuardPolicy
+        var running: NATSService?
+    }
 
     /// - Parameters:
+    ///   - policy: while it is off nobody is answered.
     ///   - limit: questions under way at the most.
     ///   - partitions: spread the tenants over the members.
     init(_ environment: StageEnvironment, _ policy: GuardPolicy, limit: Int, partitions: Int) {
         self.environment = environment
-        self.policy = Mutex(policy)
         self.limit = limit
-        let jetStream = environment.jetStream
-        // A late answer is as good as none.
-        desk = BudgetDesk(
-            environment.state.over(JetStream(jetStream.connection, timeout: .seconds(1))),
-            metrics: environment.metrics)
-        router = BudgetRouter(
-            jetStream.connection, member: environment.owner, lease: environment.lease,
-            partitioning: Partitioning(count: partitions), desk: desk, metrics: environment.metrics)
+        partitioning = Partitioning(count: partitions)
+        state = Mutex(State(policy: policy))
+        changes.continuation.yield()
     }
 
     /// From now on questions are answered by this policy; those under way by the one before.
-    func replace(_ policy: GuardPolicy) { self.policy.withLock { $0 = policy } }
+    func replace(_ policy: GuardPolicy) async {
+        let running = state.withLock { state in
+            state.policy = policy
+            return state.running
+        }
+        if !policy.isOn { await running?.drain(within: GuardService.drainLimit) }
+        changes.continuation.yield()
+    }
 
     /// Answers until it was drained or the task is cancelled.
     func run() async throws {
+        for await _ in changes.stream where state.withLock({ $0.policy.isOn }) { try await serve() }
+        try Task.checkCancellation()
+    }
+
+    /// Takes no further questions, answers those under way, and ends `run`.
+    func drain() async {
+        changes.continuation.finish()
+        await state.withLock { $0.running }?.drain(within: GuardService.drainLimit)
+    }
+
+    /// Answers until the service is drained.
+    private func serve() async throws {
         let (connection, member) = (environment.jetStream.connection, environment.owner)
+        // A late answer is as good as none.
+        let desk = BudgetDesk(
+            environment.state.over(JetStream(connection, timeout: .seconds(1))), metrics: environment.metrics)
+        let router = BudgetRouter(
+            connection, member: member, lease: environment.lease, partitioning: partitioning, desk: desk,
+            metrics: environment.metrics)
         let service = NATSService(
             connection,
             ServiceDescription(
@@ -53,17 +77,18 @@ final class GuardService: Sendable {
                 endpoints: GuardService.kinds.map {
                     .init(name: $0.rawValue, subject: SkeinSubjects.guardFilter($0), queue: GuardService.queue)
                 }),
-            limit: limit, refusal: { self.turnedAway($0, $1) }, handler: { await self.answer($0) })
+            limit: limit, refusal: { self.turnedAway($0, $1) }, handler: { await self.answer($0, router) })
         let counting = NATSService(
             connection,
             ServiceDescription(
                 name: "skein-budgets", id: member, version: SkeinVersion.current,
                 text: "Counts calls against budgets for the other members",
                 endpoints: [.init(name: "count", subject: SkeinSubjects.budgets(member: member), queue: member)]),
-            limit: GuardService.countingLimit, handler: { await self.router.answer($0) })
-        running.withLock { $0 = service }
+            limit: GuardService.countingLimit, handler: { await router.answer($0) })
+        state.withLock { $0.running = service }
+        defer { state.withLock { $0.running = nil } }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await self.desk.run() }
+            group.addTask { await desk.run() }
             group.addTask { try await counting.run() }
             group.addTask { try await self.show(service) }
             group.addTask { try await service.run() }
@@ -71,9 +96,6 @@ final class GuardService: Sendable {
             group.cancelAll()
         }
     }
-
-    /// Takes no further questions and answers those under way.
-    func drain() async { await running.withLock { $0 }?.drain(within: GuardService.drainLimit) }
 
     private func show(_ service: NATSService) async throws {
         while true {
@@ -90,7 +112,7 @@ final class GuardService: Sendable {
         return serviceAnswer(GuardReply(.error(GuardFailure(.busy, failure.description))), encoding)
     }
 
-    private func answer(_ request: ServiceRequest) async -> ServiceAnswer {
+    private func answer(_ request: ServiceRequest, _ router: BudgetRouter) async -> ServiceAnswer {
         let kind = GuardService.kinds[request.endpoint]
         var encoding = GuardEncoding.json
         var reply: GuardReply
@@ -99,7 +121,7 @@ final class GuardService: Sendable {
             let deadline = try GuardDeadline.read(request.message.headers, arrived: request.arrived)
             if ContinuousClock.now >= deadline { throw .late("when the request arrived") }
             let context = try GuardService.context(of: request.message, kind, encoding)
-            reply = await answer(context, until: deadline)
+            reply = await answer(context, until: deadline, router)
         } catch {
             reply = GuardReply(.error(error))
         }
@@ -124,15 +146,17 @@ final class GuardService: Sendable {
         }
     }
 
-    private func answer(_ context: GuardContext, until deadline: ContinuousClock.Instant) async -> GuardReply {
-        let policy = policy.withLock { $0 }
+    private func answer(
+        _ context: GuardContext, until deadline: ContinuousClock.Instant, _ router: BudgetRouter
+    ) async -> GuardReply {
+        let policy = state.withLock { $0.policy }
         let question = context.question
         // A call without an id is another one each time that it is asked.
         let id = BudgetCall.id(
             question.call.kind.rawValue, question.trajectory?.description ?? "", question.agent ?? "",
             question.callID ?? UUID().uuidString)
         let outcome = await policy.answer(context, until: deadline) { demands in
-            await self.router.count(demands, id: id, tenant: context.tenant, until: deadline)
+            await router.count(demands, id: id, tenant: context.tenant, until: deadline)
         }
         for alert in outcome.alerts {
             environment.metrics.add("skein_guard_alerts_total", 1, ["rule": alert.rule])

@@ -1,4 +1,4 @@
-package import ATOF
+internal import ATOF
 package import Middleware
 internal import Stages
 
@@ -66,11 +66,13 @@ struct GuardrailBudgets: GuardBudgets {
 }
 
 extension GuardPolicy {
-    /// What the `guardrails` component says before the act.
-    package init(_ rules: GuardrailRules) {
+    /// What the `guardrails` component says before the act, and what others do. With the component on, agents are answered even if no rule
+    /// of it is for them.
+    package init(_ rules: GuardrailRules?, beside others: [any GuardDecider] = []) {
         self.init(
-            deciders: rules.rules.compactMap { GuardrailDecider($0) },
-            budgets: [GuardrailBudgets(rules)].compactMap { $0 })
+            deciders: (rules?.rules ?? []).compactMap { GuardrailDecider($0) } + others,
+            budgets: [rules.flatMap { GuardrailBudgets($0) }].compactMap { $0 },
+            isOn: rules != nil || !others.isEmpty)
     }
 }
 
