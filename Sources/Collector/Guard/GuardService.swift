@@ -14,6 +14,7 @@ final class GuardService: Sendable {
     private let environment: StageEnvironment
     private let limit: Int
     private let partitioning: Partitioning
+    private let alerts: GuardAlerts
     /// How long answers that are under way may take when the collector ends.
     private static let drainLimit = Duration.seconds(2)
     /// Of calls that members count for each other.
@@ -34,6 +35,7 @@ final class GuardService: Sendable {
         self.environment = environment
         self.limit = limit
         partitioning = Partitioning(count: partitions)
+        alerts = GuardAlerts(environment)
         state = Mutex(State(policy: policy))
         changes.continuation.yield()
     }
@@ -50,7 +52,16 @@ final class GuardService: Sendable {
 
     /// Answers until it was drained or the task is cancelled.
     func run() async throws {
-        for await _ in changes.stream where state.withLock({ $0.policy.isOn }) { try await serve() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await self.alerts.run() }
+            group.addTask {
+                for await _ in self.changes.stream where self.state.withLock({ $0.policy.isOn }) {
+                    try await self.serve()
+                }
+                self.alerts.finish()
+            }
+            try await group.waitForAll()
+        }
         try Task.checkCancellation()
     }
 
@@ -158,9 +169,7 @@ final class GuardService: Sendable {
         let outcome = await policy.answer(context, until: deadline) { demands in
             await router.count(demands, id: id, tenant: context.tenant, until: deadline)
         }
-        for alert in outcome.alerts {
-            environment.metrics.add("skein_guard_alerts_total", 1, ["rule": alert.rule])
-        }
+        alerts.tell(outcome.alerts, of: context)
         return outcome.reply
     }
 
