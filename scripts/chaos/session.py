@@ -25,9 +25,11 @@ class Background:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Python 3.11's `wait_for` can lose a cancellation that comes as its answer does, so once is not always enough.
+        while pending := [task for task in self._tasks if not task.done()]:
+            for task in pending:
+                task.cancel()
+            await asyncio.wait(pending, timeout=1)
 
     def add(self, coroutine) -> asyncio.Task[None]:  # noqa: ANN001 (a coroutine)
         task = asyncio.create_task(coroutine)
