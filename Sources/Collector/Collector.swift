@@ -9,17 +9,23 @@ internal import Synchronization
 
 /// A collector: connects, prepares the streams, joins the members, and runs its share of the tasks until it is stopped.
 package final class Collector: Sendable {
-    private let configuration: CollectorConfiguration
+    private let settings: Mutex<CollectorConfiguration>
+    private let source: ConfigurationSource?
     private let logger: Logger
     private let supervisor = Mutex<TaskSupervisor?>(nil)
     private let guardService = Mutex<GuardService?>(nil)
+    private let reloader = Mutex<PolicyReloader?>(nil)
     private let isStopping = Mutex(false)
     package let metrics = Metrics()
 
-    package init(_ configuration: CollectorConfiguration, logger: Logger) {
-        self.configuration = configuration
+    /// - Parameter source: what `configuration` was read from; nil for one that is not read again.
+    package init(_ configuration: CollectorConfiguration, source: ConfigurationSource? = nil, logger: Logger) {
+        settings = Mutex(configuration)
+        self.source = source
         self.logger = logger
     }
+
+    private var configuration: CollectorConfiguration { settings.withLock { $0 } }
 
     /// Runs until `stop` or cancellation. `onStart` is called once this member may own tasks.
     ///
@@ -51,7 +57,8 @@ package final class Collector: Sendable {
         }
         let prepared = try await StreamProvisioner(jetStream, configuration.streams, logger: logger).prepare()
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
-        let stages = makeStages(partitioning: Partitioning(count: prepared.partitions))
+        let (policy, reloader) = try await preparePolicy(jetStream)
+        let stages = makeStages(partitioning: Partitioning(count: prepared.partitions), policy)
         let guarding = GuardPolicy(configuration.middleware.guardrails, beside: configuration.deciders)
         let member = UUID().uuidString.lowercased()
         let membership = try await Membership.join(
@@ -69,6 +76,7 @@ package final class Collector: Sendable {
             if let adminServer { group.addTask { try await adminServer.run() } }
             group.addTask { try await self.watch(connection) }
             group.addTask { try await guardService.run() }
+            if let reloader { group.addTask { try await reloader.run() } }
             group.addTask {
                 try await StreamTrimmer(
                     environment, stages: stages.map(\.name), keep: self.configuration.streams.processedKeep,
@@ -89,6 +97,51 @@ package final class Collector: Sendable {
             }
         }
         try Task.checkCancellation()
+    }
+
+    /// The policy that holds from the start, with the shared document where it is asked for.
+    ///
+    /// - Throws: `ConfigurationError`: without the policy that it was given no collector runs.
+    private func preparePolicy(_ jetStream: JetStream) async throws -> (CurrentPolicy, PolicyReloader?) {
+        guard let source else { return (try CurrentPolicy(configuration), nil) }
+        var shared: SharedPolicy?
+        var document: SharedPolicy.Document?
+        if configuration.sharesPolicy {
+            shared = try await SharedPolicy(jetStream, replicas: configuration.streams.replicas)
+            document = try await shared?.read()
+        }
+        if let document {
+            let (read, warnings) = try source.read(below: document.text)
+            for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
+            try read.checkActivation()
+            try read.document.checkRestart(since: configuration.document)
+            settings.withLock { $0.takePolicy(of: read) }
+        }
+        let policy = try CurrentPolicy(configuration)
+        let reloader = PolicyReloader(
+            source, policy: policy, document: configuration.document, shared: shared, sharedDocument: document,
+            metrics: metrics, logger: logger
+        ) { await self.policyReplaced(by: $0) }
+        self.reloader.withLock { $0 = reloader }
+        return (policy, reloader)
+    }
+
+    /// What looks at the policy by itself does so; the others are told.
+    private func policyReplaced(by configuration: CollectorConfiguration) async {
+        let (rules, deciders) = settings.withLock { settings in
+            settings.takePolicy(of: configuration)
+            return (settings.middleware.guardrails, settings.deciders)
+        }
+        await guardService.withLock { $0 }?.replace(GuardPolicy(rules, beside: deciders))
+    }
+
+    /// Reads the configuration again and takes its policy, from the next message of each task on; what is wrong with it is
+    /// logged, and the policy before stays. Returns at once.
+    package func reload() {
+        guard let reloader = reloader.withLock({ $0 }) else {
+            return logger.warning("reload asked for before there was anything to replace")
+        }
+        reloader.reload()
     }
 
     private func makeEnvironment(
@@ -122,9 +175,10 @@ package final class Collector: Sendable {
         await supervisor.withLock { $0 }?.leave()
     }
 
-    private func makeStages(partitioning: Partitioning) -> [any Stage] {
+    private func makeStages(partitioning: Partitioning, _ policy: CurrentPolicy) -> [any Stage] {
         var stages: [any Stage] = [
-            ProcessStage(partitioning: partitioning, maximumEventBytes: configuration.maximumEventBytes)
+            ProcessStage(
+                partitioning: partitioning, policy: policy, maximumEventBytes: configuration.maximumEventBytes)
         ]
         var runs = configuration.runs
         let holders = configuration.endpoints.count + (configuration.trajectories == nil ? 0 : 1)

@@ -9,27 +9,38 @@ struct CollectCommand: AsyncParsableCommand {
             Example: skein collect --config skein.toml
 
             SIGTERM and SIGINT stop it gracefully: it reads no more, delivers what is under way and writes its checkpoints.
+            SIGHUP makes it read the configuration again and take the policy of it: components and prices. What is wrong with it is
+            logged, and the policy before stays.
             """)
 
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let collector = Collector(try connection.configuration(), logger: try Log.logger())
-        let signals = StopSignals { Task { await collector.stop() } }
+        let collector = Collector(
+            try connection.configuration(), source: connection.files.source, logger: try Log.logger())
+        let signals = CollectorSignals(collector)
         defer { signals.cancel() }
         try await collector.run()
     }
 }
 
-/// Calls back on SIGTERM and SIGINT instead of ending the process at once.
-final class StopSignals {
+/// Stops a collector on SIGTERM and SIGINT instead of ending the process at once, and reloads its policy on SIGHUP.
+final class CollectorSignals {
     private let sources: [any DispatchSourceSignal]
 
-    init(_ handler: @escaping @Sendable () -> Void) {
-        sources = [SIGTERM, SIGINT].map { number in
+    init(_ collector: Collector) {
+        // A terminal that goes away says so by the same signal.
+        let hadTerminal = isatty(STDIN_FILENO) == 1
+        sources = [SIGTERM, SIGINT, SIGHUP].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { handler() }
+            source.setEventHandler {
+                if number == SIGHUP, !hadTerminal || isatty(STDIN_FILENO) == 1 {
+                    collector.reload()
+                } else {
+                    Task { await collector.stop() }
+                }
+            }
             source.resume()
             return source
         }
@@ -37,6 +48,6 @@ final class StopSignals {
 
     func cancel() {
         for source in sources { source.cancel() }
-        for number in [SIGTERM, SIGINT] { signal(number, SIG_DFL) }
+        for number in [SIGTERM, SIGINT, SIGHUP] { signal(number, SIG_DFL) }
     }
 }

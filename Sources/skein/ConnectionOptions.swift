@@ -14,10 +14,15 @@ struct ConfigurationOptions: ParsableArguments {
     @Flag(help: "Also take NeMo Relay's own plugins.toml, of the user and of the system, as layers below.")
     var inherit = false
 
+    var source: ConfigurationSource {
+        ConfigurationSource(files: config, inherits: inherit, environment: ProcessInfo.processInfo.environment)
+    }
+
     /// The default one without a file; warnings go to standard error.
-    func read() throws -> CollectorConfiguration {
-        let (configuration, warnings) = try ConfigurationReader.read(
-            files: config, inherits: inherit, environment: ProcessInfo.processInfo.environment)
+    ///
+    /// - Parameter needsSecrets: false for what sends nothing anywhere.
+    func read(needsSecrets: Bool = true) throws -> CollectorConfiguration {
+        let (configuration, warnings) = try source.read(needsSecrets: needsSecrets)
         for warning in warnings { Terminal.error("\(warning)") }
         return configuration
     }

@@ -43,7 +43,7 @@ struct ProjectCommand: AsyncParsableCommand {
 
     func run() async throws {
         let reader = try LineReader(path: file)
-        let configuration = try files.read()
+        let configuration = try files.read(needsSecrets: false)
         var projection = try OfflineProjection(
             output, configuration: configuration, sessionID: sessionId, markProjection: markProjection)
         var refused = 0

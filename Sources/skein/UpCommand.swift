@@ -64,7 +64,7 @@ struct UpCommand: AsyncParsableCommand {
         let logger = try Log.logger(default: exit ? .warning : .info)
         let server = try await startServer()
         configuration.useEmbeddedServer(url: server.url)
-        let collector = Collector(configuration, logger: logger)
+        let collector = Collector(configuration, source: files.source, logger: logger)
         do {
             try await run(collector, configuration, server)
         } catch {
@@ -85,7 +85,7 @@ struct UpCommand: AsyncParsableCommand {
     private func run(
         _ collector: Collector, _ configuration: CollectorConfiguration, _ server: NATSServerProcess
     ) async throws {
-        let signals = StopSignals { Task { await collector.stop() } }
+        let signals = CollectorSignals(collector)
         defer { signals.cancel() }
         let refused = try await withThrowingTaskGroup(of: Ending.self) { group in
             let started = AsyncStream.makeStream(of: Void.self)

@@ -79,8 +79,7 @@ struct ValidateCommand: AsyncParsableCommand {
         var diagnostics: [Diagnostic]
         var configuration: CollectorConfiguration?
         do throws(ConfigurationError) {
-            (configuration, diagnostics) = try ConfigurationReader.read(
-                files: files.config, inherits: files.inherit, environment: ProcessInfo.processInfo.environment)
+            (configuration, diagnostics) = try files.source.read()
         } catch {
             diagnostics = error.diagnostics
         }

@@ -85,21 +85,12 @@ struct BuiltinRedactionReader {
     /// Those that are JSON pointers.
     private func readPointers(_ section: inout ConfigurationSection, _ key: String) -> [String] {
         let pointers = section.strings(key) ?? []
-        for (index, pointer) in pointers.enumerated() where !BuiltinRedactionReader.isPointer(pointer) {
+        for (index, pointer) in pointers.enumerated() where !JSONValue.isPointer(pointer) {
             section.complain(
                 "\(key)[\(index)]",
                 "is \"\(pointer)\", must be a JSON pointer such as /user/email, with ~0 for ~ and ~1 for /")
         }
-        return pointers.filter(BuiltinRedactionReader.isPointer)
-    }
-
-    /// RFC 6901.
-    private static func isPointer(_ text: String) -> Bool {
-        guard text.isEmpty || text.utf8.first == UInt8(ascii: "/") else { return false }
-        // Behind every tilde comes 0 or 1.
-        return text.utf8.split(separator: UInt8(ascii: "~"), omittingEmptySubsequences: false).dropFirst().allSatisfy {
-            $0.first == UInt8(ascii: "0") || $0.first == UInt8(ascii: "1")
-        }
+        return pointers.filter(JSONValue.isPointer)
     }
 
     // MARK: Preset

@@ -51,6 +51,8 @@ package struct CollectorConfiguration: Sendable {
     package var compatibility = Compatibility.skein
     /// The document's policy for all events.
     package var middleware = MiddlewareSettings()
+    /// Whether a document in the bucket `skein_config` is the highest layer of all collectors.
+    package var sharesPolicy = false
     /// What is valid and still keeps a collector from running, because it would run without a policy that it was given.
     package var obstacles: [Diagnostic] = []
 
@@ -128,6 +130,13 @@ extension CollectorConfiguration {
     /// - Throws: `ConfigurationError` when the chain would not be the one that was configured.
     package func checkActivation() throws(ConfigurationError) {
         if !obstacles.isEmpty { throw ConfigurationError(diagnostics: obstacles) }
+    }
+
+    /// What a collector that runs can take over from a new configuration.
+    mutating func takePolicy(of other: CollectorConfiguration) {
+        middleware = other.middleware
+        pricing = other.pricing
+        document = other.document
     }
 
     /// Talks to a server on loopback that needs no credentials, whatever was configured.

@@ -3,10 +3,13 @@ internal import ATOF
 /// Reads the components of one kind. A kind that is not in `all` is unknown.
 struct ComponentReader: Sendable {
     let kind: String
+    /// Whether a collector that runs can take other settings; those of other kinds count at the next start.
+    let changesAtRunTime: Bool
     let read: @Sendable (inout Component) -> Void
 
-    init(_ kind: String, _ read: @escaping @Sendable (inout Component) -> Void) {
+    init(_ kind: String, changesAtRunTime: Bool = false, _ read: @escaping @Sendable (inout Component) -> Void) {
         self.kind = kind
+        self.changesAtRunTime = changesAtRunTime
         self.read = read
     }
 
@@ -14,7 +17,7 @@ struct ComponentReader: Sendable {
     static let all: [ComponentReader] = [
         ComponentReader("observability", ObservabilityReader.read),
         ComponentReader("pricing", PricingReader.read),
-        ComponentReader("pii_redaction", PIIRedactionReader.read),
+        ComponentReader("pii_redaction", changesAtRunTime: true, PIIRedactionReader.read),
         ComponentReader("guardrails", GuardrailsReader.read),
     ]
 

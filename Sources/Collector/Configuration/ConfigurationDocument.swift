@@ -38,12 +38,30 @@ package struct ConfigurationDocument: Sendable {
         (layered.member(at: field[...])?.layers ?? []).sorted()
     }
 
+    /// Variables of the environment that hold secrets for it, with something in their place: for what sends nothing.
+    var namedVariables: [String: String] {
+        var names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+        func collect(_ value: JSONValue) {
+            for element in value.arrayValue ?? [] { collect(element) }
+            for member in value.objectValue ?? JSONObject() {
+                if member.key.hasSuffix("_env") || member.key.hasSuffix("_var") {
+                    let values = member.value.objectValue?.members.map(\.value) ?? [member.value]
+                    names += values.compactMap(\.stringValue)
+                } else {
+                    collect(member.value)
+                }
+            }
+        }
+        collect(.object(root))
+        return Dictionary(names.map { ($0, "unset") }) { first, _ in first }
+    }
+
     // MARK: Merging
 
     /// Of a file that is named twice the higher place counts.
     private static func unique(_ layers: [ConfigurationFile]) -> [ConfigurationFile] {
-        let places = layers.map { $0.name.isEmpty ? "" : $0.place }
-        return layers.indices.filter { places[$0].isEmpty || !places[($0 + 1)...].contains(places[$0]) }
+        let places = layers.map(\.place)
+        return layers.indices.filter { places[$0] == nil || !places[($0 + 1)...].contains(places[$0]) }
             .map { layers[$0] }
     }
 

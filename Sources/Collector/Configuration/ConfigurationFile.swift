@@ -9,6 +9,8 @@ struct ConfigurationFile {
     let root: JSONObject
     /// Found where NeMo Relay keeps its own, instead of named by whoever runs the command.
     var isDiscovered = false
+    /// False for a text from elsewhere.
+    var isFile = true
 
     /// - Throws: `ConfigurationError` for a file that cannot be read, or is no TOML.
     init(path: String) throws(ConfigurationError) {
@@ -28,8 +30,9 @@ struct ConfigurationFile {
     }
 
     /// - Throws: `ConfigurationError` for a text that is no TOML.
-    init(text: String, name: String) throws(ConfigurationError) {
+    init(text: String, name: String, isFile: Bool = true) throws(ConfigurationError) {
         self.name = name
+        self.isFile = isFile
         do {
             root = try JSONParser.parse(TOMLTable(string: text).convert(to: .json)).objectValue ?? JSONObject()
         } catch let error as TOMLParseError {
@@ -47,8 +50,10 @@ struct ConfigurationFile {
         }
     }
 
-    /// Where the same file is the same, whatever it is called.
-    var place: String { URL(fileURLWithPath: name).resolvingSymlinksInPath().path }
+    /// Where the same file is the same, whatever it is called; nil for what is no file.
+    var place: String? {
+        isFile && !name.isEmpty ? URL(fileURLWithPath: name).resolvingSymlinksInPath().path : nil
+    }
 
     /// NeMo Relay's own files, low to high: the user's, then the system's. Those that do not exist are left out.
     static func discovered(_ environment: [String: String]) throws(ConfigurationError) -> [ConfigurationFile] {

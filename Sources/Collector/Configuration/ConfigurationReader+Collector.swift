@@ -20,6 +20,7 @@ extension ConfigurationReader {
         } else {
             _ = section.raw("compatibility")
         }
+        if let isShared = section.bool("shared_policy") { configuration.sharesPolicy = isShared }
         if let partitions = section.integer("partitions") {
             if partitions > 256 { section.complain("partitions", "must be at most 256, is \(partitions)") }
             configuration.streams.partitions = Int(min(partitions, 256))

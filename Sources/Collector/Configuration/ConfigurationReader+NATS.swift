@@ -19,6 +19,8 @@ extension ConfigurationReader {
                 let schemes = ["nats://", "tls://"]
                 if !schemes.contains(where: { url.hasPrefix($0) }) {
                     section.complain("urls[\(index)]", "must begin with nats:// or tls://")
+                } else if !HTTPAddress.isPort(URLComponents(string: url)?.port) {
+                    section.complain("urls[\(index)]", "has a port that does not exist; ports are 1 to 65535")
                 } else if url.contains("@") {
                     section.complain(
                         "urls[\(index)]", "holds credentials; use user with password_env, token_env or a file instead")

@@ -42,15 +42,17 @@ package struct ConfigurationReader {
         try read([try ConfigurationFile(text: text, name: name)], environment: environment)
     }
 
+    /// - Parameter needsSecrets: whether variables of the environment that the document names have to be set.
     static func read(
-        _ layers: [ConfigurationFile], environment: [String: String]
+        _ layers: [ConfigurationFile], environment: [String: String], needsSecrets: Bool = true
     ) throws(ConfigurationError) -> (CollectorConfiguration, [Diagnostic]) {
         let document = ConfigurationDocument(layers)
         // Layers that do not fit together are no document to read.
         if document.diagnostics.contains(where: { $0.level == .error }) {
             throw ConfigurationError(diagnostics: document.diagnostics)
         }
-        var reader = ConfigurationReader(environment: environment)
+        let placeholders = needsSecrets ? [:] : document.namedVariables
+        var reader = ConfigurationReader(environment: environment.merging(placeholders) { own, _ in own })
         reader.configuration.document = document
         reader.read(document.root)
         reader.nameFiles(document)

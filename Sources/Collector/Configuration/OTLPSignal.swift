@@ -11,9 +11,7 @@ enum OTLPSignal: String, CaseIterable {
     ///
     /// - Returns: nil when it is no URL of HTTP.
     func url(_ text: String) -> String? {
-        guard let url = URL(string: text), let scheme = url.scheme?.lowercased(), ["http", "https"].contains(scheme),
-            let host = url.host(), !host.isEmpty, text == text.trimmingCharacters(in: .whitespacesAndNewlines)
-        else { return nil }
+        guard let url = HTTPAddress.url(text) else { return nil }
         return url.path().isEmpty && url.query() == nil ? text + path : text
     }
 

@@ -102,9 +102,14 @@ struct StorageReader {
         }
         if let millis = section.integer("timeout_millis") { http.timeout = .milliseconds(millis) }
         readAuthorities(&section, &http.tls)
-        guard StorageReader.isURL(endpoint) else {
+        guard let url = HTTPAddress.url(endpoint) else {
             section.complain(
                 "endpoint", "must be an http:// or https:// URL with a host, such as https://example.org/trajectories")
+            return nil
+        }
+        if url.user() != nil {
+            section.complain(
+                "endpoint", "holds credentials; send them as a header, from the environment with header_env")
             return nil
         }
         return .http(http)
@@ -154,7 +159,7 @@ struct StorageReader {
         let allowsHTTP =
             section.bool("allow_http") ?? ["true", "1"].contains(found("AWS_ALLOW_HTTP")?.lowercased())
         guard let text else { return "https://s3.\(region).amazonaws.com" }
-        guard StorageReader.isURL(text), let url = URL(string: text), url.user() == nil, url.query() == nil else {
+        guard let url = HTTPAddress.url(text), url.user() == nil, url.query() == nil else {
             section.complain(
                 "endpoint_url",
                 "must be an http:// or https:// URL with a host, without credentials and query, such as https://s3.example.org"
@@ -207,13 +212,6 @@ struct StorageReader {
         } else {
             section.complain("ca_file", "the file \(path) does not exist or cannot be read")
         }
-    }
-
-    private static func isURL(_ text: String) -> Bool {
-        guard text == text.trimmingCharacters(in: .whitespacesAndNewlines), let url = URL(string: text),
-            let scheme = url.scheme?.lowercased(), let host = url.host()
-        else { return false }
-        return ["http", "https"].contains(scheme) && !host.isEmpty
     }
 }
 

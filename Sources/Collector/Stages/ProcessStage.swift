@@ -5,6 +5,8 @@ internal import Stages
 /// Reads EVENTS and writes PROCESSED: the machine decides, the chains carry.
 struct ProcessStage: Stage {
     let partitioning: Partitioning
+    /// What every event passes; workers take another one over between two messages.
+    var policy = CurrentPolicy()
     /// Of a packed event with its root; larger ones are dead letters.
     var maximumEventBytes = 64 << 20
 

@@ -75,7 +75,7 @@ package struct StreamProvisioner: Sendable {
             if let existing = try await info(wanted.name) {
                 found = existing
             } else {
-                found = try await jetStream.createStream(wanted)
+                found = try await create(wanted)
                 created.append(wanted.name)
             }
             try check(wanted, found.configuration)
@@ -85,6 +85,21 @@ package struct StreamProvisioner: Sendable {
             jetStream, name: SkeinSubjects.stateBucket, replicas: streams.replicas)
         if !bucketExisted { created.append(SkeinSubjects.stateBucket) }
         return Result(created: created, partitions: partitions, state: state)
+    }
+
+    /// A stream reserves its size when it is created. A broker on its own that has not so much never will.
+    private func create(_ wanted: StreamConfiguration) async throws -> StreamInfo {
+        do {
+            return try await jetStream.createStream(wanted)
+        } catch let error as NATSError where error.code == .streamFull && streams.replicas == 1 {
+            let key = wanted.name == SkeinSubjects.processedStream ? "processed_max_bytes" : "events_max_bytes"
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "configuration.unsupported_value", field: "collector.\(key)",
+                    "the broker has no room for the \(wanted.maxBytes ?? 0) bytes of \(wanted.name); lower it, or raise max_file_store of the "
+                        + "broker or the limits of its account")
+            ])
+        }
     }
 
     /// Older servers ignore the subject transform that gives EVENTS its partitions.

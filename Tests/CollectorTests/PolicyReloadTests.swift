@@ -1,0 +1,146 @@
+import ATOF
+import Collector
+import Foundation
+import NATSTransport
+import Stages
+import Testing
+
+/// A collector in a process of its own gets another policy while it runs.
+@Suite("Reload of the policy", .timeLimit(.minutes(2)), .serialized)
+struct PolicyReloadTests {
+    private static let redaction = """
+        [[components]]
+        kind = "pii_redaction"
+        [components.config.builtin]
+        action = "redact"
+        detector = "email"
+
+        """
+
+    private static func toml(_ rig: Rig, partitions: Int = 2, more: String = "", _ policy: String = "") throws -> String
+    {
+        """
+        [nats]
+        urls = ["\(rig.server.url)"]
+        [collector]
+        partitions = \(partitions)
+        checkpoint_interval_millis = 50
+        \(more)
+        [http]
+        listen = "127.0.0.1:\(try port(of: rig))"
+        \(policy)
+        """
+    }
+
+    /// Of the probes: the one behind the broker's.
+    private static func port(of rig: Rig) throws -> Int {
+        guard let port = URL(string: rig.server.url)?.port else { throw Failure("no port in \(rig.server.url)") }
+        return port < 65_000 ? port + 1 : port - 1
+    }
+
+    /// What the probes' server answers; empty while there is none.
+    private static func get(_ path: String, _ rig: Rig) async throws -> String {
+        guard let url = URL(string: "http://127.0.0.1:\(try port(of: rig))\(path)") else { return "" }
+        guard let (body, response) = try? await URLSession.shared.data(from: url) else { return "" }
+        let code = (response as? HTTPURLResponse)?.statusCode ?? 0
+        return "\(code) " + String(decoding: body, as: UTF8.self)
+    }
+
+    private static func wait(for metric: String, _ rig: Rig) async throws {
+        try await eventually(metric) { try await get("/metrics", rig).contains("\n\(metric)\n") }
+    }
+
+    /// Publishes a mark with an address in it, and says whether the address is in what comes of it.
+    private static func showsAddress(_ number: Int, _ rig: Rig) async throws -> Bool {
+        let uuid = Run.uuid(run: number, scope: 1)
+        let line = AtofLine(kind: "mark", uuid: uuid.description, data: "{\"to\":\"bob\(number)@example.org\"}").text
+        let subject = SkeinSubjects.events(tenant: "acme", key: "k\(number)")
+        try await rig.publish([OutgoingMessage(subject: subject, payload: try packed([line]))])
+        var found: String?
+        try await eventually("mark \(number) is processed") {
+            for message in try await rig.contents(of: SkeinSubjects.processedStream) {
+                let batch = try EventBatch(unpacking: message.payload)
+                for index in 0..<batch.count {
+                    let event = try batch.event(at: index)
+                    if event.uuid == uuid { found = event.data?.value.compactText }
+                }
+            }
+            return found != nil
+        }
+        return found?.contains("bob\(number)@example.org") == true
+    }
+
+    @Test(
+        "SIGHUP takes the policy of the file, from the next event on; a wrong one is refused and the one before stays")
+    func signal() async throws {
+        try await Rig.with { rig in
+            let file = try rig.file("skein.toml", try Self.toml(rig))
+            let skein = try SkeinProcess(["collect", "--config", file], directory: rig.directory)
+            try await Self.wait(for: "skein_policy_generation 1", rig)
+            #expect(try await Self.showsAddress(1, rig))
+
+            _ = try rig.file("skein.toml", try Self.toml(rig, Self.redaction))
+            skein.signal(SIGHUP)
+            try await Self.wait(for: "skein_policy_generation 2", rig)
+            #expect(try await !Self.showsAddress(2, rig))
+
+            _ = try rig.file("skein.toml", try Self.toml(rig, Self.redaction.replacing("email", with: "passport")))
+            skein.signal(SIGHUP)
+            try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 1", rig)
+            #expect(skein.errors.contains("components[0].config.builtin.detector"))
+            #expect(try await !Self.showsAddress(3, rig))
+
+            // What is read at the start only: not even the policy beside it is taken.
+            _ = try rig.file("skein.toml", try Self.toml(rig, partitions: 3))
+            skein.signal(SIGHUP)
+            try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 2", rig)
+            #expect(skein.errors.contains("[collector] has changed, which needs a restart"))
+            #expect(try await !Self.showsAddress(4, rig))
+
+            _ = try rig.file("skein.toml", try Self.toml(rig, Self.redaction))
+            skein.signal(SIGHUP)
+            try await Self.wait(for: "skein_policy_reloads_total{result=\"unchanged\"} 1", rig)
+            #expect(try await Self.get("/metrics", rig).contains("\nskein_policy_generation 2\n"))
+            try await eventually("ready") { try await Self.get("/readyz", rig).hasPrefix("200") }
+
+            _ = try rig.file("skein.toml", try Self.toml(rig))
+            skein.signal(SIGHUP)
+            try await Self.wait(for: "skein_policy_generation 3", rig)
+            #expect(try await Self.showsAddress(5, rig))
+            #expect(try await skein.stop().code == 0)
+        }
+    }
+
+    @Test("the document in the bucket is the highest layer, at the start and whenever it changes")
+    func bucket() async throws {
+        try await Rig.with { rig in
+            let file = try rig.file("skein.toml", try Self.toml(rig, more: "shared_policy = true"))
+            let bucket = try await KeyValueBucket.open(rig.jetStream, name: "skein_config")
+            try await bucket.put("policy", Array(Self.redaction.utf8))
+            let skein = try SkeinProcess(["collect", "--config", file], directory: rig.directory)
+            try await Self.wait(for: "skein_policy_generation 1", rig)
+            #expect(try await !Self.showsAddress(1, rig))
+
+            try await bucket.put("policy", Array(Self.redaction.replacing("email", with: "passport").utf8))
+            try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 1", rig)
+            #expect(skein.errors.contains("skein_config/policy: components[0].config.builtin.detector"))
+            #expect(try await !Self.showsAddress(2, rig))
+            try await bucket.put("policy", [0xFF])
+            try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 2", rig)
+            try await bucket.put("policy", Array("[nats]\nurls = [\"nats://x:1\"]".utf8))
+            try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 3", rig)
+            #expect(try await !Self.showsAddress(3, rig))
+
+            try await bucket.delete("policy")
+            try await Self.wait(for: "skein_policy_generation 2", rig)
+            #expect(try await Self.showsAddress(4, rig))
+            #expect(try await skein.stop().code == 0)
+
+            // Without the policy that it is given none starts.
+            try await bucket.put("policy", Array(Self.redaction.replacing("email", with: "passport").utf8))
+            let outcome = try await SkeinProcess.run(["collect", "--config", file], directory: rig.directory)
+            #expect(outcome.code == 2)
+            #expect(outcome.errors.contains("skein_config/policy: components[0].config.builtin.detector"))
+        }
+    }
+}
