@@ -111,7 +111,7 @@ package final class Collector: Sendable {
             document = try await shared?.read()
         }
         if let document {
-            let (read, warnings) = try source.read(below: document.text)
+            let (read, warnings) = try source.read(below: try document.text())
             for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
             try read.checkActivation()
             try read.document.checkRestart(since: configuration.document)

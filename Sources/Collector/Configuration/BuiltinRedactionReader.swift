@@ -73,7 +73,12 @@ struct BuiltinRedactionReader {
         if pattern != nil, detector != nil {
             section.complain("detector", "cannot stand beside pattern; keep one of both")
         }
-        if let pattern { redaction.matcher = .pattern(pattern) }
+        if let pattern {
+            redaction.matcher = .pattern(pattern)
+            do throws(PatternError) { _ = try Pattern(pattern) } catch {
+                section.complain("pattern", "is no pattern of Rust's regex: \(error)")
+            }
+        }
         guard let detector else { return }
         guard let known = Detector(rawValue: detector) else {
             let names = Detector.allCases.map(\.rawValue).sorted().joined(separator: ", ")

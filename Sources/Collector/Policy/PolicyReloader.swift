@@ -111,7 +111,7 @@ final class PolicyReloader: Sendable {
 
     /// - Throws: `ConfigurationError`.
     private func apply(_ shared: SharedPolicy.Document?) async throws(ConfigurationError) -> Result {
-        let (configuration, warnings) = try source.read(below: shared?.text)
+        let (configuration, warnings) = try source.read(below: try shared?.text())
         try configuration.checkActivation()
         try configuration.document.checkRestart(since: state.withLock { $0.document })
         for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }

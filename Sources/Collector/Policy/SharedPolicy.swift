@@ -9,8 +9,25 @@ struct SharedPolicy: Sendable {
     private let entries: KeyValueBucket
 
     struct Document: Sendable, Equatable {
-        let text: String
         let revision: UInt64
+        private let bytes: [UInt8]
+
+        fileprivate init(_ entry: KeyValueBucket.Entry) {
+            revision = entry.revision
+            bytes = entry.value
+        }
+
+        /// - Throws: `ConfigurationError` for what is no text.
+        func text() throws(ConfigurationError) -> String {
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw ConfigurationError(diagnostics: [
+                    Diagnostic(
+                        .error, "configuration.unreadable", field: ConfigurationSource.sharedName,
+                        "is no UTF-8 text; put a TOML document there, or delete the key")
+                ])
+            }
+            return text
+        }
     }
 
     /// Creates the bucket when it is missing.
@@ -20,18 +37,8 @@ struct SharedPolicy: Sendable {
     }
 
     /// Nil when the key is absent.
-    ///
-    /// - Throws: `NATSError`, and `ConfigurationError` for what is no text.
-    func read() async throws -> Document? {
-        guard let entry = try await entries.get(SharedPolicy.key, fromLeader: true) else { return nil }
-        guard let text = String(validating: entry.value, as: UTF8.self) else {
-            throw ConfigurationError(diagnostics: [
-                Diagnostic(
-                    .error, "configuration.unreadable", field: ConfigurationSource.sharedName,
-                    "is no UTF-8 text; put a TOML document there, or delete the key")
-            ])
-        }
-        return Document(text: text, revision: entry.revision)
+    func read() async throws(NATSError) -> Document? {
+        try await entries.get(SharedPolicy.key, fromLeader: true).map(Document.init)
     }
 
     /// A message for every write of the key; those that come while nobody listens are found by looking now and then.
