@@ -49,6 +49,8 @@ package struct ChainNotes: Sendable {
     package var changes: [String: Int] = [:]
     /// Packed events that go into PROCESSED directly behind the event that caused them.
     package var injected: [[UInt8]] = []
+    /// What the steps of workers ask, and what these answered.
+    package var workers = WorkerExchange()
 
     package init() {}
 }

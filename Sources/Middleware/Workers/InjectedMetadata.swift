@@ -1,0 +1,56 @@
+internal import ATOF
+
+/// What a metadata injector may add to an event (`middleware-guardrails-pii.md` 6).
+enum InjectedMetadata {
+    /// One wrong member spoils them all.
+    static func isValid(_ additions: JSONObject) -> Bool {
+        additions.allSatisfy { isKey($0.key) && isValue($0.value) }
+    }
+
+    /// Dot-separated segments of `[A-Za-z0-9_-]`, none of them empty.
+    private static func isKey(_ key: String) -> Bool {
+        key.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { segment in
+            !segment.isEmpty
+                && segment.utf8.allSatisfy { byte in
+                    switch byte {
+                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                        true
+                    default: false
+                    }
+                }
+        }
+    }
+
+    private enum Primitive { case bool, number, string }
+
+    private static func primitive(_ value: JSONValue) -> Primitive? {
+        switch value {
+        case .bool: .bool
+        case .int, .double: .number
+        case .string: .string
+        // An unsigned number is one that Int64 does not hold.
+        case .unsigned, .null, .array, .object: nil
+        }
+    }
+
+    private static func isValue(_ value: JSONValue) -> Bool {
+        guard let elements = value.arrayValue else { return primitive(value) != nil }
+        let kinds = elements.map(primitive)
+        return kinds.allSatisfy { $0 != nil && $0 == kinds.first }
+    }
+
+    /// Adds what is not there yet; metadata that is no object stays as it is.
+    ///
+    /// - Returns: whether anything was added.
+    static func insert(_ additions: JSONObject, into draft: inout EventDraft) -> Bool {
+        guard var metadata = (draft.metadata ?? .object(JSONObject())).objectValue else { return false }
+        var isChanged = false
+        for addition in additions where metadata[addition.key] == nil {
+            metadata[addition.key] = addition.value
+            isChanged = true
+        }
+        if isChanged { draft.metadata = .object(metadata) }
+        return isChanged
+    }
+}

@@ -1,0 +1,90 @@
+/// Decides when the calls of one worker are sent: so many at once, none while its circuit is open, none after its deadline.
+///
+/// Pure and synchronous; `now` is the time since any fixed instant, never going back. Inputs are what happened and return what the shell
+/// must do afterwards. A call is refused or sent exactly once.
+package struct WorkerCallMachine: Sendable {
+    package typealias CallID = UInt64
+
+    package enum Action: Sendable, Hashable {
+        /// Send it, and wait for its answer until then.
+        case send(CallID, until: Duration)
+        /// It is not sent.
+        case refuse(CallID, WorkerFailure)
+    }
+
+    private struct Waiting: Sendable {
+        let id: CallID
+        let until: Duration
+    }
+
+    private let maximumInFlight: Int
+    private let maximumWaiting: Int
+    private let patience: Duration
+    private var circuit: CircuitBreaker
+    private var inFlight: Set<CallID> = []
+    private var waiting: [Waiting] = []
+
+    /// - Parameters:
+    ///   - maximumInFlight: calls under way at once; eight times as many may wait.
+    ///   - deadline: from the request to the answer.
+    package init(maximumInFlight: Int, deadline: Duration, circuit: CircuitBreaker = CircuitBreaker()) {
+        precondition(maximumInFlight > 0)
+        self.maximumInFlight = maximumInFlight
+        maximumWaiting = maximumInFlight * 8
+        patience = deadline
+        self.circuit = circuit
+    }
+
+    package var inFlightCount: Int { inFlight.count }
+    package var waitingCount: Int { waiting.count }
+    package var isCircuitOpen: Bool { circuit.isOpen }
+
+    /// When `timePassed` has something to do. Calls under way have a time limit of the shell's own.
+    package var deadline: Duration? { waiting.map(\.until).min() }
+
+    package mutating func requested(_ id: CallID, at now: Duration) -> [Action] {
+        if inFlight.count < maximumInFlight {
+            guard circuit.admits(at: now) else { return [.refuse(id, .circuitOpen)] }
+            inFlight.insert(id)
+            return [.send(id, until: now + patience)]
+        }
+        if circuit.isOpen { return [.refuse(id, .circuitOpen)] }
+        guard waiting.count < maximumWaiting else { return [.refuse(id, .overloaded)] }
+        waiting.append(Waiting(id: id, until: now + patience))
+        return []
+    }
+
+    /// - Parameter failure: nil when the call was answered as it should be.
+    package mutating func ended(_ id: CallID, _ failure: WorkerFailure?, at now: Duration) -> [Action] {
+        guard inFlight.remove(id) != nil else { return [] }
+        switch failure {
+        case nil: circuit.succeeded()
+        case .noResponders, .deadline, .workerError, .wrongReply: circuit.failed(at: now)
+        // Says nothing about the worker.
+        case .gone, .conflict, .configMismatch, .overloaded, .circuitOpen, .tooLarge, .disconnected:
+            circuit.abandoned(at: now)
+        }
+        return advance(now)
+    }
+
+    /// Whoever asked is gone; a call that is under way ends with `ended`.
+    package mutating func withdrawn(_ id: CallID) { waiting.removeAll { $0.id == id } }
+
+    package mutating func timePassed(_ now: Duration) -> [Action] { advance(now) }
+
+    private mutating func advance(_ now: Duration) -> [Action] {
+        var actions = waiting.filter { $0.until <= now }.map { Action.refuse($0.id, .deadline) }
+        waiting.removeAll { $0.until <= now }
+        while inFlight.count < maximumInFlight, let next = waiting.first {
+            guard circuit.admits(at: now) else {
+                actions += waiting.map { .refuse($0.id, .circuitOpen) }
+                waiting = []
+                break
+            }
+            waiting.removeFirst()
+            inFlight.insert(next.id)
+            actions.append(.send(next.id, until: next.until))
+        }
+        return actions
+    }
+}

@@ -1,0 +1,133 @@
+package import ATOF
+
+/// One surface of a worker as a step of the chain: leaves a question, or applies the answer.
+package struct WorkerStep: ChainStep {
+    package let settings: WorkerSettings
+    package let surface: WorkerSurface
+
+    /// The steps of the surfaces that a stream has: conditional rules are asked before the act, by the guard service.
+    package static func steps(of settings: WorkerSettings) -> [WorkerStep] {
+        settings.surfaces.filter { $0.kind != .conditional }.map { WorkerStep(settings: settings, surface: $0) }
+    }
+
+    package var name: String { "workers/\(settings.name)/\(surface.rawValue)" }
+    package var priority: Int32 { settings.priority }
+
+    package mutating func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) throws -> ChainDecision {
+        guard settings.serves(tenant: draft.tenant), covers(draft) else { return .pass }
+        let place = WorkerExchange.Place(
+            worker: settings.name, surface: surface, event: draft.event.uuid, kind: draft.event.kind)
+        guard let answer = notes.workers.answer(at: place) else {
+            if notes.workers.isPlanning {
+                notes.workers.ask(place, tenant: draft.tenant, item(of: draft))
+                throw WorkerPending()
+            }
+            // A chain that runs where no worker can be asked, such as offline.
+            try fail(.gone, &draft, &notes)
+            return .pass
+        }
+        switch answer {
+        case .success(let result):
+            if try apply(result, to: &draft, &notes) { notes.changes[name, default: 0] += 1 }
+        case .failure(let failure): try fail(failure, &draft, &notes)
+        }
+        return .pass
+    }
+
+    private func covers(_ draft: EventDraft) -> Bool {
+        let event = draft.event
+        return switch surface {
+        case .metadataInjector: true
+        case .mark: event.kind == .mark
+        case .scopeStart: event.kind == .scopeStart
+        case .scopeEnd: event.kind == .scopeEnd
+        case .toolRequest: event.kind == .scopeStart && event.category?.known == .tool && draft.data != nil
+        case .toolResponse: event.kind == .scopeEnd && event.category?.known == .tool && draft.data != nil
+        case .llmRequest: event.kind == .scopeStart && event.category?.known == .llm && draft.data != nil
+        case .llmResponse: event.kind == .scopeEnd && event.category?.known == .llm && draft.data != nil
+        case .toolConditional, .llmConditional: false
+        }
+    }
+
+    private func item(of draft: EventDraft) -> WorkerCall.Item {
+        switch surface.kind {
+        case .payload, .conditional: .value(draft.data ?? .null, name: draft.name)
+        case .event, .injector: .event(draft.packed() ?? draft.event.packed.array)
+        }
+    }
+
+    /// - Returns: whether it changed anything.
+    private func apply(
+        _ result: WorkerResult, to draft: inout EventDraft, _ notes: inout ChainNotes
+    ) throws -> Bool {
+        switch result {
+        case .unchanged: return false
+        case .replacement(let data, let profile, let metadata):
+            draft.data = data
+            draft.categoryProfile = profile.map { .object($0) }
+            draft.metadata = metadata
+            return true
+        case .value(let value):
+            guard value != draft.data else { return false }
+            draft.data = value
+            dropAnnotation(of: &draft)
+            return true
+        case .omitted:
+            omitPayload(of: &draft)
+            return true
+        case .metadata(let additions):
+            guard InjectedMetadata.isValid(additions) else {
+                try fail(.wrongReply, &draft, &notes)
+                return false
+            }
+            return InjectedMetadata.insert(additions, into: &draft)
+        // The exchange lets neither through.
+        case .verdict, .failed:
+            try fail(.wrongReply, &draft, &notes)
+            return false
+        }
+    }
+
+    private func fail(_ failure: WorkerFailure, _ draft: inout EventDraft, _ notes: inout ChainNotes) throws {
+        switch settings.policy(of: surface) {
+        case .open: notes.failures.append(.init(step: name, reason: failure.rawValue))
+        case .closed:
+            switch surface.kind {
+            // The chain notes the failure and clears the payloads.
+            case .event: throw failure
+            case .payload: omitPayload(of: &draft)
+            case .injector: draft.metadata = nil
+            case .conditional: break
+            }
+            notes.failures.append(.init(step: name, reason: failure.rawValue))
+        }
+    }
+
+    /// A model call's annotation says the same as its payload, so it goes when that is changed (`middleware-guardrails-pii.md` 5.2).
+    private func dropAnnotation(of draft: inout EventDraft) {
+        switch surface {
+        case .llmRequest: removeFromProfile("annotated_request", &draft)
+        case .llmResponse: removeFromProfile("annotated_response", &draft)
+        case .metadataInjector, .toolRequest, .toolResponse, .toolConditional, .llmConditional, .mark, .scopeStart,
+            .scopeEnd:
+            break
+        }
+    }
+
+    private func omitPayload(of draft: inout EventDraft) {
+        draft.data = nil
+        dropAnnotation(of: &draft)
+        if surface == .toolResponse { removeFromProfile("tool_result_annotation", &draft) }
+    }
+
+    private func removeFromProfile(_ key: String, _ draft: inout EventDraft) {
+        guard var profile = draft.categoryProfile?.objectValue, profile[key] != nil else { return }
+        profile[key] = nil
+        draft.categoryProfile = .object(profile)
+    }
+}
+
+/// Ends the way of an event through a chain that is planning: a worker has to be asked first.
+struct WorkerPending: Error, CustomStringConvertible {
+    var description: String { "a worker has to be asked" }
+}
