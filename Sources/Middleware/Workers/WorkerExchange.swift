@@ -37,12 +37,25 @@ package struct WorkerExchange: Sendable {
         package let surface: WorkerSurface
         package let event: EventUUID
         package let kind: Event.Kind
+
+        package init(worker: String, surface: WorkerSurface, event: EventUUID, kind: Event.Kind) {
+            self.worker = worker
+            self.surface = surface
+            self.event = event
+            self.kind = kind
+        }
     }
 
     package struct Question: Sendable, Hashable {
         package let place: Place
         package let tenant: String
         package let item: WorkerCall.Item
+
+        package init(place: Place, tenant: String, item: WorkerCall.Item) {
+            self.place = place
+            self.tenant = tenant
+            self.item = item
+        }
     }
 
     /// Whether questions may be asked; what becomes of the events is of no account then.
