@@ -28,7 +28,8 @@ struct WorkerCallMachineTests {
         for id in 0..<9 { _ = machine.requested(UInt64(id), at: .zero) }
         let overloaded = machine.requested(9, at: .zero)
         #expect(overloaded == [.refuse(9, .overloaded)] && machine.deadline == .seconds(1))
-        machine.withdrawn(1)
+        let withdrawn = machine.withdrawn(1, at: .zero)
+        #expect(withdrawn.isEmpty)
         let late = machine.timePassed(.seconds(1))
         #expect(late == (2...8).map { .refuse($0, .deadline) } && machine.waitingCount == 0)
     }
@@ -92,6 +93,24 @@ struct WorkerCallMachineTests {
         _ = machine.ended(2, .disconnected, at: .seconds(5))
         let next = machine.requested(3, at: .seconds(5))
         #expect(next == [.send(3, until: .seconds(6))])
+    }
+
+    @Test("a call that is withdrawn makes room for the next one")
+    func withdrawn() {
+        var machine = Self.machine(inFlight: 1)
+        for id in 1...2 as ClosedRange<UInt64> { _ = machine.requested(id, at: .zero) }
+        let actions = machine.withdrawn(1, at: .milliseconds(5))
+        #expect(actions == [.send(2, until: .seconds(1))] && machine.inFlightCount == 1)
+    }
+
+    @Test("a new instance closes the circuit")
+    func newInstance() {
+        var machine = Self.machine(threshold: 1)
+        _ = machine.requested(1, at: .zero)
+        _ = machine.ended(1, .deadline, at: .zero)
+        _ = machine.appeared(at: .seconds(1))
+        let actions = machine.requested(2, at: .seconds(1))
+        #expect(actions == [.send(2, until: .seconds(2))])
     }
 
     @Test("an end that nobody waits for changes nothing")

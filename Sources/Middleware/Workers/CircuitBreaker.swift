@@ -61,6 +61,9 @@ package struct CircuitBreaker: Sendable {
         }
     }
 
+    /// What was tried is another one now.
+    package mutating func reset() { state = .closed(failures: 0) }
+
     /// The try ended without telling anything.
     package mutating func abandoned(at now: Duration) {
         switch state {

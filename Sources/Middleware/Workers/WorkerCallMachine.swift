@@ -67,8 +67,17 @@ package struct WorkerCallMachine: Sendable {
         return advance(now)
     }
 
-    /// Whoever asked is gone; a call that is under way ends with `ended`.
-    package mutating func withdrawn(_ id: CallID) { waiting.removeAll { $0.id == id } }
+    /// Whoever asked is gone before it was told what becomes of the call.
+    package mutating func withdrawn(_ id: CallID, at now: Duration) -> [Action] {
+        waiting.removeAll { $0.id == id }
+        return ended(id, .disconnected, at: now)
+    }
+
+    /// An instance came that was not there: what others did says nothing about it.
+    package mutating func appeared(at now: Duration) -> [Action] {
+        circuit.reset()
+        return advance(now)
+    }
 
     package mutating func timePassed(_ now: Duration) -> [Action] { advance(now) }
 

@@ -59,6 +59,9 @@ package struct WorkerRegistry: Sendable {
 
     package var names: [String] { workers.keys.sorted() }
 
+    /// Whether an instance of each worker is there.
+    package var isComplete: Bool { workers.values.allSatisfy { !$0.instances.isEmpty } }
+
     /// Instances that are there.
     package func instances(of name: String) -> Int { workers[name]?.instances.count ?? 0 }
 

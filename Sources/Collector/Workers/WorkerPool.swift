@@ -1,0 +1,375 @@
+internal import ATOF
+internal import Foundation
+internal import Logging
+internal import Middleware
+internal import NATSTransport
+internal import Stages
+internal import Synchronization
+
+/// Asks workers over request-reply: the machines decide, this sends and waits.
+///
+/// Announcements are read by `run`; until it runs, and before the first ones came, nobody is there. Questions of the first seconds wait
+/// for the workers that are configured, so that a collector that starts does not treat them as gone.
+final class WorkerPool: Sendable {
+    private let connection: NATSConnection
+    private let metrics: Metrics
+    private let logger: Logger
+    private let settings: [String: WorkerSettings]
+    private let start = ContinuousClock.now
+    private let state: Mutex<State>
+
+    /// How long the first questions wait for workers that have not been heard of.
+    private static let patience = Duration.seconds(3)
+    private static let tick = Duration.milliseconds(100)
+
+    private struct State {
+        var registry: WorkerRegistry
+        var machines: [String: WorkerCallMachine]
+        var admissions: [WorkerCallMachine.CallID: CheckedContinuation<Admission, Never>] = [:]
+        var early: [CheckedContinuation<Void, Never>] = []
+        var isOpen: Bool
+        var lastCall: WorkerCallMachine.CallID = 0
+    }
+
+    /// Until when the answer may come, or why the call is not sent.
+    private typealias Admission = Result<Duration, WorkerFailure>
+
+    init(_ connection: NATSConnection, _ workers: [WorkerSettings], metrics: Metrics, logger: Logger) {
+        self.connection = connection
+        self.metrics = metrics
+        self.logger = logger
+        settings = Dictionary(workers.map { ($0.name, $0) }) { first, _ in first }
+        let machines = settings.mapValues {
+            WorkerCallMachine(maximumInFlight: $0.maximumInFlight, deadline: $0.deadline)
+        }
+        state = Mutex(
+            State(registry: WorkerRegistry(workers), machines: machines, isOpen: workers.isEmpty))
+    }
+
+    /// Time since the pool was made: what the machines count in.
+    private var now: Duration { ContinuousClock.now - start }
+
+    // MARK: Announcements
+
+    /// Listens to the workers until it is cancelled or the connection is closed.
+    func run() async throws {
+        defer { open() }
+        let announcements = try await connection.subscribe(subject: SkeinSubjects.workerAnnouncements)
+        try await connection.publish(subject: SkeinSubjects.workerHello, payload: [])
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: WorkerPool.tick)
+                    self.timePassed()
+                }
+            }
+            group.addTask {
+                for await message in announcements { self.received(message) }
+                throw CancellationError()
+            }
+        }
+    }
+
+    private func received(_ message: NATSMessage) {
+        let announcement: WorkerAnnouncement
+        do throws(WorkerMessageError) {
+            announcement = try WorkerAnnouncement(
+                message.payload, contentType: message.headers[SkeinHeaders.contentType])
+            guard message.subject == SkeinSubjects.workerAnnouncement(name: announcement.name) else {
+                throw WorkerMessageError("name", "is not the last token of the subject")
+            }
+        } catch {
+            metrics.add("skein_worker_announcements_refused_total")
+            // The subject is somebody's text; it has no line breaks.
+            logger.warning(
+                "an announcement of a worker cannot be used",
+                metadata: ["subject": "\(message.subject.prefix(128))", "error": "\(error)"])
+            return
+        }
+        let now = now
+        let (notices, actions, unconfigured) = state.withLock { state in
+            let before = state.registry.unconfiguredAnnouncements
+            let notices = state.registry.announced(announcement, at: now)
+            var actions: [WorkerCallMachine.Action] = []
+            for case .appeared(let worker, _, _) in notices {
+                actions += state.machines[worker]?.appeared(at: now) ?? []
+            }
+            return (notices, actions, state.registry.unconfiguredAnnouncements - before)
+        }
+        metrics.add("skein_worker_unconfigured_announcements_total", unconfigured)
+        tell(notices)
+        perform(actions)
+        openIfReady()
+    }
+
+    private func timePassed() {
+        let now = now
+        let (notices, actions) = state.withLock { state in
+            let notices = state.registry.timePassed(now)
+            var actions: [WorkerCallMachine.Action] = []
+            for name in state.machines.keys { actions += state.machines[name]?.timePassed(now) ?? [] }
+            return (notices, actions)
+        }
+        tell(notices)
+        perform(actions)
+        openIfReady()
+        gauge()
+    }
+
+    private func gauge() {
+        for name in settings.keys {
+            let (instances, machine) = state.withLock { ($0.registry.instances(of: name), $0.machines[name]) }
+            metrics.set("skein_worker_instances", Double(instances), ["worker": name])
+            guard let machine else { continue }
+            metrics.set("skein_worker_in_flight", Double(machine.inFlightCount), ["worker": name])
+            metrics.set("skein_worker_waiting", Double(machine.waitingCount), ["worker": name])
+            metrics.set("skein_worker_circuit_open", machine.isCircuitOpen ? 1 : 0, ["worker": name])
+        }
+    }
+
+    private func tell(_ notices: [WorkerRegistry.Notice]) {
+        for notice in notices {
+            switch notice {
+            case .appeared(let worker, let instance, let digest):
+                logger.info(
+                    "a worker is there",
+                    metadata: ["worker": "\(worker)", "instance": "\(instance)", "digest": "\(digest)"])
+            case .left(let worker, let instance):
+                logger.info("a worker has left", metadata: ["worker": "\(worker)", "instance": "\(instance)"])
+            case .expired(let worker, let instance):
+                metrics.add("skein_worker_expired_total", 1, ["worker": worker])
+                logger.warning(
+                    "a worker is gone: three of its heartbeats did not come",
+                    metadata: ["worker": "\(worker)", "instance": "\(instance)"])
+            case .conflict(let worker, let digests):
+                metrics.add("skein_worker_conflicts_total", 1, ["worker": worker])
+                logger.warning(
+                    "instances of a worker contradict each other; on_conflict says which are asked",
+                    metadata: ["worker": "\(worker)", "digests": "\(digests.joined(separator: ", "))"])
+            case .unconfigured(let worker):
+                logger.warning(
+                    "a worker that the configuration does not name is sent nothing", metadata: ["worker": "\(worker)"])
+            case .lacks(let worker, let surfaces):
+                logger.warning(
+                    "a worker does not serve what the configuration asks of it",
+                    metadata: [
+                        "worker": "\(worker)", "surfaces": "\(surfaces.map(\.rawValue).joined(separator: ", "))",
+                    ])
+            case .tooManyInstances(let worker):
+                metrics.add("skein_worker_announcements_refused_total")
+                logger.warning("a worker has too many instances", metadata: ["worker": "\(worker)"])
+            }
+        }
+    }
+
+    private func openIfReady() {
+        if now >= WorkerPool.patience || state.withLock({ $0.registry.isComplete }) { open() }
+    }
+
+    /// Lets the questions go that have waited for the workers.
+    private func open() {
+        let waiters = state.withLock { state in
+            state.isOpen = true
+            defer { state.early = [] }
+            return state.early
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    private func opened() async {
+        await withCheckedContinuation { continuation in
+            let isOpen = state.withLock { state in
+                if !state.isOpen { state.early.append(continuation) }
+                return state.isOpen
+            }
+            if isOpen { continuation.resume() }
+        }
+    }
+
+    // MARK: Calls
+
+    /// Asks each question of its worker, and returns the answers in the order of the questions.
+    func ask(_ questions: [WorkerExchange.Question]) async -> [WorkerAnswer] {
+        await opened()
+        var answers = [WorkerAnswer](repeating: .failure(.tooLarge), count: questions.count)
+        // JSON takes more than protobuf; a call that is too large all the same is halved.
+        let batches = WorkerBatch.batches(of: questions, maximumBytes: max(1024, connection.maxPayload / 4 * 3))
+        await withTaskGroup(of: (members: [Int], answers: [WorkerAnswer]).self) { group in
+            for batch in batches {
+                group.addTask {
+                    let answers = await self.call(
+                        batch.worker, batch.surface, tenant: batch.tenant, batch.members.map { questions[$0].item })
+                    return (batch.members, answers)
+                }
+            }
+            for await batch in group {
+                for (member, answer) in zip(batch.members, batch.answers) { answers[member] = answer }
+            }
+        }
+        let sent = Set(batches.flatMap(\.members))
+        for (index, question) in questions.enumerated() where !sent.contains(index) {
+            count(.tooLarge, 1, question.place.worker, question.place.surface)
+        }
+        return answers
+    }
+
+    /// - Parameter deadline: earlier than the worker's own, when whoever asks has less time.
+    func call(
+        _ worker: String, _ surface: WorkerSurface, tenant: String, _ items: [WorkerCall.Item],
+        until deadline: ContinuousClock.Instant? = nil
+    ) async -> [WorkerAnswer] {
+        let id = state.withLock { state in
+            state.lastCall += 1
+            return state.lastCall
+        }
+        let end: Duration
+        switch await admission(id, worker) {
+        case .success(let until): end = min(until, deadline.map { $0 - start } ?? until)
+        case .failure(let failure):
+            count(failure, items.count, worker, surface)
+            return Array(repeating: .failure(failure), count: items.count)
+        }
+        let begin = now
+        let outcome = await send(id, worker, surface, tenant, items, until: end)
+        metrics.observeWorkerCall(now - begin, worker: worker, surface: surface, items: items.count)
+        switch outcome {
+        case .success(let answers):
+            ended(id, worker, answers.contains { $0 == .failure(.wrongReply) } ? .wrongReply : nil)
+            for case .failure(let failure) in answers { count(failure, 1, worker, surface) }
+            return answers
+        case .failure(.tooLarge) where items.count > 1:
+            ended(id, worker, .tooLarge)
+            let half = items.count / 2
+            async let first = call(worker, surface, tenant: tenant, Array(items[..<half]), until: deadline)
+            async let second = call(worker, surface, tenant: tenant, Array(items[half...]), until: deadline)
+            return await first + second
+        case .failure(let failure):
+            ended(id, worker, failure)
+            count(failure, items.count, worker, surface)
+            return Array(repeating: .failure(failure), count: items.count)
+        }
+    }
+
+    private func count(_ failure: WorkerFailure, _ amount: Int, _ worker: String, _ surface: WorkerSurface) {
+        metrics.add(
+            "skein_worker_failures_total", amount,
+            ["worker": worker, "surface": surface.rawValue, "reason": failure.rawValue])
+    }
+
+    private func send(
+        _ id: WorkerCallMachine.CallID, _ worker: String, _ surface: WorkerSurface, _ tenant: String,
+        _ items: [WorkerCall.Item], until end: Duration
+    ) async -> Result<[WorkerAnswer], WorkerFailure> {
+        guard let settings = settings[worker] else { return .failure(.gone) }
+        let route: WorkerRegistry.Route
+        switch state.withLock({ $0.registry.route(worker, surface) }) {
+        case .success(let found): route = found
+        case .failure(let failure): return .failure(failure)
+        }
+        let time = end - now
+        guard time > .zero else { return .failure(.deadline) }
+        let millis = max(1, Int64(time / .milliseconds(1)))
+        let call = WorkerCall(
+            id: "\(id)", surface: surface, tenant: tenant,
+            deadline: UInt64(max(0, Date().timeIntervalSince1970 * 1000)) + UInt64(millis),
+            timeoutMillis: UInt32(clamping: millis), items: items)
+        let reply: NATSMessage
+        do throws(NATSError) {
+            reply = try await connection.request(
+                subject: SkeinSubjects.workerCall(name: worker, digest: route.digest, surface: surface),
+                headers: [SkeinHeaders.contentType: route.encoding.rawValue],
+                payload: call.encoded(as: route.encoding), timeout: time)
+        } catch {
+            return .failure(WorkerFailure(error))
+        }
+        do throws(WorkerMessageError) {
+            let read = try WorkerReply(
+                reply.payload, encoding: route.encoding, items: items.count,
+                maximumResultBytes: settings.maximumResultBytes)
+            if case .failed(let code) = read {
+                logger.warning(
+                    "a worker could not answer a call",
+                    metadata: ["worker": "\(worker)", "surface": "\(surface.rawValue)", "code": "\(code)"])
+                return .failure(.workerError)
+            }
+            return .success(read.answers(for: surface, count: items.count))
+        } catch {
+            logger.warning(
+                "a worker's reply cannot be used",
+                metadata: ["worker": "\(worker)", "surface": "\(surface.rawValue)", "error": "\(error)"])
+            return .failure(.wrongReply)
+        }
+    }
+
+    // MARK: Admission
+
+    private func admission(_ id: WorkerCallMachine.CallID, _ worker: String) async -> Admission {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let now = now
+                let actions = state.withLock { state in
+                    state.admissions[id] = continuation
+                    return state.machines[worker]?.requested(id, at: now) ?? [.refuse(id, .gone)]
+                }
+                perform(actions)
+                if Task.isCancelled { withdraw(id, worker) }
+            }
+        } onCancel: {
+            withdraw(id, worker)
+        }
+    }
+
+    private func withdraw(_ id: WorkerCallMachine.CallID, _ worker: String) {
+        let now = now
+        let (waiter, actions) = state.withLock { state in
+            // Who has its admission already ends its call in the usual way.
+            guard let waiter = state.admissions.removeValue(forKey: id) else {
+                return (nil as CheckedContinuation<Admission, Never>?, [WorkerCallMachine.Action]())
+            }
+            return (waiter, state.machines[worker]?.withdrawn(id, at: now) ?? [])
+        }
+        waiter?.resume(returning: .failure(.disconnected))
+        perform(actions)
+    }
+
+    private func ended(_ id: WorkerCallMachine.CallID, _ worker: String, _ failure: WorkerFailure?) {
+        let now = now
+        perform(state.withLock { $0.machines[worker]?.ended(id, failure, at: now) ?? [] })
+    }
+
+    private func perform(_ actions: [WorkerCallMachine.Action]) {
+        for action in actions {
+            switch action {
+            case .send(let id, let until): admit(id, .success(until))
+            case .refuse(let id, let failure): admit(id, .failure(failure))
+            }
+        }
+    }
+
+    private func admit(_ id: WorkerCallMachine.CallID, _ admission: Admission) {
+        state.withLock { $0.admissions.removeValue(forKey: id) }?.resume(returning: admission)
+    }
+}
+
+extension WorkerFailure {
+    fileprivate init(_ error: NATSError) {
+        switch error.code {
+        case .timeout: self = .deadline
+        case .noResponders: self = .noResponders
+        case .payloadTooLarge: self = .tooLarge
+        case .configuration, .unreachable, .authorization, .tls, .unavailable, .notFound, .nameTaken, .noMessage,
+            .wrongLastSequence, .wrongLastRevision, .streamFull, .streamChanged, .disconnected, .closed, .fenced,
+            .cancelled, .protocolViolation, .api:
+            self = .disconnected
+        }
+    }
+}
+
+extension Metrics {
+    fileprivate func observeWorkerCall(_ time: Duration, worker: String, surface: WorkerSurface, items: Int) {
+        let labels: KeyValuePairs = ["worker": worker, "surface": surface.rawValue]
+        add("skein_worker_calls_total", 1, labels)
+        add("skein_worker_items_total", items, labels)
+        add("skein_worker_call_microseconds_total", max(1, Int(time / .microseconds(1))), labels)
+    }
+}
