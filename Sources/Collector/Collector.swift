@@ -14,6 +14,8 @@ package final class Collector: Sendable {
     private let logger: Logger
     private let supervisor = Mutex<TaskSupervisor?>(nil)
     private let guardService = Mutex<GuardService?>(nil)
+    /// Who is asked before the act beside the rules; the same ones until the end.
+    private let deciders = Mutex<[any GuardDecider]>([])
     private let reloader = Mutex<PolicyReloader?>(nil)
     private let isStopping = Mutex(false)
     package let metrics = Metrics()
@@ -58,8 +60,15 @@ package final class Collector: Sendable {
         let prepared = try await StreamProvisioner(jetStream, configuration.streams, logger: logger).prepare()
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
         let (policy, reloader) = try await preparePolicy(jetStream)
+        let settings = configuration.middleware
+        let workers = WorkerPool(connection, settings.workers, metrics: metrics, logger: logger)
+        let guardrailsClient = settings.nemoGuardrails.map {
+            NeMoGuardrailsClient($0, metrics: metrics, logger: logger)
+        }
+        let asked = configuration.deciders + makeDeciders(settings, workers, guardrailsClient)
+        deciders.withLock { $0 = asked }
         let stages = makeStages(partitioning: Partitioning(count: prepared.partitions), policy)
-        let guarding = GuardPolicy(configuration.middleware.guardrails, beside: configuration.deciders)
+        let guarding = GuardPolicy(settings.guardrails, beside: asked)
         let member = UUID().uuidString.lowercased()
         let membership = try await Membership.join(
             jetStream, id: member,
@@ -77,6 +86,8 @@ package final class Collector: Sendable {
             group.addTask { try await self.watch(connection) }
             group.addTask { try await guardService.run() }
             if let reloader { group.addTask { try await reloader.run() } }
+            group.addTask { try await workers.run() }
+            if let guardrailsClient { group.addTask { try await guardrailsClient.run() } }
             group.addTask {
                 try await StreamTrimmer(
                     environment, stages: stages.map(\.name), keep: self.configuration.streams.processedKeep,
@@ -128,11 +139,11 @@ package final class Collector: Sendable {
 
     /// What looks at the policy by itself does so; the others are told.
     private func policyReplaced(by configuration: CollectorConfiguration) async {
-        let (rules, deciders) = settings.withLock { settings in
+        let rules = settings.withLock { settings in
             settings.takePolicy(of: configuration)
-            return (settings.middleware.guardrails, settings.deciders)
+            return settings.middleware.guardrails
         }
-        await guardService.withLock { $0 }?.replace(GuardPolicy(rules, beside: deciders))
+        await guardService.withLock { $0 }?.replace(GuardPolicy(rules, beside: deciders.withLock { $0 }))
     }
 
     /// Reads the configuration again and takes its policy, from the next message of each task on; what is wrong with it is
@@ -142,6 +153,15 @@ package final class Collector: Sendable {
             return logger.warning("reload asked for before there was anything to replace")
         }
         reloader.reload()
+    }
+
+    /// Who is asked before the act beside the rules.
+    private func makeDeciders(
+        _ settings: MiddlewareSettings, _ workers: WorkerPool, _ guardrails: NeMoGuardrailsClient?
+    ) -> [any GuardDecider] {
+        var deciders: [any GuardDecider] = settings.workers.compactMap { WorkerDecider($0, workers) }
+        if let guardrails, guardrails.settings.checksInput { deciders.append(NeMoGuardrailsDecider(guardrails)) }
+        return deciders
     }
 
     private func makeEnvironment(

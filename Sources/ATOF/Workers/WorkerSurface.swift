@@ -65,7 +65,7 @@ package struct WorkerMessageError: Error, Sendable, Hashable, CustomStringConver
     package let field: String
     package let message: String
 
-    init(_ field: String, _ message: String) {
+    package init(_ field: String, _ message: String) {
         self.field = field
         self.message = message
     }

@@ -19,6 +19,7 @@ struct ComponentReader: Sendable {
         ComponentReader("pricing", PricingReader.read),
         ComponentReader("pii_redaction", changesAtRunTime: true, PIIRedactionReader.read),
         ComponentReader("guardrails", GuardrailsReader.read),
+        ComponentReader("workers", WorkersReader.read),
     ]
 
     /// Kinds of NeMo Relay that act in the agents' processes: a collector has nothing to do for them.

@@ -19,7 +19,7 @@ final class WorkerPool: Sendable {
     private let state: Mutex<State>
 
     /// How long the first questions wait for workers that have not been heard of.
-    private static let patience = Duration.seconds(3)
+    private let patience: Duration
     private static let tick = Duration.milliseconds(100)
 
     private struct State {
@@ -34,7 +34,11 @@ final class WorkerPool: Sendable {
     /// Until when the answer may come, or why the call is not sent.
     private typealias Admission = Result<Duration, WorkerFailure>
 
-    init(_ connection: NATSConnection, _ workers: [WorkerSettings], metrics: Metrics, logger: Logger) {
+    init(
+        _ connection: NATSConnection, _ workers: [WorkerSettings], metrics: Metrics, logger: Logger,
+        patience: Duration = .seconds(3)
+    ) {
+        self.patience = patience
         self.connection = connection
         self.metrics = metrics
         self.logger = logger
@@ -55,7 +59,12 @@ final class WorkerPool: Sendable {
     func run() async throws {
         defer { open() }
         let announcements = try await connection.subscribe(subject: SkeinSubjects.workerAnnouncements)
-        try await connection.publish(subject: SkeinSubjects.workerHello, payload: [])
+        do throws(NATSError) {
+            try await connection.publish(subject: SkeinSubjects.workerHello, payload: [])
+        } catch {
+            // They say so by themselves before long.
+            logger.warning("workers could not be asked who they are", metadata: ["error": "\(error)"])
+        }
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask {
                 while true {
@@ -163,7 +172,7 @@ final class WorkerPool: Sendable {
     }
 
     private func openIfReady() {
-        if now >= WorkerPool.patience || state.withLock({ $0.registry.isComplete }) { open() }
+        if now >= patience || state.withLock({ $0.registry.isComplete }) { open() }
     }
 
     /// Lets the questions go that have waited for the workers.

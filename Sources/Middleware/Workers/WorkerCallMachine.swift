@@ -1,4 +1,4 @@
-/// Decides when the calls of one worker are sent: so many at once, none while its circuit is open, none after its deadline.
+/// Decides when the calls of one worker, or to one server, are sent: so many at once, none while its circuit is open, none after its deadline.
 ///
 /// Pure and synchronous; `now` is the time since any fixed instant, never going back. Inputs are what happened and return what the shell
 /// must do afterwards. A call is refused or sent exactly once.

@@ -58,10 +58,18 @@ package struct WorkerExchange: Sendable {
         }
     }
 
+    /// A check that a server of NeMo Guardrails is asked for.
+    package struct Check: Sendable, Hashable {
+        package let place: Place
+        package let check: NeMoGuardrailsCheck
+    }
+
     /// Whether questions may be asked; what becomes of the events is of no account then.
     package var isPlanning = false
     package private(set) var questions: [Question] = []
+    package private(set) var checks: [Check] = []
     private var answers: [Place: WorkerAnswer] = [:]
+    private var outcomes: [Place: NeMoGuardrailsOutcome] = [:]
     private var asking: Set<EventKey> = []
 
     private struct EventKey: Hashable {
@@ -71,17 +79,28 @@ package struct WorkerExchange: Sendable {
 
     package init() {}
 
-    package var isEmpty: Bool { answers.isEmpty }
+    /// Whether anybody has to be asked before the message goes on.
+    package var isAsking: Bool { !questions.isEmpty || !checks.isEmpty }
 
-    /// Takes the answers to the questions, in their order, and is ready to plan again.
-    package mutating func answered(_ answers: [WorkerAnswer]) {
-        precondition(answers.count == questions.count)
+    /// Takes the answers to the questions and the outcomes of the checks, in their order, and is ready to plan again.
+    package mutating func answered(_ answers: [WorkerAnswer], _ outcomes: [NeMoGuardrailsOutcome] = []) {
+        precondition(answers.count == questions.count && outcomes.count == checks.count)
         for (question, answer) in zip(questions, answers) { self.answers[question.place] = answer }
+        for (check, outcome) in zip(checks, outcomes) { self.outcomes[check.place] = outcome }
         questions = []
+        checks = []
         asking = []
     }
 
     func answer(at place: Place) -> WorkerAnswer? { answers[place] }
+
+    func outcome(at place: Place) -> NeMoGuardrailsOutcome? { outcomes[place] }
+
+    /// The same for a check.
+    mutating func ask(_ place: Place, _ check: NeMoGuardrailsCheck) {
+        guard asking.insert(EventKey(uuid: place.event, kind: place.kind)).inserted else { return }
+        checks.append(Check(place: place, check: check))
+    }
 
     /// Leaves a question, unless an earlier step asks about the event already: what that makes of it decides what this one sees.
     mutating func ask(_ place: Place, tenant: String, _ item: @autoclosure () -> WorkerCall.Item) {
