@@ -2,6 +2,7 @@
 package struct MiddlewareSettings: Sendable, Hashable {
     package var piiRedaction: PIIRedaction?
     package var guardrails: GuardrailRules?
+    package var nemoGuardrails: NeMoGuardrails?
     package var workers: [WorkerSettings] = []
 
     package init() {}

@@ -20,6 +20,7 @@ struct ComponentReader: Sendable {
         ComponentReader("pii_redaction", changesAtRunTime: true, PIIRedactionReader.read),
         ComponentReader("guardrails", GuardrailsReader.read),
         ComponentReader("workers", WorkersReader.read),
+        ComponentReader("nemo_guardrails", NeMoGuardrailsReader.read),
     ]
 
     /// Kinds of NeMo Relay that act in the agents' processes: a collector has nothing to do for them.

@@ -74,6 +74,10 @@ struct WorkersReader {
             section.complain("name", "is \"\(name)\", must be 1 to 64 characters of a-z, 0-9, _ and -")
             return nil
         }
+        guard name != NeMoGuardrails.name else {
+            section.complain("name", "\"\(name)\" is the name of a component; choose another one")
+            return nil
+        }
         guard names.insert(name).inserted else {
             section.complain("name", "\"\(name)\" is the name of two workers; put their surfaces into one")
             return nil

@@ -15,6 +15,7 @@ final class WorkerPool: Sendable {
     private let metrics: Metrics
     private let logger: Logger
     private let settings: [String: WorkerSettings]
+    private let gates: [String: CallGate]
     private let start = ContinuousClock.now
     private let state: Mutex<State>
 
@@ -24,15 +25,10 @@ final class WorkerPool: Sendable {
 
     private struct State {
         var registry: WorkerRegistry
-        var machines: [String: WorkerCallMachine]
-        var admissions: [WorkerCallMachine.CallID: CheckedContinuation<Admission, Never>] = [:]
         var early: [CheckedContinuation<Void, Never>] = []
         var isOpen: Bool
-        var lastCall: WorkerCallMachine.CallID = 0
+        var lastCall: UInt64 = 0
     }
-
-    /// Until when the answer may come, or why the call is not sent.
-    private typealias Admission = Result<Duration, WorkerFailure>
 
     init(
         _ connection: NATSConnection, _ workers: [WorkerSettings], metrics: Metrics, logger: Logger,
@@ -43,14 +39,13 @@ final class WorkerPool: Sendable {
         self.metrics = metrics
         self.logger = logger
         settings = Dictionary(workers.map { ($0.name, $0) }) { first, _ in first }
-        let machines = settings.mapValues {
-            WorkerCallMachine(maximumInFlight: $0.maximumInFlight, deadline: $0.deadline)
+        gates = settings.mapValues {
+            CallGate(WorkerCallMachine(maximumInFlight: $0.maximumInFlight, deadline: $0.deadline))
         }
-        state = Mutex(
-            State(registry: WorkerRegistry(workers), machines: machines, isOpen: workers.isEmpty))
+        state = Mutex(State(registry: WorkerRegistry(workers), isOpen: workers.isEmpty))
     }
 
-    /// Time since the pool was made: what the machines count in.
+    /// Time since the pool was made: what the registry counts in.
     private var now: Duration { ContinuousClock.now - start }
 
     // MARK: Announcements
@@ -96,43 +91,29 @@ final class WorkerPool: Sendable {
             return
         }
         let now = now
-        let (notices, actions, unconfigured) = state.withLock { state in
+        let (notices, unconfigured) = state.withLock { state in
             let before = state.registry.unconfiguredAnnouncements
             let notices = state.registry.announced(announcement, at: now)
-            var actions: [WorkerCallMachine.Action] = []
-            for case .appeared(let worker, _, _) in notices {
-                actions += state.machines[worker]?.appeared(at: now) ?? []
-            }
-            return (notices, actions, state.registry.unconfiguredAnnouncements - before)
+            return (notices, state.registry.unconfiguredAnnouncements - before)
         }
         metrics.add("skein_worker_unconfigured_announcements_total", unconfigured)
+        for case .appeared(let worker, _, _) in notices { gates[worker]?.appeared() }
         tell(notices)
-        perform(actions)
         openIfReady()
     }
 
     private func timePassed() {
         let now = now
-        let (notices, actions) = state.withLock { state in
-            let notices = state.registry.timePassed(now)
-            var actions: [WorkerCallMachine.Action] = []
-            for name in state.machines.keys { actions += state.machines[name]?.timePassed(now) ?? [] }
-            return (notices, actions)
-        }
-        tell(notices)
-        perform(actions)
+        tell(state.withLock { $0.registry.timePassed(now) })
+        for gate in gates.values { gate.timePassed() }
         openIfReady()
-        gauge()
-    }
-
-    private func gauge() {
-        for name in settings.keys {
-            let (instances, machine) = state.withLock { ($0.registry.instances(of: name), $0.machines[name]) }
+        for (name, gate) in gates {
+            let figures = gate.figures
+            let instances = state.withLock { $0.registry.instances(of: name) }
             metrics.set("skein_worker_instances", Double(instances), ["worker": name])
-            guard let machine else { continue }
-            metrics.set("skein_worker_in_flight", Double(machine.inFlightCount), ["worker": name])
-            metrics.set("skein_worker_waiting", Double(machine.waitingCount), ["worker": name])
-            metrics.set("skein_worker_circuit_open", machine.isCircuitOpen ? 1 : 0, ["worker": name])
+            metrics.set("skein_worker_in_flight", Double(figures.inFlight), ["worker": name])
+            metrics.set("skein_worker_waiting", Double(figures.waiting), ["worker": name])
+            metrics.set("skein_worker_circuit_open", figures.isCircuitOpen ? 1 : 0, ["worker": name])
         }
     }
 
@@ -227,36 +208,38 @@ final class WorkerPool: Sendable {
         _ worker: String, _ surface: WorkerSurface, tenant: String, _ items: [WorkerCall.Item],
         until deadline: ContinuousClock.Instant? = nil
     ) async -> [WorkerAnswer] {
-        let id = state.withLock { state in
-            state.lastCall += 1
-            return state.lastCall
+        guard let gate = gates[worker], let settings = settings[worker] else {
+            return failed(.gone, items.count, worker, surface)
         }
-        let end: Duration
-        switch await admission(id, worker) {
-        case .success(let until): end = min(until, deadline.map { $0 - start } ?? until)
-        case .failure(let failure):
-            count(failure, items.count, worker, surface)
-            return Array(repeating: .failure(failure), count: items.count)
+        let pass: CallGate.Pass
+        switch await gate.enter() {
+        case .success(let admitted): pass = admitted
+        case .failure(let failure): return failed(failure, items.count, worker, surface)
         }
-        let begin = now
-        let outcome = await send(id, worker, surface, tenant, items, until: end)
-        metrics.observeWorkerCall(now - begin, worker: worker, surface: surface, items: items.count)
+        let outcome = await send(
+            settings, surface, tenant, items, until: deadline.map { min($0, pass.until) } ?? pass.until)
         switch outcome {
         case .success(let answers):
-            ended(id, worker, answers.contains { $0 == .failure(.wrongReply) } ? .wrongReply : nil)
+            gate.leave(pass, answers.contains(.failure(.wrongReply)) ? .wrongReply : nil)
             for case .failure(let failure) in answers { count(failure, 1, worker, surface) }
             return answers
         case .failure(.tooLarge) where items.count > 1:
-            ended(id, worker, .tooLarge)
+            gate.leave(pass, .tooLarge)
             let half = items.count / 2
             async let first = call(worker, surface, tenant: tenant, Array(items[..<half]), until: deadline)
             async let second = call(worker, surface, tenant: tenant, Array(items[half...]), until: deadline)
             return await first + second
         case .failure(let failure):
-            ended(id, worker, failure)
-            count(failure, items.count, worker, surface)
-            return Array(repeating: .failure(failure), count: items.count)
+            gate.leave(pass, failure)
+            return failed(failure, items.count, worker, surface)
         }
+    }
+
+    private func failed(
+        _ failure: WorkerFailure, _ amount: Int, _ worker: String, _ surface: WorkerSurface
+    ) -> [WorkerAnswer] {
+        count(failure, amount, worker, surface)
+        return Array(repeating: .failure(failure), count: amount)
     }
 
     private func count(_ failure: WorkerFailure, _ amount: Int, _ worker: String, _ surface: WorkerSurface) {
@@ -266,97 +249,63 @@ final class WorkerPool: Sendable {
     }
 
     private func send(
-        _ id: WorkerCallMachine.CallID, _ worker: String, _ surface: WorkerSurface, _ tenant: String,
-        _ items: [WorkerCall.Item], until end: Duration
+        _ settings: WorkerSettings, _ surface: WorkerSurface, _ tenant: String, _ items: [WorkerCall.Item],
+        until end: ContinuousClock.Instant
     ) async -> Result<[WorkerAnswer], WorkerFailure> {
-        guard let settings = settings[worker] else { return .failure(.gone) }
+        let worker = settings.name
+        let (found, id) = state.withLock { state in
+            state.lastCall += 1
+            return (state.registry.route(worker, surface), state.lastCall)
+        }
         let route: WorkerRegistry.Route
-        switch state.withLock({ $0.registry.route(worker, surface) }) {
-        case .success(let found): route = found
+        switch found {
+        case .success(let known): route = known
         case .failure(let failure): return .failure(failure)
         }
-        let time = end - now
+        let begin = ContinuousClock.now
+        let time = end - begin
         guard time > .zero else { return .failure(.deadline) }
         let millis = max(1, Int64(time / .milliseconds(1)))
         let call = WorkerCall(
             id: "\(id)", surface: surface, tenant: tenant,
             deadline: UInt64(max(0, Date().timeIntervalSince1970 * 1000)) + UInt64(millis),
             timeoutMillis: UInt32(clamping: millis), items: items)
+        let result = await exchange(call, settings, route, timeout: time)
+        let labels: KeyValuePairs = ["worker": worker, "surface": surface.rawValue]
+        metrics.add("skein_worker_calls_total", 1, labels)
+        metrics.add("skein_worker_items_total", items.count, labels)
+        metrics.observe("skein_worker_call_seconds", ContinuousClock.now - begin, labels)
+        return result
+    }
+
+    private func exchange(
+        _ call: WorkerCall, _ settings: WorkerSettings, _ route: WorkerRegistry.Route, timeout: Duration
+    ) async -> Result<[WorkerAnswer], WorkerFailure> {
+        let metadata: Logger.Metadata = ["worker": "\(settings.name)", "surface": "\(call.surface.rawValue)"]
         let reply: NATSMessage
         do throws(NATSError) {
             reply = try await connection.request(
-                subject: SkeinSubjects.workerCall(name: worker, digest: route.digest, surface: surface),
+                subject: SkeinSubjects.workerCall(name: settings.name, digest: route.digest, surface: call.surface),
                 headers: [SkeinHeaders.contentType: route.encoding.rawValue],
-                payload: call.encoded(as: route.encoding), timeout: time)
+                payload: call.encoded(as: route.encoding), timeout: timeout)
         } catch {
             return .failure(WorkerFailure(error))
         }
         do throws(WorkerMessageError) {
             let read = try WorkerReply(
-                reply.payload, encoding: route.encoding, items: items.count,
+                reply.payload, encoding: route.encoding, items: call.items.count,
                 maximumResultBytes: settings.maximumResultBytes)
             if case .failed(let code) = read {
                 logger.warning(
-                    "a worker could not answer a call",
-                    metadata: ["worker": "\(worker)", "surface": "\(surface.rawValue)", "code": "\(code)"])
+                    "a worker could not answer a call", metadata: metadata.merging(["code": "\(code)"]) { $1 })
                 return .failure(.workerError)
             }
-            return .success(read.answers(for: surface, count: items.count))
+            return .success(read.answers(for: call.surface, count: call.items.count))
         } catch {
             logger.warning(
-                "a worker's reply cannot be used",
-                metadata: ["worker": "\(worker)", "surface": "\(surface.rawValue)", "error": "\(error)"])
+                "a worker's reply cannot be used", metadata: metadata.merging(["error": "\(error)"]) { $1 })
             return .failure(.wrongReply)
         }
-    }
-
-    // MARK: Admission
-
-    private func admission(_ id: WorkerCallMachine.CallID, _ worker: String) async -> Admission {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let now = now
-                let actions = state.withLock { state in
-                    state.admissions[id] = continuation
-                    return state.machines[worker]?.requested(id, at: now) ?? [.refuse(id, .gone)]
-                }
-                perform(actions)
-                if Task.isCancelled { withdraw(id, worker) }
-            }
-        } onCancel: {
-            withdraw(id, worker)
-        }
-    }
-
-    private func withdraw(_ id: WorkerCallMachine.CallID, _ worker: String) {
-        let now = now
-        let (waiter, actions) = state.withLock { state in
-            // Who has its admission already ends its call in the usual way.
-            guard let waiter = state.admissions.removeValue(forKey: id) else {
-                return (nil as CheckedContinuation<Admission, Never>?, [WorkerCallMachine.Action]())
-            }
-            return (waiter, state.machines[worker]?.withdrawn(id, at: now) ?? [])
-        }
-        waiter?.resume(returning: .failure(.disconnected))
-        perform(actions)
-    }
-
-    private func ended(_ id: WorkerCallMachine.CallID, _ worker: String, _ failure: WorkerFailure?) {
-        let now = now
-        perform(state.withLock { $0.machines[worker]?.ended(id, failure, at: now) ?? [] })
-    }
-
-    private func perform(_ actions: [WorkerCallMachine.Action]) {
-        for action in actions {
-            switch action {
-            case .send(let id, let until): admit(id, .success(until))
-            case .refuse(let id, let failure): admit(id, .failure(failure))
-            }
-        }
-    }
-
-    private func admit(_ id: WorkerCallMachine.CallID, _ admission: Admission) {
-        state.withLock { $0.admissions.removeValue(forKey: id) }?.resume(returning: admission)
     }
 }
 
@@ -371,14 +320,5 @@ extension WorkerFailure {
             .cancelled, .protocolViolation, .api:
             self = .disconnected
         }
-    }
-}
-
-extension Metrics {
-    fileprivate func observeWorkerCall(_ time: Duration, worker: String, surface: WorkerSurface, items: Int) {
-        let labels: KeyValuePairs = ["worker": worker, "surface": surface.rawValue]
-        add("skein_worker_calls_total", 1, labels)
-        add("skein_worker_items_total", items, labels)
-        add("skein_worker_call_microseconds_total", max(1, Int(time / .microseconds(1))), labels)
     }
 }
