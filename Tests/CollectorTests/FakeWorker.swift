@@ -1,4 +1,5 @@
 import ATOF
+import CProtobufC
 import CSkeinProto
 import Foundation
 import NATSTransport

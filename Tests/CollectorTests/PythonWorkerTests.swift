@@ -1,0 +1,78 @@
+import ATOF
+import Foundation
+import Middleware
+import NATSTransport
+import Testing
+
+@testable import Collector
+
+@Suite("The worker in Python")
+struct PythonWorkerTests {
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path
+    /// Where `./dev test` puts nats-py; a plain `swift test` on a fresh clone has none.
+    private static let packages =
+        ProcessInfo.processInfo.environment["SKEIN_PYTHON_PACKAGES"] ?? root + "/.tools/python"
+    private static let isPrepared = FileManager.default.fileExists(atPath: packages + "/nats")
+
+    /// Examples/worker.py as a child process, for as long as the body lasts.
+    private static func running(_ rig: Rig, _ body: () async throws -> Void) async throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["python3", root + "/Examples/worker.py"]
+        process.environment = ProcessInfo.processInfo.environment.merging([
+            "PYTHONPATH": packages, "PYTHONDONTWRITEBYTECODE": "1", "SKEIN_NATS_URL": rig.server.url,
+        ]) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        defer {
+            process.terminate()
+            process.waitUntilExit()
+        }
+        try await body()
+    }
+
+    @Test("Examples/worker.py does what it says", .enabled(if: isPrepared, "needs nats-py: run ./dev test"))
+    func example() async throws {
+        try await Rig.with { rig in
+            var settings = WorkerSettings(name: "python-example", surfaces: [.mark, .toolRequest, .metadataInjector])
+            // The first call of an interpreter on a busy machine.
+            settings.deadline = .seconds(20)
+            let pool = WorkerPool(
+                rig.jetStream.connection, [settings], metrics: Metrics(), logger: LogLines().logger,
+                patience: .seconds(60))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await pool.run() }
+                defer { group.cancelAll() }
+                try await Self.running(rig) {
+                    let answers = await pool.ask(try Self.questions())
+                    #expect(
+                        answers == [
+                            .success(
+                                .replacement(
+                                    data: ["to": "[email]", "count": 1.0, "list": ["[email] and [email]", nil]],
+                                    categoryProfile: JSONObject([("subtype", "x")]), metadata: nil)),
+                            .success(.value(["to": "[email]", "n": .unsigned(18_446_744_073_709_551_615)])),
+                            .success(.metadata(JSONObject([("checked.by", "python-example")]))),
+                        ])
+                }
+            }
+        }
+    }
+
+    private static func questions() throws -> [WorkerExchange.Question] {
+        let line =
+            #"{"kind":"mark","atof_version":"0.1","uuid":"018f0000-0000-7000-8000-000000000001","name":"m","#
+            + #""timestamp":1,"data":{"to":"bob@x.io","count":1.0,"list":["a@b.cd and c@d.ef",null]},"category_profile":{"subtype":"x"}}"#
+        let event = WorkerCall.Item.event(try EventJSONDecoder.decode(Array(line.utf8)).packed())
+        let arguments = try JSONParser.parse(#"{"to":"bob@x.io","n":18446744073709551615}"#)
+        func place(_ surface: WorkerSurface, _ kind: Event.Kind) -> WorkerExchange.Place {
+            .init(worker: "python-example", surface: surface, event: EventUUID(high: 1, low: 1), kind: kind)
+        }
+        return [
+            .init(place: place(.mark, .mark), tenant: "t", item: event),
+            .init(place: place(.toolRequest, .scopeStart), tenant: "t", item: .value(arguments, name: "send")),
+            .init(place: place(.metadataInjector, .mark), tenant: "t", item: event),
+        ]
+    }
+}
