@@ -125,12 +125,12 @@ package final class Collector: Sendable {
             let (read, warnings) = try source.read(below: try document.text())
             for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
             try read.checkActivation()
-            try read.document.checkRestart(since: configuration.document)
+            try read.checkRestart(since: configuration)
             settings.withLock { $0.takePolicy(of: read) }
         }
         let policy = try CurrentPolicy(configuration)
         let reloader = PolicyReloader(
-            source, policy: policy, document: configuration.document, shared: shared, sharedDocument: document,
+            source, policy: policy, configuration: configuration, shared: shared, sharedDocument: document,
             metrics: metrics, logger: logger
         ) { await self.policyReplaced(by: $0) }
         self.reloader.withLock { $0 = reloader }

@@ -3,13 +3,20 @@ internal import ATOF
 /// Reads the components of one kind. A kind that is not in `all` is unknown.
 struct ComponentReader: Sendable {
     let kind: String
-    /// Whether a collector that runs can take other settings; those of other kinds count at the next start.
-    let changesAtRunTime: Bool
+    let change: Change
     let read: @Sendable (inout Component) -> Void
 
-    init(_ kind: String, changesAtRunTime: Bool = false, _ read: @escaping @Sendable (inout Component) -> Void) {
+    /// When other settings of the kind count.
+    enum Change: Sendable {
+        case atStart
+        case whileRunning
+        /// While running, unless what must not differ does: a value of the settings that stays for the life of a collector.
+        case whileRunningUnless(differs: @Sendable (CollectorConfiguration, CollectorConfiguration) -> Bool)
+    }
+
+    init(_ kind: String, change: Change = .atStart, _ read: @escaping @Sendable (inout Component) -> Void) {
         self.kind = kind
-        self.changesAtRunTime = changesAtRunTime
+        self.change = change
         self.read = read
     }
 
@@ -17,8 +24,14 @@ struct ComponentReader: Sendable {
     static let all: [ComponentReader] = [
         ComponentReader("observability", ObservabilityReader.read),
         ComponentReader("pricing", PricingReader.read),
-        ComponentReader("pii_redaction", changesAtRunTime: true, PIIRedactionReader.read),
-        ComponentReader("guardrails", GuardrailsReader.read),
+        ComponentReader("pii_redaction", change: .whileRunning, PIIRedactionReader.read),
+        ComponentReader(
+            "guardrails",
+            // Whether there is a stage for runs is decided at the start, and so is whether agents are answered.
+            change: .whileRunningUnless { before, after in
+                let (before, after) = (before.middleware.guardrails, after.middleware.guardrails)
+                return before?.onRuns ?? [] != after?.onRuns ?? [] || (before == nil) != (after == nil)
+            }, GuardrailsReader.read),
         ComponentReader("workers", WorkersReader.read),
         ComponentReader("nemo_guardrails", NeMoGuardrailsReader.read),
     ]

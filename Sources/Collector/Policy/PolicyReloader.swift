@@ -14,8 +14,8 @@ final class PolicyReloader: Sendable {
     }
 
     private struct State: Sendable {
-        /// What the policy that holds was read from.
-        var document: ConfigurationDocument
+        /// That of the policy that holds.
+        var configuration: CollectorConfiguration
         /// The revision that was read last, also one that was refused: it is not tried again by itself.
         var seen: UInt64?
     }
@@ -33,11 +33,12 @@ final class PolicyReloader: Sendable {
     private let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
     /// - Parameters:
-    ///   - document: what `policy` was read from, with the shared document if there is one.
+    ///   - configuration: that `policy` was made of, with the shared document if there is one.
     ///   - interval: between two looks at the key, for changes that nobody told.
     ///   - onReplaced: called with the configuration of each policy that replaced another.
     init(
-        _ source: ConfigurationSource, policy: CurrentPolicy, document: ConfigurationDocument, shared: SharedPolicy?,
+        _ source: ConfigurationSource, policy: CurrentPolicy, configuration: CollectorConfiguration,
+        shared: SharedPolicy?,
         sharedDocument: SharedPolicy.Document?, interval: Duration = .seconds(30), metrics: Metrics, logger: Logger,
         onReplaced: @escaping @Sendable (CollectorConfiguration) async -> Void
     ) {
@@ -48,7 +49,7 @@ final class PolicyReloader: Sendable {
         self.interval = interval
         self.metrics = metrics
         self.logger = logger
-        state = Mutex(State(document: document, seen: sharedDocument?.revision))
+        state = Mutex(State(configuration: configuration, seen: sharedDocument?.revision))
         metrics.set("skein_policy_generation", Double(policy.generation))
     }
 
@@ -113,10 +114,10 @@ final class PolicyReloader: Sendable {
     private func apply(_ shared: SharedPolicy.Document?) async throws(ConfigurationError) -> Result {
         let (configuration, warnings) = try source.read(below: try shared?.text())
         try configuration.checkActivation()
-        try configuration.document.checkRestart(since: state.withLock { $0.document })
+        try configuration.checkRestart(since: state.withLock { $0.configuration })
         for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
         let generation = try policy.replace(by: configuration)
-        state.withLock { $0.document = configuration.document }
+        state.withLock { $0.configuration = configuration }
         guard let generation else {
             logger.info("policy read again, nothing has changed")
             return .unchanged
