@@ -1,4 +1,5 @@
 internal import ATOF
+internal import Middleware
 
 /// Reads the components of one kind. A kind that is not in `all` is unknown.
 struct ComponentReader: Sendable {

@@ -89,9 +89,10 @@ package struct StreamProvisioner: Sendable {
 
     /// A stream reserves its size when it is created. A broker on its own that has not so much never will.
     private func create(_ wanted: StreamConfiguration) async throws -> StreamInfo {
-        do {
+        do throws(NATSError) {
             return try await jetStream.createStream(wanted)
-        } catch let error as NATSError where error.code == .streamFull && streams.replicas == 1 {
+        } catch {
+            guard error.code == .streamFull, streams.replicas == 1 else { throw error }
             let key = wanted.name == SkeinSubjects.processedStream ? "processed_max_bytes" : "events_max_bytes"
             throw ConfigurationError(diagnostics: [
                 Diagnostic(
