@@ -105,7 +105,7 @@ extension EventTime {
                 : nanoseconds % 1000 == 0 ? (Int(nanoseconds / 1000), 6) : (Int(nanoseconds), 9)
         // Of years that RFC 3339 cannot write, which only numbers of our own have, four digits are written and replaced.
         let hasYear = (0...9999).contains(year)
-        let text = String(unsafeUninitializedCapacity: 35) { buffer in
+        let text = String(knownUTF8Capacity: 35) { buffer in
             var writer = DigitWriter(buffer: buffer)
             writer.write(hasYear ? year : 0, digits: 4, "-")
             writer.write(month, digits: 2, "-")

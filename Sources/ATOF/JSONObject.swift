@@ -13,9 +13,9 @@ package struct JSONObject: Sendable, Hashable {
             head = key.withBorrowedUTF8(JSONObject.head)
         }
 
-        /// - Parameter utf8: the bytes of the key.
+        /// - Parameter utf8: the bytes of the key, which are known to be UTF-8.
         init(key utf8: UnsafeBufferPointer<UInt8>, value: JSONValue) {
-            key = String(decoding: utf8, as: UTF8.self)
+            key = String(knownUTF8: utf8)
             self.value = value
             head = JSONObject.head(of: utf8)
         }
@@ -51,11 +51,12 @@ package struct JSONObject: Sendable, Hashable {
     /// Brings the members into their order; of a repeated key the last one stays.
     private mutating func sort() {
         if members.count <= JSONObject.fewMembers {
-            members.withUnsafeMutableBufferPointer(JSONObject.sortFew)
-        } else if !zip(members, members.dropFirst()).allSatisfy({ JSONObject.compare($0, $1) < 0 }) {
+            guard members.withUnsafeMutableBufferPointer(JSONObject.sortFew) else { return }
+        } else if zip(members, members.dropFirst()).allSatisfy({ JSONObject.compare($0, $1) < 0 }) {
+            return
+        } else {
             members.sort { JSONObject.compare($0, $1) < 0 }
         }
-        guard zip(members, members.dropFirst()).contains(where: { JSONObject.compare($0, $1) == 0 }) else { return }
         var last: [Member] = []
         for member in members {
             if let previous = last.last, JSONObject.compare(previous, member) == 0 { last.removeLast() }
@@ -66,22 +67,25 @@ package struct JSONObject: Sendable, Hashable {
 
     private static let fewMembers = 32
 
-    /// Whether a member belongs before the one in front of it. The heads are compared in their place: a copy of a member would count
-    /// its texts.
-    private static func isDescending(_ members: UnsafeMutableBufferPointer<Member>, at index: Int) -> Bool {
-        let (before, after) = (members[index - 1].head, members[index].head)
-        return before == after ? compare(members[index - 1], members[index]) > 0 : before > after
-    }
-
     /// By insertion, in place: most objects have few members, in their order or nearly so. Stable, as `sort` is.
-    private static func sortFew(_ members: inout UnsafeMutableBufferPointer<Member>) {
-        for index in members.indices {
+    ///
+    /// - Returns: whether a key is repeated.
+    private static func sortFew(_ members: inout UnsafeMutableBufferPointer<Member>) -> Bool {
+        var isRepeated = false
+        for index in members.indices.dropFirst() {
             var place = index
-            while place > 0, isDescending(members, at: place) {
+            while place > 0 {
+                // The heads are compared in their place: a copy of a member would count its texts.
+                let (before, after) = (members[place - 1].head, members[place].head)
+                let order =
+                    before == after ? compare(members[place - 1], members[place]) : before < after ? -1 : 1
+                if order == 0 { isRepeated = true }
+                if order <= 0 { break }
                 members.swapAt(place - 1, place)
                 place -= 1
             }
         }
+        return isRepeated
     }
 
     package var isEmpty: Bool { members.isEmpty }

@@ -41,6 +41,9 @@ package enum JSONParser {
         _ = try parsed(text)
     }
 
+    /// What simdjson's tape says of arrays and objects that have at least so many elements.
+    fileprivate static let largestCount = 0xFF_FFFF
+
     private static func parsed(_ text: UnsafeBufferPointer<UInt8>) throws(JSONRefusal) -> OpaquePointer {
         guard let base = text.baseAddress, text.count > 0 else { throw .syntax }
         guard let parser = skein_json_thread_parser() else { throw .memory }
@@ -73,7 +76,7 @@ private struct TapeWalk {
         switch UInt8(truncatingIfNeeded: word >> 56) {
         case UInt8(ascii: "{"): return object(word)
         case UInt8(ascii: "["): return array(word)
-        case UInt8(ascii: "\""): return .string(String(decoding: text(word), as: UTF8.self))
+        case UInt8(ascii: "\""): return .string(String(knownUTF8: text(word)))
         case UInt8(ascii: "l"):
             defer { index += 1 }
             return .int(Int64(bitPattern: tape[index]))
@@ -95,25 +98,53 @@ private struct TapeWalk {
         return UnsafeBufferPointer(start: start + 4, count: Int(length))
     }
 
-    /// The number of members or elements; the tape counts up to 2^24 - 1.
+    /// The number of members or elements; the tape counts up to `JSONParser.largestCount`.
     private func count(_ word: UInt64) -> Int { Int((word >> 32) & 0xFF_FFFF) }
 
     private mutating func array(_ word: UInt64) -> JSONValue {
+        let capacity = count(word)
+        if capacity == JSONParser.largestCount { return uncountedArray() }
+        let elements = [JSONValue](unsafeUninitializedCapacity: capacity) { buffer, count in
+            while count < capacity {
+                buffer.initializeElement(at: count, to: value())
+                count += 1
+            }
+        }
+        index += 1
+        return .array(elements)
+    }
+
+    /// An array with more elements than the tape counts.
+    private mutating func uncountedArray() -> JSONValue {
         var elements: [JSONValue] = []
-        elements.reserveCapacity(count(word))
         while UInt8(truncatingIfNeeded: tape[index] >> 56) != UInt8(ascii: "]") { elements.append(value()) }
         index += 1
         return .array(elements)
     }
 
     private mutating func object(_ word: UInt64) -> JSONValue {
-        var members: [JSONObject.Member] = []
-        members.reserveCapacity(count(word))
-        while UInt8(truncatingIfNeeded: tape[index] >> 56) != UInt8(ascii: "}") {
-            let key = text(tape[index])
-            index += 1
-            members.append(.init(key: key, value: value()))
+        let capacity = count(word)
+        if capacity == JSONParser.largestCount { return uncountedObject() }
+        let members = [JSONObject.Member](unsafeUninitializedCapacity: capacity) { buffer, count in
+            while count < capacity {
+                buffer.initializeElement(at: count, to: member())
+                count += 1
+            }
         }
+        index += 1
+        return .object(JSONObject(unordered: members))
+    }
+
+    private mutating func member() -> JSONObject.Member {
+        let key = text(tape[index])
+        index += 1
+        return JSONObject.Member(key: key, value: value())
+    }
+
+    /// An object with more members than the tape counts.
+    private mutating func uncountedObject() -> JSONValue {
+        var members: [JSONObject.Member] = []
+        while UInt8(truncatingIfNeeded: tape[index] >> 56) != UInt8(ascii: "}") { members.append(member()) }
         index += 1
         return .object(JSONObject(unordered: members))
     }

@@ -18,7 +18,7 @@ package struct JSONWriter: ~Copyable {
     /// A copy of what was written.
     package var bytes: [UInt8] { Array(written) }
 
-    package var text: String { String(decoding: written, as: UTF8.self) }
+    package var text: String { String(knownUTF8: written) }
 
     private var written: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: memory, count: count) }
 
@@ -49,13 +49,12 @@ package struct JSONWriter: ~Copyable {
     /// An object with its members in their order.
     package mutating func write(_ object: JSONObject) {
         raw("{")
-        var first = true
-        for member in object {
-            if !first { raw(",") }
-            first = false
-            write(member.key)
+        // By index, because an iterator would copy each member, and so count its texts.
+        for index in object.members.indices {
+            if index > 0 { raw(",") }
+            write(object.members[index].key)
             raw(":")
-            write(member.value)
+            write(object.members[index].value)
         }
         raw("}")
     }
@@ -99,6 +98,17 @@ package struct JSONWriter: ~Copyable {
                 }
                 index &+= 8
             }
+            let rest = raw.count &- index
+            if rest > 0, index > 0 {
+                // The last bytes come with some before them, which make room for spaces behind: those are overwritten.
+                let last = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: raw.count &- 8, as: UInt64.self))
+                let word = last >> UInt64(64 &- 8 &* rest) | JSONWriter.spaces << UInt64(8 &* rest)
+                if !JSONWriter.hasSpecial(word) {
+                    UnsafeMutableRawPointer(memory + count).storeBytes(of: word.littleEndian, as: UInt64.self)
+                    count &+= rest
+                    index = raw.count
+                }
+            }
             while index < raw.count {
                 putEscaped(utf8[index])
                 index &+= 1
@@ -121,8 +131,15 @@ package struct JSONWriter: ~Copyable {
         return found & (ones &* 0x80) != 0
     }
 
+    private static let spaces: UInt64 = 0x2020_2020_2020_2020
+
+    /// Writes a byte, escaped if it has to be. There is room for that.
+    @inline(__always)
     private mutating func putEscaped(_ byte: UInt8) {
-        if byte >= 0x20, byte != 0x22, byte != 0x5C { return put(byte) }
+        if byte >= 0x20, byte != 0x22, byte != 0x5C { put(byte) } else { putEscape(byte) }
+    }
+
+    private mutating func putEscape(_ byte: UInt8) {
         put(UInt8(ascii: "\\"))
         switch byte {
         case 0x08: put(UInt8(ascii: "b"))

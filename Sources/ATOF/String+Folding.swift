@@ -1,12 +1,4 @@
 extension String {
-    /// Lends the bytes of the text. Unlike `withUTF8` it needs no variable, so the text is neither copied nor counted.
-    @inline(__always)
-    func withBorrowedUTF8<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
-        if let result = utf8.withContiguousStorageIfAvailable(body) { return result }
-        // Texts that are not in one piece; the parser makes none.
-        return Array(utf8).withUnsafeBufferPointer(body)
-    }
-
     /// Without the white space of Unicode at both ends.
     package var trimmed: String {
         guard let first = utf8.first, let last = utf8.last else { return self }

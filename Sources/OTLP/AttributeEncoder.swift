@@ -5,22 +5,22 @@ enum AttributeEncoder {
     /// Of all attributes, each as the field `field` of the message around them.
     static func size(_ attributes: [Attribute], field: Int) -> Int {
         var size = 0
-        for attribute in attributes { size += ProtobufSize.nested(field, keyValueSize(attribute)) }
+        // By index, here and below: an iterator would copy each attribute, and so count its texts.
+        for index in attributes.indices {
+            let key = ProtobufSize.text(1, attributes[index].key)
+            size += ProtobufSize.nested(field, key + ProtobufSize.nested(2, valueSize(attributes[index].value)))
+        }
         return size
     }
 
     static func write(_ attributes: [Attribute], field: Int, _ writer: inout ProtobufWriter) {
-        for attribute in attributes {
-            let value = valueSize(attribute.value)
-            writer.length(field, ProtobufSize.text(1, attribute.key) + ProtobufSize.nested(2, value))
-            writer.text(1, attribute.key)
+        for index in attributes.indices {
+            let value = valueSize(attributes[index].value)
+            writer.length(field, ProtobufSize.text(1, attributes[index].key) + ProtobufSize.nested(2, value))
+            writer.text(1, attributes[index].key)
             writer.length(2, value)
-            write(attribute.value, &writer)
+            write(attributes[index].value, &writer)
         }
-    }
-
-    private static func keyValueSize(_ attribute: Attribute) -> Int {
-        ProtobufSize.text(1, attribute.key) + ProtobufSize.nested(2, valueSize(attribute.value))
     }
 
     // An AnyValue holds exactly one of its fields, and holds it also when it is empty or zero.

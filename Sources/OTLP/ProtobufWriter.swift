@@ -1,3 +1,5 @@
+internal import ATOF
+
 /// Writes protobuf fields into memory whose size was computed before.
 ///
 /// OTLP nests messages four deep, each behind its length. The lengths are added up first (`ProtobufSize`), then
@@ -41,16 +43,10 @@ struct ProtobufWriter {
     }
 
     mutating func text(_ field: Int, _ text: String) {
-        length(field, text.utf8.count)
-        let copied: Void? = text.utf8.withContiguousStorageIfAvailable { utf8 in
+        text.withBorrowedUTF8 { utf8 in
+            length(field, utf8.count)
             if let base = utf8.baseAddress { next.update(from: base, count: utf8.count) }
             next += utf8.count
-        }
-        if copied == nil {
-            for byte in text.utf8 {
-                next.pointee = byte
-                next += 1
-            }
         }
     }
 

@@ -109,23 +109,27 @@ extension String {
     /// A number between two texts, in one allocation.
     init(numbered first: String, _ number: Int, _ rest: String) {
         let digits = String(number)
-        self.init(unsafeUninitializedCapacity: first.utf8.count + digits.utf8.count + rest.utf8.count) { buffer in
-            var end = 0
-            for text in [first, digits, rest] {
-                let free = UnsafeMutableBufferPointer(rebasing: buffer[end...])
-                end += free.initialize(from: text.utf8).index
-            }
-            return end
+        self.init(knownUTF8Capacity: first.utf8.count + digits.utf8.count + rest.utf8.count) { buffer in
+            buffer.write(rest, at: buffer.write(digits, at: buffer.write(first, at: 0)))
         }
     }
 
     /// Two names with a dot between them, in one allocation.
     init(joining first: String, _ second: String) {
-        self.init(unsafeUninitializedCapacity: first.utf8.count + 1 + second.utf8.count) { buffer in
-            let dot = buffer.initialize(from: first.utf8).index
+        self.init(knownUTF8Capacity: first.utf8.count + 1 + second.utf8.count) { buffer in
+            let dot = buffer.write(first, at: 0)
             buffer.initializeElement(at: dot, to: UInt8(ascii: "."))
-            let rest = UnsafeMutableBufferPointer(rebasing: buffer[(dot + 1)...])
-            return dot + 1 + rest.initialize(from: second.utf8).index
+            return buffer.write(second, at: dot + 1)
+        }
+    }
+}
+
+extension UnsafeMutableBufferPointer<UInt8> {
+    /// - Returns: where the text ends.
+    fileprivate func write(_ text: String, at start: Int) -> Int {
+        text.withBorrowedUTF8 { utf8 in
+            _ = UnsafeMutableBufferPointer(rebasing: self[start...]).initialize(fromContentsOf: utf8)
+            return start + utf8.count
         }
     }
 }

@@ -269,7 +269,8 @@ package struct SpanProjector: Sendable {
 
     /// - Parameter payload: its attributes and events are taken out.
     private mutating func finishedSpan(
-        _ open: borrowing OpenSpan, _ payload: inout OpenSpan.Payload, _ missing: UInt32, _ event: Event, _ time: UInt64,
+        _ open: borrowing OpenSpan, _ payload: inout OpenSpan.Payload, _ missing: UInt32, _ event: Event,
+        _ time: UInt64,
         _ errors: inout ErrorInheritance
     ) -> ProjectedSpan {
         let payloads = EventPayloads(event, configuration: configuration, diagnostics: &diagnostics)
