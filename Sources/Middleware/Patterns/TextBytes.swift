@@ -28,4 +28,19 @@ enum TextBytes {
         default: false
         }
     }
+
+    static func contains(_ text: UnsafeBufferPointer<UInt8>, _ byte: UInt8) -> Bool {
+        let raw = UnsafeRawBufferPointer(text)
+        let wanted = SIMD32<UInt8>(repeating: byte)
+        var index = 0
+        while index &+ 32 <= raw.count {
+            if any(raw.loadUnaligned(fromByteOffset: index, as: SIMD32<UInt8>.self) .== wanted) { return true }
+            index &+= 32
+        }
+        while index < raw.count {
+            if raw[index] == byte { return true }
+            index &+= 1
+        }
+        return false
+    }
 }

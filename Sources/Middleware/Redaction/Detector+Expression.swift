@@ -23,7 +23,8 @@ extension Detector {
     private static let strictIPv6: String = {
         let hex = "[0-9A-Fa-f]{1,4}"
         let tails = (1...6).reversed().map { "(?:\(hex):){1,\($0)}(?::\(hex)){1,\(7 - $0)}" }
-        return (["(?:\(hex):){7}\(hex)", "(?:\(hex):){1,7}:"] + tails + [":(?:(?::\(hex)){1,7}|:)"])
+        // Two groups, which replacements of users may name.
+        return (["(\(hex):){7}\(hex)", "(\(hex):){1,7}:"] + tails + [":(?:(?::\(hex)){1,7}|:)"])
             .joined(separator: "|")
     }()
 

@@ -38,7 +38,8 @@ struct DocumentRedaction {
             return redacted(number)
         case .double(let number):
             if let cursor, !cursor.isSelected { return nil }
-            return redacted(UInt64(exactly: number))
+            // Tables that hold a number as a float write `4111111111111111.0`.
+            return redacted(UInt64(exactly: number).flatMap { DocumentRedaction.hasManyDigits($0) ? $0 : nil })
         case .null, .bool: return nil
         }
     }
@@ -82,6 +83,10 @@ struct DocumentRedaction {
         return true
     }
 
+    private static func hasManyDigits(_ number: UInt64) -> Bool {
+        number != 0 && String(String(number).reversed().drop { $0 == "0" }).count >= 13
+    }
+
     /// Of numbers only those of payment cards are looked at, as their check digit tells them from counts and times.
     private func redacted(_ number: UInt64?) -> JSONValue? {
         guard compatibility == .skein, let number, case .detector(let matcher) = redaction.finder,
@@ -92,14 +97,27 @@ struct DocumentRedaction {
 
     /// - Returns: nil when nothing has changed.
     func redacted(_ text: String, depth: Int) -> String? {
-        if compatibility == .strict { return applied(to: text, resolvesEscapes: false) }
         if case .everything = redaction.finder { return applied(to: text, resolvesEscapes: false) }
+        guard mayMatch(text) else { return nil }
+        if compatibility == .strict { return applied(to: text, resolvesEscapes: false) }
         if depth < DocumentRedaction.deepestText, let inner = redactedJSON(text, depth: depth) {
             // A detector matches within one string or number; a pattern may reach over several.
             guard case .pattern = redaction.finder else { return inner }
             return applied(to: inner, resolvesEscapes: true) ?? inner
         }
         return applied(to: text, resolvesEscapes: true)
+    }
+
+    /// Whether a text may hold what a detector looks for: most hold nothing of the kind.
+    private func mayMatch(_ text: String) -> Bool {
+        guard case .detector(let matcher) = redaction.finder else { return true }
+        let wanted = DetectorScan.Candidates(matcher.detector)
+        return TextBytes.withBytes(of: text) { bytes in
+            if DetectorScan.candidates(in: bytes, isJSON: false).contains(wanted) { return true }
+            // And in what its escapes stand for.
+            return compatibility == .skein && TextBytes.contains(bytes, UInt8(ascii: "\\"))
+                && DetectorScan.candidates(in: bytes, isJSON: true).contains(wanted)
+        }
     }
 
     private func applied(to text: String, resolvesEscapes: Bool) -> String? {

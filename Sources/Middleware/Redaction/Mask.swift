@@ -99,12 +99,15 @@ extension Mask {
 
     /// Scheme and host stay; user information goes, and what is behind the host is one mask character.
     private func url(_ text: [Unicode.Scalar]) -> String {
-        guard let colon = text.firstIndex(of: ":"), colon + 3 <= text.count else { return hidden(text.count) }
+        let ends: [Unicode.Scalar] = ["/", "?", "#", "\\"]
+        guard let colon = text.firstIndex(of: ":"), colon + 3 < text.count else {
+            return compatibility == .strict ? String(text) : hidden(text.count)
+        }
         let start = colon + 3
-        let ends: [Unicode.Scalar] = isStrict ? ["/"] : ["/", "?", "#"]
         let end = text[start...].firstIndex { ends.contains($0) } ?? text.count
         let authority = text[start..<end]
         let host = authority.lastIndex(of: "@").map { authority[($0 + 1)...] } ?? authority
+        if host.isEmpty { return hidden(text.count) }
         return String(text[..<start]) + String(host) + (end < text.count ? "/" + character : "")
     }
 }

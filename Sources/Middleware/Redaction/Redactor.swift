@@ -38,10 +38,10 @@ package struct Redactor: Sendable {
             case .detector(let matcher): names = matcher.pattern.groupNames
             }
             let text = settings.replacement ?? "[REDACTED]"
-            // That `$` means something in a plain replacement is a defect of the reference.
-            let isLiteral = settings.action == .redact && compatibility == .skein
+            // A plain replacement has no references.
             let template =
-                isLiteral ? ReplacementTemplate(literal: text) : ReplacementTemplate(text, groupNames: names)
+                settings.action == .redact
+                ? ReplacementTemplate(literal: text) : ReplacementTemplate(text, groupNames: names)
             return TextRedaction(finder: finder, treatment: .replace(template))
         case .mask:
             let character = settings.maskCharacter ?? "*"
@@ -91,12 +91,28 @@ package struct Redactor: Sendable {
         return walk.redacted(document, hasSelection ? selection.root : nil, depth: 0)
     }
 
-    /// Whether `redact(document:)` may change a payload: never wrong when it says no.
-    package func mayMatch(_ json: RawJSON) -> Bool {
-        guard let redaction, case .pattern(let pattern) = redaction.finder else { return true }
-        return json.withBytes { text in
-            // Escapes hide what they stand for.
-            text.contains(UInt8(ascii: "\\")) || pattern.mayMatch(text)
+    /// Whether `redact(document:)` may change a payload: cheap, and never wrong when it says no.
+    package func mayMatch(_ json: RawJSON) -> Bool { mayMatch(json, PayloadScan(json)) }
+
+    /// The same with what a scan of this payload found, which serves all redactors.
+    package func mayMatch(_ json: RawJSON, _ scan: PayloadScan) -> Bool {
+        switch redaction?.finder {
+        case nil, .everything: true
+        case .detector(let matcher): scan.candidates.contains(.init(matcher.detector))
+        // Escapes hide what they stand for.
+        case .pattern(let pattern): scan.hasEscapes || json.withBytes(pattern.mayMatch)
+        }
+    }
+}
+
+/// What one pass over a payload tells all redactors.
+package struct PayloadScan: Sendable {
+    let candidates: DetectorScan.Candidates
+    let hasEscapes: Bool
+
+    package init(_ json: RawJSON) {
+        (candidates, hasEscapes) = json.withBytes { text in
+            (DetectorScan.candidates(in: text, isJSON: true), TextBytes.contains(text, UInt8(ascii: "\\")))
         }
     }
 }

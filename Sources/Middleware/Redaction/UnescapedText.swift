@@ -6,7 +6,7 @@ struct UnescapedText {
 
     /// - Returns: nil when there is no escape.
     init?(_ text: UnsafeBufferPointer<UInt8>) {
-        guard text.contains(UInt8(ascii: "\\")) else { return nil }
+        guard TextBytes.contains(text, UInt8(ascii: "\\")) else { return nil }
         bytes.reserveCapacity(text.count)
         origins.reserveCapacity(text.count + 1)
         var hasEscape = false
