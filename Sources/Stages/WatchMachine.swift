@@ -59,13 +59,21 @@ package struct WatchMachine: Sendable {
     ) {
         self.partition = UInt64(partition)
         self.partitioning = partitioning
-        self.rules = rules.onRuns
+        let onRuns = rules.onRuns
+        self.rules = onRuns
         self.pricing = pricing
         self.limits = limits
         scopes = WatchedScopes(openLimit: limits.openScopes, closedLimit: limits.closedScopes)
         sums = WatchedSums(limit: limits.sums)
-        readsUsage = self.rules.contains { $0.budget.map { $0.measure == .tokens || $0.measure == .cost } ?? false }
-        hasLoops = self.rules.contains { $0.budget == nil }
+        readsUsage = WatchMachine.readUsage(onRuns)
+        hasLoops = onRuns.contains { $0.budget == nil }
+    }
+
+    private static func readUsage(_ rules: [GuardrailRule]) -> Bool {
+        rules.contains { rule in
+            guard let measure = rule.budget?.measure else { return false }
+            return measure == .tokens || measure == .cost
+        }
     }
 
     package var openRunCount: Int { openRuns.count }
