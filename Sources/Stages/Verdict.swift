@@ -27,11 +27,15 @@ struct Happening: Sendable {
         self.time = time
     }
 
-    init(event: Event, name: String, category: Event.Category.Known, tenant: String, scope: WatchedScopes.Scope) {
+    /// - Parameter readsModel: whether somebody asks for the model.
+    init(
+        event: Event, name: String, category: Event.Category.Known, tenant: String, scope: WatchedScopes.Scope,
+        readsModel: Bool
+    ) {
         self.init(
             uuid: event.uuid, parent: event.parentUUID, name: name, category: category, tenant: tenant,
             agent: scope.agent, time: event.timestamp)
-        if category == .llm { model = event.categoryProfile?.value["model_name"]?.stringValue }
+        if readsModel, category == .llm { model = event.categoryProfile?.value["model_name"]?.stringValue }
     }
 
     /// A call of a model is chosen by its name or by its model's.

@@ -29,8 +29,6 @@ package struct WatchMachine: Sendable {
         package fileprivate(set) var verdicts: [Verdict] = []
 
         package init() {}
-
-        package var isEmpty: Bool { alerts.isEmpty && verdicts.isEmpty }
     }
 
     private let partition: UInt64
@@ -39,7 +37,7 @@ package struct WatchMachine: Sendable {
     private let pricing: PricingSources
     private let limits: Limits
     private let readsUsage: Bool
-    private let hasLoops: Bool
+    private let readsModels: Bool
 
     /// Log time, nanoseconds since 1970.
     private var now: UInt64 = 0
@@ -66,7 +64,7 @@ package struct WatchMachine: Sendable {
         scopes = WatchedScopes(openLimit: limits.openScopes, closedLimit: limits.closedScopes)
         sums = WatchedSums(limit: limits.sums)
         readsUsage = WatchMachine.readUsage(onRuns)
-        hasLoops = onRuns.contains { $0.budget == nil }
+        readsModels = onRuns.contains { !$0.selection.names.isEmpty }
     }
 
     private static func readUsage(_ rules: [GuardrailRule]) -> Bool {
@@ -167,9 +165,12 @@ package struct WatchMachine: Sendable {
             agent: category == .agent ? name : above?.agent, depth: (above?.depth ?? 0) + 1, hasStarted: true)
         scope.hasEnded = known?.hasEnded ?? false
         scopes.insert(scope, as: key)
-        let run = touch(.init(tenant: tenant, uuid: scope.trajectory), root: root, name: name, agent: scope.agent)
+        let run = touch(
+            .init(tenant: tenant, uuid: scope.trajectory), root: root, name: name, agent: scope.agent,
+            isTrajectory: scope.trajectory == event.uuid)
         let siblings = event.parentUUID.flatMap { scopes.addChild(of: .init(tenant: tenant, uuid: $0)) }
-        let happening = Happening(event: event, name: name, category: category, tenant: tenant, scope: scope)
+        let happening = Happening(
+            event: event, name: name, category: category, tenant: tenant, scope: scope, readsModel: readsModels)
         let call = GuardRequest.Kind(category)
         for rule in rules where happening.isChosen(by: rule) {
             switch rule.condition {
@@ -192,7 +193,7 @@ package struct WatchMachine: Sendable {
                 fire(
                     rule, run, happening, text: "\(count) equal calls",
                     ["calls": count, "limit": UInt64(loop.repeats - 1)], &output)
-            case .tools, .arguments: continue
+            case .tools, .arguments, .content: continue
             }
         }
     }
@@ -214,9 +215,10 @@ package struct WatchMachine: Sendable {
         let run = WatchedScopes.Key(tenant: tenant, uuid: scope.trajectory)
         if category == .llm, readsUsage {
             let name = String(event.name.prefix(200))
-            _ = touch(run, root: root, name: name, agent: scope.agent)
+            _ = touch(run, root: root, name: name, agent: scope.agent, isTrajectory: false)
             let usage = CallUsage(end: event, pricing: pricing)
-            let happening = Happening(event: event, name: name, category: category, tenant: tenant, scope: scope)
+            let happening = Happening(
+                event: event, name: name, category: category, tenant: tenant, scope: scope, readsModel: readsModels)
             for rule in rules where happening.isChosen(by: rule) {
                 guard let budget = rule.budget else { continue }
                 if budget.measure == .tokens { add(usage.tokens, to: budget, of: rule, run, happening, &output) }
@@ -240,14 +242,17 @@ package struct WatchMachine: Sendable {
     // MARK: Runs
 
     /// Something came of a run: it is the last to be forgotten.
-    private mutating func touch(_ key: WatchedScopes.Key, root: EventUUID, name: String, agent: String?)
-        -> WatchedScopes.Key
-    {
+    ///
+    /// - Parameter isTrajectory: whether the scope that opens it is what came; else its key is a run's root, of which nothing may ever come.
+    private mutating func touch(
+        _ key: WatchedScopes.Key, root: EventUUID, name: String, agent: String?, isTrajectory: Bool
+    ) -> WatchedScopes.Key {
         if let run = runs[key] {
             if run.hasEnded { endedRuns.append(key) } else { openRuns.append(key) }
             return key
         }
-        runs[key] = WatchedRun(openedAt: now, root: root, name: name, agent: agent)
+        runs[key] = WatchedRun(
+            openedAt: now, root: root, name: name, agent: agent, isTrajectory: isTrajectory)
         openRuns.append(key)
         if let due = overdue(key) { nextOverdue = min(nextOverdue, due) }
         makeRoom()
@@ -264,7 +269,7 @@ package struct WatchMachine: Sendable {
 
     /// The rules on how long a trajectory may last that have not fired for it.
     private func wallTimes(_ key: WatchedScopes.Key) -> [(rule: GuardrailRule, budget: GuardrailRule.Budget)] {
-        guard let run = runs[key] else { return [] }
+        guard let run = runs[key], run.isTrajectory else { return [] }
         return rules.compactMap { rule in
             guard let budget = rule.budget, budget.measure == .wallTime, run.tallies[rule.name]?.firedAt == nil,
                 rule.selection.matches(tenant: key.tenant), rule.selection.matches(agent: run.agent),

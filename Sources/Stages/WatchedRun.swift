@@ -8,15 +8,18 @@ struct WatchedRun: Sendable {
     /// The opening scope's.
     let name: String
     let agent: String?
+    /// Whether a scope opened it, whose end will be its end.
+    let isTrajectory: Bool
     var hasEnded = false
     /// By the rule's name; a rule that has counted nothing has none.
     var tallies: [String: Tally] = [:]
 
-    init(openedAt: UInt64, root: EventUUID, name: String, agent: String?) {
+    init(openedAt: UInt64, root: EventUUID, name: String, agent: String?, isTrajectory: Bool) {
         self.openedAt = openedAt
         self.root = root
         self.name = name
         self.agent = agent
+        self.isTrajectory = isTrajectory
     }
 
     /// One rule's count.
@@ -94,6 +97,7 @@ struct WatchedRun: Sendable {
         writer.write(root)
         writer.write(name)
         writer.write(agent) { $0.write($1) }
+        writer.write(UInt64(isTrajectory ? 1 : 0))
         writer.write(UInt64(hasEnded ? 1 : 0))
         writer.write(tallies.count)
         for (rule, tally) in tallies.sorted(by: { $0.key < $1.key }) {
@@ -105,7 +109,8 @@ struct WatchedRun: Sendable {
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
         self.init(
             openedAt: try reader.readNumber(), root: try reader.readUUID(), name: try reader.readText(),
-            agent: try reader.readOptional { (reader) throws(SnapshotError) in try reader.readText() })
+            agent: try reader.readOptional { (reader) throws(SnapshotError) in try reader.readText() },
+            isTrajectory: try reader.readNumber() != 0)
         hasEnded = try reader.readNumber() != 0
         for _ in 0..<(try reader.readCount()) {
             let rule = try reader.readText()

@@ -55,6 +55,12 @@ struct GuardrailsConfigurationTests {
                 actions = ["reject"]
 
                 [[components.config.rules]]
+                name = "keys"
+                content = { detectors = ["api_key"], patterns = ["(?i)password"] }
+                replacement = "[KEY]"
+                actions = ["redact", "drop_event"]
+
+                [[components.config.rules]]
                 name = "spend"
                 budget = { measure = "cost", limit = 2.5, per = "tenant", window_seconds = 3600 }
                 actions = ["alert", "reject"]
@@ -77,7 +83,7 @@ struct GuardrailsConfigurationTests {
                 """)
         #expect(diagnostics.isEmpty, "\(diagnostics)")
         let found = try #require(rules)
-        #expect(found.map(\.name) == ["no-shell", "small", "spend", "slow", "loop"])
+        #expect(found.map(\.name) == ["no-shell", "small", "keys", "spend", "slow", "loop"])
         #expect(found[0].priority == -5)
         #expect(found[0].selection.tenants == [NameGlob("acme-*")])
         #expect(
@@ -93,10 +99,15 @@ struct GuardrailsConfigurationTests {
                 ]))
         #expect(
             found[2].condition
+                == .content(
+                    try .init(
+                        matchers: [.detector(.apiKey), .pattern("(?i)password")], replacement: "[KEY]")))
+        #expect(
+            found[3].condition
                 == .budget(
                     .init(measure: .cost, limit: 2_500_000_000, owner: .tenant, window: 3_600_000_000_000)))
-        #expect(found[3].condition == .budget(.init(measure: .wallTime, limit: 90_000_000_000)))
-        #expect(found[4].condition == .loop(.init(call: .llm, repeats: 5, window: 60_000_000_000)))
+        #expect(found[4].condition == .budget(.init(measure: .wallTime, limit: 90_000_000_000)))
+        #expect(found[5].condition == .loop(.init(call: .llm, repeats: 5, window: 60_000_000_000)))
     }
 
     @Test("a component that is off is checked and has no effect")
@@ -186,6 +197,27 @@ struct GuardrailsConfigurationTests {
         (
             "name = \"a\"\narguments = [{ pointer = \"/x\", minimum = 2, maximum = 1 }]\nactions = [\"alert\"]",
             "unsupported_value", "arguments[0].minimum"
+        ),
+        (
+            "name = \"a\"\narguments = [{ pointer = \"/x\", pattern = \"(\" }]\nactions = [\"alert\"]",
+            "unsupported_value", "arguments[0].pattern"
+        ),
+        (
+            "name = \"a\"\narguments = [{ pointer = \"/x\", pattern = 1 }]\nactions = [\"alert\"]",
+            "invalid_plugin_config", "arguments[0].pattern"
+        ),
+        ("name = \"a\"\ncontent = { }\nactions = [\"alert\"]", "unsupported_value", "content.detectors"),
+        ("name = \"a\"\ncontent = { detectors = [] }\nactions = [\"alert\"]", "unsupported_value", "content.detectors"),
+        (
+            "name = \"a\"\ncontent = { detectors = [\"mail\"] }\nactions = [\"alert\"]", "unsupported_value",
+            "content.detectors"
+        ),
+        (
+            "name = \"a\"\ncontent = { patterns = [\"a\", \"[\"] }\nactions = [\"alert\"]", "unsupported_value",
+            "content.patterns[1]"
+        ),
+        (
+            "name = \"a\"\ncontent = { patterns = [\"a\"] }\nactions = [\"verdict\"]", "unsupported_value", "actions"
         ),
         ("name = \"a\"\nbudget = { limit = 1 }\nactions = [\"alert\"]", "unsupported_value", "budget.measure"),
         ("name = \"a\"\nbudget = { measure = \"calls\" }\nactions = [\"alert\"]", "unsupported_value", "budget.limit"),

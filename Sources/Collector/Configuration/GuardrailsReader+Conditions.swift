@@ -2,13 +2,14 @@ internal import ATOF
 internal import Middleware
 
 extension GuardrailsReader {
-    private static let conditions = ["tools", "arguments", "budget", "loop"]
+    private static let conditions = ["tools", "arguments", "content", "budget", "loop"]
 
     /// Exactly one of them.
     static func readCondition(_ table: inout ConfigurationSection) -> GuardrailRule.Condition? {
         let present = conditions.filter { table.has($0) }
         let tools = readTools(&table)
         let arguments = readArguments(&table)
+        let content = readContent(&table)
         let budget = readBudget(&table)
         let loop = readLoop(&table)
         guard present.count == 1 else {
@@ -19,8 +20,8 @@ extension GuardrailsReader {
                     : "is a second condition beside \(present[0]); make two rules of it")
             return nil
         }
-        return tools.map { .tools($0) } ?? arguments.map { .arguments($0) } ?? budget.map { .budget($0) }
-            ?? loop.map { .loop($0) }
+        return tools.map { .tools($0) } ?? arguments.map { .arguments($0) } ?? content.map { .content($0) }
+            ?? budget.map { .budget($0) } ?? loop.map { .loop($0) }
     }
 
     private static func readTools(_ table: inout ConfigurationSection) -> GuardrailRule.ToolLists? {
@@ -57,21 +58,71 @@ extension GuardrailsReader {
         let equals = section.raw("equals")
         let minimum = section.decimal("minimum")
         let maximum = section.decimal("maximum")
+        let text = section.string("pattern")
         if let minimum, let maximum, minimum > maximum {
             section.complain("minimum", "is \(minimum), which is more than maximum, \(maximum)")
         }
-        guard (equals == nil) != (minimum == nil && maximum == nil) else {
+        let given = [
+            equals == nil ? nil : "equals", section.has("pattern") ? "pattern" : nil,
+            minimum == nil && maximum == nil ? nil : "minimum and maximum",
+        ].compactMap(\.self)
+        guard given.count == 1 else {
             section.complain(
                 "equals",
-                equals == nil
-                    ? "is missing; give equals, or minimum and maximum"
-                    : "cannot stand beside minimum and maximum; make two tests of it")
+                given.isEmpty
+                    ? "is missing; give equals, pattern, or minimum and maximum"
+                    : "stands for one test, but there are \(given.joined(separator: ", ")); make a test of each")
             return nil
         }
-        guard let pointer else { return nil }
-        return GuardrailRule.ArgumentTest(
-            pointer: pointer,
-            test: equals.map { .equals($0) } ?? .range(minimum: minimum, maximum: maximum))
+        var test =
+            equals.map { GuardrailRule.ArgumentTest.Test.equals($0) } ?? .range(minimum: minimum, maximum: maximum)
+        if section.has("pattern") {
+            guard let text else { return nil }
+            do throws(PatternError) {
+                test = .pattern(try GuardrailRule.ArgumentPattern(text))
+            } catch {
+                section.complain("pattern", "is no pattern that can be used: \(error)")
+                return nil
+            }
+        }
+        return pointer.map { GuardrailRule.ArgumentTest(pointer: $0, test: test) }
+    }
+
+    private static func readContent(_ table: inout ConfigurationSection) -> GuardrailRule.ContentTest? {
+        guard var section = table.section("content") else { return nil }
+        defer { table.finish(section) }
+        var matchers: [BuiltinRedaction.Matcher] = []
+        for word in section.strings("detectors") ?? [] {
+            if let detector = Detector(rawValue: word) {
+                matchers.append(.detector(detector))
+            } else {
+                section.complain(
+                    "detectors",
+                    "has \"\(word)\", known are \(Detector.allCases.map(\.rawValue).sorted().joined(separator: ", "))")
+            }
+        }
+        for (index, text) in (section.strings("patterns") ?? []).enumerated() {
+            do throws(PatternError) {
+                _ = try Pattern(text)
+                matchers.append(.pattern(text))
+            } catch {
+                section.complain("patterns[\(index)]", "is no pattern that can be used: \(error)")
+            }
+        }
+        if !section.has("detectors"), !section.has("patterns") {
+            section.complain("detectors", "is missing; name detectors such as email, or give patterns")
+        } else if matchers.isEmpty {
+            section.complain(
+                section.has("detectors") ? "detectors" : "patterns", "leaves nothing to look for; name at least one")
+        }
+        if matchers.isEmpty { return nil }
+        do throws(RedactionError) {
+            return try GuardrailRule.ContentTest(
+                matchers: matchers, replacement: table.string("replacement") ?? GuardrailRule.defaultReplacement)
+        } catch {
+            section.complain("patterns", "cannot be used: \(error.reason)")
+            return nil
+        }
     }
 
     private static func readBudget(_ table: inout ConfigurationSection) -> GuardrailRule.Budget? {

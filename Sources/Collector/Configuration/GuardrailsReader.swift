@@ -134,6 +134,7 @@ struct GuardrailsReader {
             switch rule.condition {
             case .tools: ("tools", [.alert, .annotate, .dropPayload, .dropEvent, .reject])
             case .arguments: ("arguments", [.alert, .annotate, .redact, .dropPayload, .dropEvent, .reject])
+            case .content: ("content", [.alert, .annotate, .redact, .dropPayload, .dropEvent, .reject])
             case .budget(let budget):
                 ("budget", budget.measure.isCountable ? [.alert, .verdict, .reject] : [.alert, .verdict])
             case .loop: ("loop", [.alert, .verdict])
@@ -170,7 +171,7 @@ extension GuardrailRule.Condition {
     fileprivate var isAboutTools: Bool {
         switch self {
         case .tools, .arguments: true
-        case .budget, .loop: false
+        case .content, .budget, .loop: false
         }
     }
 }

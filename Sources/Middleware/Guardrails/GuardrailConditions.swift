@@ -20,6 +20,8 @@ extension GuardrailRule {
     /// A test of one value of a tool's arguments. A value that is not there passes no test.
     package struct ArgumentTest: Sendable, Hashable {
         package enum Test: Sendable, Hashable {
+            /// The value is a string in which the expression matches.
+            case pattern(ArgumentPattern)
             /// `1` and `1.0` are equal.
             case equals(JSONValue)
             /// The value is a number of this range; nil is no bound.
@@ -34,6 +36,20 @@ extension GuardrailRule {
             self.pointer = pointer
             self.test = test
         }
+    }
+
+    /// An expression that is ready to be used; the same as another one of the same text.
+    package struct ArgumentPattern: Sendable, Hashable {
+        private let pattern: Pattern
+
+        /// - Throws: what is wrong with the text, and where.
+        package init(_ text: String) throws(PatternError) { pattern = try Pattern(text) }
+
+        package func matches(_ text: String) -> Bool { pattern.matches(text) }
+
+        package static func == (left: Self, right: Self) -> Bool { left.pattern.text == right.pattern.text }
+
+        package func hash(into hasher: inout Hasher) { hasher.combine(pattern.text) }
     }
 
     /// A sum that must not be exceeded: the rule fires when it is, once, and with a window again when it was below in between.

@@ -61,21 +61,36 @@ package struct GuardrailEvaluator: Sendable {
 
     /// - Returns: whether that changed anything.
     private func redact(_ request: inout GuardRequest, by rule: GuardrailRule) -> Bool {
-        guard case .tool(let name, let arguments) = request.call, case .arguments(let tests) = rule.condition else {
-            return false
+        let before = request.call
+        switch (rule.condition, request.call) {
+        case (.arguments(let tests), .tool(let name, let arguments)):
+            request.call = .tool(
+                name: name, arguments: GuardrailRule.redacted(arguments, at: tests, with: rule.replacement))
+        case (.content(let test), .tool(let name, let arguments)):
+            if let redacted = test.redacted(arguments) { request.call = .tool(name: name, arguments: redacted) }
+        case (.content(let test), .llm(let model, let body)):
+            if let redacted = test.redacted(body) { request.call = .llm(model: model, request: redacted) }
+        case (.tools, _), (.arguments, .llm), (.budget, _), (.loop, _): break
         }
-        let redacted = tests.reduce(arguments) { $0.replacing(at: $1.pointer, with: .string(rule.replacement)) }
-        request.call = .tool(name: name, arguments: redacted)
-        return redacted != arguments
+        return request.call != before
     }
 
     private func fires(_ rule: GuardrailRule, _ request: GuardRequest) -> Bool {
-        guard case .tool(let name, let arguments) = request.call else { return false }
-        switch rule.condition {
-        case .tools(let lists): return lists.fires(for: name)
-        case .arguments(let tests): return tests.allSatisfy { $0.holds(for: arguments) }
-        case .budget, .loop: return false
+        switch (rule.condition, request.call) {
+        case (.tools(let lists), .tool(let name, _)): lists.fires(for: name)
+        case (.arguments(let tests), .tool(_, let arguments)): tests.allSatisfy { $0.holds(for: arguments) }
+        case (.content(let test), .tool(let name, let arguments)):
+            test.redacted(arguments) != nil || test.redacted(text: name) != nil
+        case (.content(let test), .llm(_, let body)): test.redacted(body) != nil
+        case (.tools, .llm), (.arguments, .llm), (.budget, _), (.loop, _): false
         }
+    }
+}
+
+extension GuardrailRule {
+    /// Arguments with something else at the places that tests look at.
+    static func redacted(_ arguments: JSONValue, at tests: [ArgumentTest], with replacement: String) -> JSONValue {
+        tests.reduce(arguments) { $0.replacing(at: $1.pointer, with: .string(replacement)) }
     }
 }
 
@@ -96,6 +111,7 @@ extension GuardrailRule.ArgumentTest {
     package func holds(for arguments: JSONValue) -> Bool {
         guard let value = arguments.value(at: pointer) else { return false }
         switch test {
+        case .pattern(let pattern): return value.stringValue.map { pattern.matches($0) } ?? false
         case .equals(let expected):
             if value == expected { return true }
             // Between integers there is nothing else to say; a double holds not every one of them.

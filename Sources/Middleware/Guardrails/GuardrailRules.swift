@@ -30,11 +30,13 @@ package struct GuardrailRule: Sendable, Hashable {
     package var condition: Condition
     package var actions: Set<Action>
     /// What `redact` puts in the place of what it takes away.
-    package var replacement = "[REDACTED]"
+    package var replacement = GuardrailRule.defaultReplacement
     /// What `annotate` writes into the metadata.
     package var annotation: Annotation?
     /// What agents and readers of trajectories are told; never a payload.
     package var reason: String
+
+    package static let defaultReplacement = "[REDACTED]"
 
     package init(name: String, condition: Condition, actions: Set<Action>, reason: String) {
         self.name = name
@@ -100,12 +102,13 @@ package struct GuardrailRule: Sendable, Hashable {
         case tools(ToolLists)
         /// All of the tests hold.
         case arguments([ArgumentTest])
+        case content(ContentTest)
         case budget(Budget)
         case loop(Loop)
 
         package var isOnRuns: Bool {
             switch self {
-            case .tools, .arguments: false
+            case .tools, .arguments, .content: false
             case .budget, .loop: true
             }
         }
