@@ -50,7 +50,7 @@ struct PythonWorkerTests {
                         answers == [
                             .success(
                                 .replacement(
-                                    data: ["to": "[email]", "count": 1.0, "list": ["[email] and [email]", nil]],
+                                    data: ["to": "[email]", "count": 1.0, "list": ["[email] and [email]", .null]],
                                     categoryProfile: JSONObject([("subtype", "x")]), metadata: nil)),
                             .success(.value(["to": "[email]", "n": .unsigned(18_446_744_073_709_551_615)])),
                             .success(.metadata(JSONObject([("checked.by", "python-example")]))),

@@ -44,6 +44,12 @@ struct WorkerPoolTests {
             tenant: "acme", item: .event(try EventJSONDecoder.decode(Array(line.utf8)).packed()))
     }
 
+    /// Asks one question.
+    private static func ask(_ pool: WorkerPool, _ number: Int = 1, worker: String = "w") async throws -> [WorkerAnswer]
+    {
+        await pool.ask([try question(number, worker: worker)])
+    }
+
     private static let unchanged = WorkerAnswer.success(.unchanged)
 
     @Test(
@@ -68,14 +74,14 @@ struct WorkerPoolTests {
         try await Rig.with { rig in
             let metrics = Metrics()
             try await Self.pool(rig, [Self.settings()], patience: .milliseconds(200), metrics: metrics) { pool in
-                #expect(await pool.ask([try Self.question()]) == [.failure(.gone)])
+                #expect(try await Self.ask(pool) == [.failure(.gone)])
                 #expect(metrics.prometheusText().contains(#"worker="w",surface="mark",reason="gone"} 1"#))
                 let worker = try await FakeWorker(rig) { call in .init(results: call.items) }
                 try await eventually("the worker is heard of") { metrics.total("skein_worker_instances") == 1 }
-                #expect(await pool.ask([try Self.question()]) == [Self.unchanged])
+                #expect(try await Self.ask(pool) == [Self.unchanged])
                 try await worker.leave()
                 try await eventually("the worker has left") { metrics.total("skein_worker_instances") == 0 }
-                #expect(await pool.ask([try Self.question()]) == [.failure(.gone)])
+                #expect(try await Self.ask(pool) == [.failure(.gone)])
             }
         }
     }
@@ -84,7 +90,7 @@ struct WorkerPoolTests {
     func early() async throws {
         try await Rig.with { rig in
             try await Self.pool(rig, [Self.settings()], patience: .seconds(30)) { pool in
-                async let answers = pool.ask([try Self.question()])
+                async let answers = Self.ask(pool)
                 _ = try await FakeWorker(rig) { call in .init(results: call.items) }
                 #expect(try await answers == [Self.unchanged])
             }
@@ -104,7 +110,7 @@ struct WorkerPoolTests {
             try await Self.pool(
                 rig, [Self.settings { $0.deadline = .milliseconds(300) }], metrics: metrics, log: log
             ) { pool in
-                #expect(await pool.ask([try Self.question()]) == [.failure(expected)])
+                #expect(try await Self.ask(pool) == [.failure(expected)])
             }
             #expect(metrics.prometheusText().contains("reason=\"\(expected.rawValue)\"} 1"))
             #expect(!log.all.joined().contains("secret"))
@@ -117,8 +123,8 @@ struct WorkerPoolTests {
             let worker = try await FakeWorker(rig, behaviour: .fails) { call in .init(results: call.items) }
             let metrics = Metrics()
             try await Self.pool(rig, [Self.settings()], metrics: metrics) { pool in
-                for _ in 0..<5 { #expect(await pool.ask([try Self.question()]) == [.failure(.workerError)]) }
-                for _ in 0..<5 { #expect(await pool.ask([try Self.question()]) == [.failure(.circuitOpen)]) }
+                for _ in 0..<5 { #expect(try await Self.ask(pool) == [.failure(.workerError)]) }
+                for _ in 0..<5 { #expect(try await Self.ask(pool) == [.failure(.circuitOpen)]) }
                 try await eventually("the gauge shows it") { metrics.total("skein_worker_circuit_open") == 1 }
             }
             #expect(worker.calls.count == 5)
@@ -135,8 +141,8 @@ struct WorkerPoolTests {
                 try await eventually("it is told of") {
                     metrics.total("skein_worker_unconfigured_announcements_total") > 0
                 }
-                #expect(await pool.ask([try Self.question()]) == [Self.unchanged])
-                #expect(await pool.ask([try Self.question(worker: "spy")]) == [.failure(.gone)])
+                #expect(try await Self.ask(pool) == [Self.unchanged])
+                #expect(try await Self.ask(pool, worker: "spy") == [.failure(.gone)])
             }
             #expect(spy.calls.isEmpty && worker.calls.count == 1)
             #expect(log.all.joined().contains("a worker that the configuration does not name is sent nothing"))
@@ -149,7 +155,7 @@ struct WorkerPoolTests {
             let one = try await FakeWorker(rig, instance: "one") { call in .init(results: call.items) }
             let two = try await FakeWorker(rig, instance: "two") { call in .init(results: call.items) }
             try await Self.pool(rig, [Self.settings()]) { pool in
-                for _ in 0..<60 { #expect(await pool.ask([try Self.question()]) == [Self.unchanged]) }
+                for _ in 0..<60 { #expect(try await Self.ask(pool) == [Self.unchanged]) }
             }
             #expect(one.calls.count + two.calls.count == 60 && one.calls.count > 5 && two.calls.count > 5)
         }
@@ -177,7 +183,7 @@ struct WorkerPoolTests {
             let worker = try await FakeWorker(rig, behaviour: .slow) { call in .init(results: call.items) }
             try await Self.pool(rig, [Self.settings { $0.maximumInFlight = 2 }]) { pool in
                 try await withThrowingTaskGroup(of: [WorkerAnswer].self) { group in
-                    for number in 0..<10 { group.addTask { await pool.ask([try Self.question(number)]) } }
+                    for number in 0..<10 { group.addTask { try await Self.ask(pool, number) } }
                     for try await answers in group { #expect(answers == [Self.unchanged]) }
                 }
             }

@@ -115,7 +115,7 @@ struct WorkersConfigurationTests {
         #expect(Self.read(Self.workers(more.joined(separator: "\n"))).configuration == nil)
     }
 
-    private static func guardrails(_ config: String = "", remote: String = "", more: String = "") -> String {
+    private static func document(_ config: String = "", remote: String = "", more: String = "") -> String {
         """
         version = 1
         [[components]]
@@ -133,7 +133,7 @@ struct WorkersConfigurationTests {
 
     @Test("every key of nemo_guardrails is read, and it is deprecated")
     func guardrails() throws {
-        let text = Self.guardrails(
+        let text = Self.document(
             "mode = \"remote\"\ninput = false\ntool_output = true\npriority = 7\non_failure = \"open\"\nmax_in_flight = 2",
             remote: "timeout_millis = 500\nheaders = { x-a = \"1\" }\nheader_env = { authorization = \"TOKEN\" }",
             more: """
@@ -169,47 +169,47 @@ struct WorkersConfigurationTests {
     @Test(
         "a wrong nemo_guardrails is an error that names its key",
         arguments: [
-            (guardrails("tool_input = true"), "tool_input", "unsupported_value"),
-            (guardrails().replacing("codec = \"openai_chat\"", with: ""), "codec", "unsupported_value"),
-            (guardrails().replacing("openai_chat", with: "anthropic_messages"), "codec", "unsupported_value"),
-            (guardrails("version = 2"), "version", "unsupported_config_version"),
-            (guardrails("mode = \"both\""), "mode", "unsupported_value"),
-            (guardrails("input = false\noutput = false"), "input", "unsupported_value"),
-            (guardrails("input = 1"), "input", "invalid_plugin_config"),
-            (guardrails("config_path = \"x\""), "config_path", "invalid_config_source"),
-            (guardrails(remote: "config_ids = [\"a\"]"), "remote.config_ids", "invalid_config_source"),
-            (guardrails().replacing("config_id = \"plain\"", with: ""), "remote.config_id", "invalid_config_source"),
+            (document("tool_input = true"), "tool_input", "unsupported_value"),
+            (document().replacing("codec = \"openai_chat\"", with: ""), "codec", "unsupported_value"),
+            (document().replacing("openai_chat", with: "anthropic_messages"), "codec", "unsupported_value"),
+            (document("version = 2"), "version", "unsupported_config_version"),
+            (document("mode = \"both\""), "mode", "unsupported_value"),
+            (document("input = false\noutput = false"), "input", "unsupported_value"),
+            (document("input = 1"), "input", "invalid_plugin_config"),
+            (document("config_path = \"x\""), "config_path", "invalid_config_source"),
+            (document(remote: "config_ids = [\"a\"]"), "remote.config_ids", "invalid_config_source"),
+            (document().replacing("config_id = \"plain\"", with: ""), "remote.config_id", "invalid_config_source"),
             (
-                guardrails().replacing("config_id = \"plain\"", with: "config_ids = []"), "remote.config_ids",
+                document().replacing("config_id = \"plain\"", with: "config_ids = []"), "remote.config_ids",
                 "invalid_config_source"
             ),
             (
-                guardrails().replacing("endpoint = \"http://127.0.0.1:8000//\"", with: ""), "remote.endpoint",
+                document().replacing("endpoint = \"http://127.0.0.1:8000//\"", with: ""), "remote.endpoint",
                 "unsupported_value"
             ),
-            (guardrails(remote: "header_env = { a = \"MISSING\" }"), "remote.header_env.a", "unsupported_value"),
+            (document(remote: "header_env = { a = \"MISSING\" }"), "remote.header_env.a", "unsupported_value"),
             (
-                guardrails(more: "[components.config.request_defaults]\nthread_id = \"  short  \""),
+                document(more: "[components.config.request_defaults]\nthread_id = \"  short  \""),
                 "request_defaults.thread_id", "unsupported_value"
             ),
             (
-                guardrails(more: "[components.config.request_defaults]\nstate = { other = 1 }"),
+                document(more: "[components.config.request_defaults]\nstate = { other = 1 }"),
                 "request_defaults.state.other", "unsupported_value"
             ),
             (
-                guardrails(more: "[components.config.request_defaults]\noutput_vars = [\"\"]"),
+                document(more: "[components.config.request_defaults]\noutput_vars = [\"\"]"),
                 "request_defaults.output_vars", "unsupported_value"
             ),
             (
-                guardrails(more: "[components.config.request_defaults]\ncontext = 1"), "request_defaults.context",
+                document(more: "[components.config.request_defaults]\ncontext = 1"), "request_defaults.context",
                 "invalid_plugin_config"
             ),
             (
-                guardrails(more: "[components.config.request_defaults.rails]\ndialog = [\"a\"]"),
+                document(more: "[components.config.request_defaults.rails]\ndialog = [\"a\"]"),
                 "request_defaults.rails.dialog", "unsupported_value"
             ),
             (
-                guardrails(more: "[components.config.request_defaults.rails]\ninput = [1]"),
+                document(more: "[components.config.request_defaults.rails]\ninput = [1]"),
                 "request_defaults.rails.input", "unsupported_value"
             ),
         ])
@@ -225,9 +225,9 @@ struct WorkersConfigurationTests {
     @Test(
         "what the reference lets pass and cannot work keeps a collector from running",
         arguments: [
-            (guardrails().replacing("http://127", with: "ftp://127"), "remote.endpoint"),
-            (guardrails(remote: "timeout_millis = 0"), "remote.timeout_millis"),
-            (guardrails(remote: "headers = { \"a b\" = \"1\" }"), "remote.headers.a b"),
+            (document().replacing("http://127", with: "ftp://127"), "remote.endpoint"),
+            (document(remote: "timeout_millis = 0"), "remote.timeout_millis"),
+            (document(remote: "headers = { \"a b\" = \"1\" }"), "remote.headers.a b"),
             (
                 "version = 1\n[[components]]\nkind = \"nemo_guardrails\"\n[components.config]\nmode = \"local\"\n"
                     + "codec = \"anthropic_messages\"\nconfig_path = \"rails\"", "mode"
