@@ -85,7 +85,8 @@ let package = Package(
             name: "LLMCodecsTests", dependencies: ["ATOF", "LLMCodecs"], resources: [.copy("Fixtures")],
             swiftSettings: strict),
         .testTarget(
-            name: "MiddlewareTests", dependencies: ["ATOF", "LLMCodecs", "Middleware"], swiftSettings: strict),
+            name: "MiddlewareTests", dependencies: ["ATOF", "LLMCodecs", "Middleware"],
+            resources: [.copy("Exchanges")], swiftSettings: strict),
         .testTarget(
             name: "TrajectoriesTests", dependencies: ["ATOF", "LLMCodecs", "Trajectories"], resources: [.copy("Cases")],
             swiftSettings: strict),

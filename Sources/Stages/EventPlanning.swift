@@ -13,9 +13,10 @@ extension MiddlewareChain {
         exchange.isPlanning = true
         for event in MiddlewareChain.events(of: message) {
             var notes = ChainNotes()
-            notes.workers = exchange
+            // Handed over and back, not copied for each event.
+            swap(&notes.workers, &exchange)
             _ = chain.apply(event, tenant: tenant, &notes)
-            exchange = notes.workers
+            swap(&notes.workers, &exchange)
         }
         exchange.isPlanning = false
     }
