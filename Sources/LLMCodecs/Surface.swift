@@ -108,4 +108,20 @@ extension Surface {
             }
         return .object(result)
     }
+
+    /// A response body with what an edited response says written over it.
+    ///
+    /// - Parameter baseline: what this surface decoded `body` to.
+    package func overlay(
+        _ edited: NormalizedResponse, baseline: NormalizedResponse, on body: JSONObject
+    ) -> JSONObject {
+        let overlay = ResponseOverlay(baseline: baseline, edited: edited)
+        return switch self {
+        case .openAIChat: overlay.openAIChat(body)
+        case .openAIResponses: overlay.openAIResponses(body)
+        case .anthropicMessages: overlay.anthropic(body)
+        case .ociGenAI: overlay.oci(body)
+        case .gemini: overlay.gemini(body)
+        }
+    }
 }
