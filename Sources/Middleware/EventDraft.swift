@@ -1,17 +1,20 @@
 package import ATOF
 
-/// An event on its way through the chain: the event as it came, and the fields that a step replaces.
+/// An event on its way through the chain: the event as it came, and the fields that a step replaces. What it is, when it was and where it
+/// belongs no step can change.
 ///
 /// Payloads are parsed when a step asks for them. An event that no step changed is passed on as the bytes that came in.
 package struct EventDraft {
-    /// As the producer sent it; a step reads everything but the three payloads from here.
+    /// As the producer sent it; a step reads everything that no step can change from here.
     package let event: Event
     package let tenant: String
     private var changedData: Replacement = .none
     private var changedMetadata: Replacement = .none
     private var changedProfile: Replacement = .none
-    private var changedName: String?
     private var changedUnknownFields: Replacement = .none
+    private var changedName: String?
+    private var changedAttributes: [String]?
+    private var changedDataSchema: Event.DataSchema?
 
     private enum Replacement {
         case none
@@ -49,6 +52,27 @@ package struct EventDraft {
         set { changedName = newValue }
     }
 
+    package var attributes: [String] {
+        get { changedAttributes ?? event.attributes }
+        set { changedAttributes = newValue }
+    }
+
+    /// A schema can be renamed, not taken away: what reads the data relies on it.
+    package var dataSchema: Event.DataSchema? {
+        get { changedDataSchema ?? event.dataSchema }
+        set { changedDataSchema = newValue }
+    }
+
+    /// The texts of payloads that no step has replaced, for those who need not parse them; nil when there is none or it is replaced.
+    package var originalData: RawJSON? { EventDraft.original(changedData, event.data) }
+    package var originalMetadata: RawJSON? { EventDraft.original(changedMetadata, event.metadata) }
+    package var originalCategoryProfile: RawJSON? { EventDraft.original(changedProfile, event.categoryProfile) }
+    package var originalUnknownFields: RawJSON? { EventDraft.original(changedUnknownFields, event.unknownFields) }
+
+    private static func original(_ replacement: Replacement, _ original: RawJSON?) -> RawJSON? {
+        if case .none = replacement { original } else { nil }
+    }
+
     private static func current(_ replacement: Replacement, _ original: RawJSON?) -> JSONValue? {
         switch replacement {
         case .none: original?.value.nonNull
@@ -56,16 +80,18 @@ package struct EventDraft {
         }
     }
 
-    /// What an event sanitizer that failed leaves (`middleware-guardrails-pii.md` 6): nothing of what it governs.
+    /// What an event sanitizer that failed leaves (`middleware-guardrails-pii.md` 6): nothing of what it governs, nor of what the
+    /// reference does not know.
     package mutating func clearPayloads() {
         data = nil
         metadata = nil
         categoryProfile = nil
+        unknownFields = nil
     }
 
     package var isChanged: Bool {
         if case .none = changedData, case .none = changedMetadata, case .none = changedProfile,
-            case .none = changedUnknownFields, changedName == nil
+            case .none = changedUnknownFields, changedName == nil, changedAttributes == nil, changedDataSchema == nil
         {
             return false
         }
@@ -81,8 +107,8 @@ package struct EventDraft {
         var fields = EventFields(kind: event.kind, uuid: event.uuid, timestamp: event.timestamp, name: name)
         fields.parentUUID = event.parentUUID
         fields.category = event.category?.raw
-        fields.attributes = event.attributes
-        fields.dataSchema = event.dataSchema
+        fields.attributes = attributes
+        fields.dataSchema = dataSchema
         fields.data = EventDraft.text(changedData, event.data)
         fields.metadata = EventDraft.text(changedMetadata, event.metadata)
         fields.categoryProfile = EventDraft.text(changedProfile, event.categoryProfile)

@@ -4,6 +4,18 @@ package struct MiddlewareSettings: Sendable, Hashable {
     package var guardrails: GuardrailRules?
     package var nemoGuardrails: NeMoGuardrails?
     package var workers: [WorkerSettings] = []
+    package var metadata: MetadataInjection?
 
     package init() {}
+}
+
+/// What a collector can say of itself in events.
+package struct CollectorFacts: Sendable, Hashable {
+    package let collector: String
+    package let version: String
+
+    package init(collector: String, version: String) {
+        self.collector = collector
+        self.version = version
+    }
 }

@@ -1,14 +1,14 @@
-internal import ATOF
+package import ATOF
 
-/// What a metadata injector may add to an event (`middleware-guardrails-pii.md` 6).
-enum InjectedMetadata {
+/// What may be added to an event's metadata (`middleware-guardrails-pii.md` 6, injectors).
+package enum InjectedMetadata {
     /// One wrong member spoils them all.
     static func isValid(_ additions: JSONObject) -> Bool {
         additions.allSatisfy { isKey($0.key) && isValue($0.value) }
     }
 
-    /// Dot-separated segments of `[A-Za-z0-9_-]`, none of them empty.
-    private static func isKey(_ key: String) -> Bool {
+    /// Dot-separated segments of `[A-Za-z0-9_-]`, none of them empty. The dots stay: a key is flat.
+    package static func isKey(_ key: String) -> Bool {
         key.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { segment in
             !segment.isEmpty
                 && segment.utf8.allSatisfy { byte in
@@ -34,7 +34,8 @@ enum InjectedMetadata {
         }
     }
 
-    private static func isValue(_ value: JSONValue) -> Bool {
+    /// A boolean, a string, a number that fits a signed integer or a double, or an array of one of these kinds.
+    package static func isValue(_ value: JSONValue) -> Bool {
         guard let elements = value.arrayValue else { return primitive(value) != nil }
         let kinds = elements.map(primitive)
         return kinds.allSatisfy { $0 != nil && $0 == kinds.first }

@@ -1,0 +1,48 @@
+internal import ATOF
+
+/// How a profile treats one document.
+struct RedactionProfile: Sendable {
+    let redactor: Redactor
+    let settings: BuiltinRedaction
+    let compatibility: Compatibility
+
+    /// - Throws: the first setting that cannot be followed.
+    init(_ settings: BuiltinRedaction, _ compatibility: Compatibility) throws(RedactionError) {
+        redactor = try Redactor(settings, compatibility: compatibility)
+        self.settings = settings
+        self.compatibility = compatibility
+    }
+
+    /// Whether only some places of a document are looked at.
+    var hasSelection: Bool { redactor.hasSelection }
+
+    /// Whether it looks for something in texts, wherever they are; then also in those that no document holds.
+    var coversNames: Bool {
+        if hasSelection || compatibility == .strict { return false }
+        if case .everything = settings.matcher { return false }
+        return true
+    }
+
+    /// - Returns: nil when nothing has changed.
+    func redact(_ document: JSONValue) -> JSONValue? {
+        guard let redacted = redactor.redact(document: document) else { return nil }
+        guard compatibility == .skein, !hasSelection, case .everything = settings.matcher else { return redacted }
+        let restored = StructuralWords.restored(in: redacted, from: document)
+        return restored == document ? nil : restored
+    }
+
+    /// Redacts a payload that need not be parsed when nothing of it can match.
+    ///
+    /// - Parameter original: its text, while no step has changed it.
+    /// - Returns: nil when nothing has changed.
+    func redact(_ payload: @autoclosure () -> JSONValue?, original: RawJSON?) -> JSONValue? {
+        if let original, !redactor.mayMatch(original) { return nil }
+        return payload().flatMap { redact($0) }
+    }
+
+    /// Whether the paths are those of headers alone, so that bodies are none of the policy's business.
+    var selectsHeadersAlone: Bool {
+        let paths = settings.targetPaths + settings.targetPathGlobs
+        return !paths.isEmpty && paths.allSatisfy { $0 == "/headers" || $0.hasPrefix("/headers/") }
+    }
+}

@@ -1,0 +1,66 @@
+import ATOF
+import Middleware
+import Testing
+
+@Suite("Credential headers")
+struct CredentialHeaderTests {
+    @Test(
+        "are taken out of model requests without any configuration",
+        arguments: [
+            ("Authorization", true, true), ("proxy-authorization", true, true), ("COOKIE", true, true),
+            ("x-api-key", true, true), ("api-key", true, true), ("anthropic-api-key", true, true),
+            ("x-goog-api-key", true, true), ("set-cookie", true, false), ("X-Amz-Security-Token", true, false),
+            ("x-my-api-key", true, false), ("x-auth-token", true, false), ("content-type", false, false),
+            ("x-max-tokens", false, false), ("x-request-id", false, false),
+        ] as [(String, Bool, Bool)])
+    func removed(header: String, skein: Bool, strict: Bool) throws {
+        let data: JSONValue = [
+            "content": ["messages": []],
+            "headers": .object(JSONObject([(header, "secret"), ("x-kept", "1")])),
+        ]
+        let event = try RedactionLines.event(["category": "llm", "data": data])
+        for (compatibility, isRemoved) in [(Compatibility.skein, skein), (.strict, strict)] {
+            let after = try RedactionLines.apply(try RedactionLines.chain([], compatibility), to: event)
+            let headers = try #require(after.data?.value["headers"]?.objectValue)
+            #expect((headers[header] == nil) == isRemoved)
+            #expect(headers["x-kept"] == "1")
+        }
+    }
+
+    @Test("are found however the producer escapes the word")
+    func escaped() throws {
+        var fields = EventFields(
+            kind: .scopeStart, uuid: EventUUID(high: 1, low: 1), timestamp: EventTime(epochMicroseconds: 1), name: "n")
+        fields.category = "llm"
+        fields.data = Array(#"{"content":{},"he\u0061ders":{"\u0061uthorization":"secret"}}"#.utf8)
+        var writer = EventBatchWriter()
+        writer.append(packed: fields.packed())
+        let event = try EventBatch(unpacking: writer.bytes).event(at: 0)
+        #expect(
+            try RedactionLines.apply(try RedactionLines.chain(), to: event).data?.value
+                == ["content": [:], "headers": [:]])
+    }
+
+    @Test("of a tool's request are replaced, which the reference lets pass")
+    func tools() throws {
+        let event = try RedactionLines.event([
+            "data": ["headers": ["Authorization": "secret", "accept": "a"], "url": "u"]
+        ])
+        #expect(
+            try RedactionLines.apply(try RedactionLines.chain(), to: event).data?.value
+                == ["headers": ["Authorization": "[REDACTED]", "accept": "a"], "url": "u"])
+        #expect(
+            try RedactionLines.apply(try RedactionLines.chain([], .strict), to: event).data?.value == event.data?.value)
+    }
+
+    @Test("leave events alone that have none", arguments: ["tool", "llm", "agent", "custom"])
+    func others(category: String) throws {
+        var chain = try RedactionLines.chain()
+        var notes = ChainNotes()
+        let event = try RedactionLines.event([
+            "category": .string(category), "data": ["headers": ["accept": "a"], "content": "headers"],
+        ])
+        #expect(chain.apply(event, tenant: "t", &notes) == .unchanged)
+        #expect(notes.changes.isEmpty)
+    }
+}
