@@ -67,7 +67,9 @@ package final class Collector: Sendable {
         }
         let asked = configuration.deciders + makeDeciders(settings, workers, guardrailsClient)
         deciders.withLock { $0 = asked }
-        let stages = makeStages(partitioning: Partitioning(count: prepared.partitions), policy)
+        let stages = makeStages(
+            partitioning: Partitioning(count: prepared.partitions), policy,
+            EventAdvisers(workers: workers, guardrails: guardrailsClient))
         let guarding = GuardPolicy(settings.guardrails, beside: asked)
         let member = UUID().uuidString.lowercased()
         let membership = try await Membership.join(
@@ -195,10 +197,13 @@ package final class Collector: Sendable {
         await supervisor.withLock { $0 }?.leave()
     }
 
-    private func makeStages(partitioning: Partitioning, _ policy: CurrentPolicy) -> [any Stage] {
+    private func makeStages(
+        partitioning: Partitioning, _ policy: CurrentPolicy, _ advisers: EventAdvisers
+    ) -> [any Stage] {
         var stages: [any Stage] = [
             ProcessStage(
-                partitioning: partitioning, policy: policy, maximumEventBytes: configuration.maximumEventBytes)
+                partitioning: partitioning, policy: policy, advisers: advisers,
+                maximumEventBytes: configuration.maximumEventBytes)
         ]
         var runs = configuration.runs
         let holders = configuration.endpoints.count + (configuration.trajectories == nil ? 0 : 1)

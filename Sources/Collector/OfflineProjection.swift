@@ -1,4 +1,5 @@
 package import ATOF
+internal import Middleware
 internal import OTLP
 internal import Projections
 internal import Stages
@@ -23,14 +24,15 @@ package struct OfflineProjection {
     private var lines: [[UInt8]] = []
     /// The finished spans, encoded, in the order in which they ended.
     package private(set) var spans: [[UInt8]] = []
-    private var process = ProcessMachine(partitioning: Partitioning(count: 1))
+    private var process: ProcessMachine
+    private var policy: OfflinePolicy
     private var projector: SpanProjector?
     private var assembler: TrajectoryAssembler?
     private var documents: [JSONValue] = []
     private var logs: OfflineLogs?
     private var metrics: OfflineMetrics?
 
-    /// - Throws: `CollectorError` for a mark projection that is none.
+    /// - Throws: `CollectorError` for a mark projection that is none, `ConfigurationError` for a policy that no collector would follow.
     package init(
         _ output: Output, configuration: CollectorConfiguration, sessionID: String?, markProjection: String?
     ) throws {
@@ -38,6 +40,8 @@ package struct OfflineProjection {
         self.output = output
         self.configuration = configuration
         self.sessionID = sessionID
+        process = ProcessMachine(partitioning: Partitioning(count: 1), policy: try configuration.makeChain())
+        policy = OfflinePolicy(try configuration.makeChain(prices: false))
         switch output {
         case .full, .genAI, .openinference:
             let kind = ProjectionConfiguration.Projection(rawValue: output.rawValue) ?? .full
@@ -71,6 +75,14 @@ package struct OfflineProjection {
         switch output {
         case .atof: lines.append(EventJSONEncoder.line(event))
         case .processed: lines += OfflineProjection.lines(process.receive(message(writer.bytes)))
+        case .atif, .trajectories, .full, .genAI, .openinference, .logs, .metrics:
+            if let governed = policy.apply(event) { project(governed) }
+        }
+    }
+
+    private mutating func project(_ event: Event) {
+        switch output {
+        case .atof, .processed: break
         case .atif: events.append(event)
         case .trajectories:
             append(assembler?.receive(event, at: .init(sequence: number, index: 0)) ?? [])

@@ -1,4 +1,4 @@
-package import ATOF
+internal import ATOF
 package import Middleware
 
 extension MiddlewareChain {

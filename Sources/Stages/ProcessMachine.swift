@@ -1,7 +1,9 @@
 package import ATOF
+package import Middleware
 
-/// The `process` stage: decodes and checks what producers sent, drops what repeats, resolves the run's root of every event and says to
-/// which chain of PROCESSED it goes. Events that are in order are passed on as the bytes that came in.
+/// The `process` stage: decodes and checks what producers sent, drops what repeats, resolves the run's root of every event, applies the
+/// policy and says to which chain of PROCESSED it goes. Events that are in order and that no policy changes are passed on as the bytes
+/// that came in.
 package struct ProcessMachine: Sendable {
     /// The events of one message that go to one chain of PROCESSED, in their order.
     package struct Piece: Sendable {
@@ -9,7 +11,7 @@ package struct ProcessMachine: Sendable {
         package let partition: Int
         /// Packed batch frames, one after the other.
         package fileprivate(set) var frames = EventBatchWriter()
-        /// For each event its index in the message and where its frame ends.
+        /// For each event its index in the message and where its frame ends, or that of the last event that the policy adds behind it.
         package fileprivate(set) var ends: [(index: Int, end: Int)] = []
     }
 
@@ -19,6 +21,12 @@ package struct ProcessMachine: Sendable {
         package var processed = 0
         package var duplicates = 0
         package var deadLettered = 0
+        /// Events that the policy took out.
+        package var dropped = 0
+        /// Events that the policy added; they count as processed too.
+        package var injected = 0
+        /// Of those processed, what the policy changed.
+        package var changed = 0
         /// Of those received, what came as a replayed dead letter.
         package var replayed = 0
         /// Events with a payload that was no JSON and was made a string or repaired (`JSONPolicy`).
@@ -33,6 +41,8 @@ package struct ProcessMachine: Sendable {
         package fileprivate(set) var pieces: [Piece] = []
         package fileprivate(set) var deadLetters: [DeadLetter] = []
         package fileprivate(set) var counts = Counts()
+        /// What the policy says of the events of the message.
+        package fileprivate(set) var notes = ChainNotes()
     }
 
     /// What makes a message or an event a dead letter of `process`, beside the reasons of `EventError` and `ChunkAssembler`.
@@ -44,15 +54,21 @@ package struct ProcessMachine: Sendable {
 
     private let partitioning: Partitioning
     private let maximumEventBytes: Int
+    private var policy: MiddlewareChain
     private var scopes: ScopeTable
     private var producers: ProducerTable
     /// What became of what was received, by tenant and routing key.
     package private(set) var ledger: Ledger<String>
 
-    /// - Parameter maximumEventBytes: of a packed event with its root.
-    package init(partitioning: Partitioning, maximumEventBytes: Int = 64 << 20) {
+    /// - Parameters:
+    ///   - maximumEventBytes: of a packed event with its root.
+    ///   - policy: what every event passes that is no duplicate. No part of the snapshot.
+    package init(
+        partitioning: Partitioning, maximumEventBytes: Int = 64 << 20, policy: MiddlewareChain = MiddlewareChain()
+    ) {
         self.partitioning = partitioning
         self.maximumEventBytes = maximumEventBytes
+        self.policy = policy
         scopes = ScopeTable()
         producers = ProducerTable()
         ledger = Ledger()
@@ -60,9 +76,11 @@ package struct ProcessMachine: Sendable {
 
     private static let version: UInt8 = 2
 
-    package init(partitioning: Partitioning, maximumEventBytes: Int = 64 << 20, snapshot: [UInt8]) throws(SnapshotError)
-    {
-        self.init(partitioning: partitioning, maximumEventBytes: maximumEventBytes)
+    package init(
+        partitioning: Partitioning, maximumEventBytes: Int = 64 << 20, policy: MiddlewareChain = MiddlewareChain(),
+        snapshot: [UInt8]
+    ) throws(SnapshotError) {
+        self.init(partitioning: partitioning, maximumEventBytes: maximumEventBytes, policy: policy)
         // What 0.1.0 wrote is the scopes alone.
         if snapshot.first == 1 {
             scopes = try ScopeTable(snapshot: snapshot)
@@ -88,9 +106,14 @@ package struct ProcessMachine: Sendable {
     package var producerGaps: [ProducerGap] { producers.gaps }
     package var missingEvents: UInt64 { producers.missing }
 
-    package mutating func receive(_ message: StageMessage) -> Outcome {
+    /// From the next message on another policy holds.
+    package mutating func replacePolicy(_ policy: MiddlewareChain) { self.policy = policy }
+
+    /// - Parameter exchange: what was asked outside about the events of the message, with the answers.
+    package mutating func receive(_ message: StageMessage, _ exchange: WorkerExchange = WorkerExchange()) -> Outcome {
         if message.isTick { return Outcome() }
         var run = Run(message: message)
+        run.outcome.notes.workers = exchange
         receive(&run)
         if message.isReplay { run.outcome.counts.replayed = run.outcome.counts.received }
         enter(run.outcome.counts, tenant: run.tenant, key: run.key)
@@ -111,7 +134,8 @@ package struct ProcessMachine: Sendable {
     private mutating func enter(_ counts: Counts, tenant: String, key: String) {
         for (count, field) in [
             (counts.received, LedgerCounts.Field.received), (counts.replayed, .replayed),
-            (counts.processed, .processed), (counts.duplicates, .deduplicated), (counts.deadLettered, .deadLettered),
+            (counts.injected, .injected), (counts.processed, .processed), (counts.dropped, .dropped),
+            (counts.duplicates, .deduplicated), (counts.deadLettered, .deadLettered),
         ] {
             ledger.add(count, field, tenant: tenant, key: key)
         }
@@ -205,9 +229,59 @@ package struct ProcessMachine: Sendable {
             run.outcome.counts.duplicates += 1
         case .new(let root):
             if repaired != nil { run.outcome.counts.repaired += 1 }
-            run.pass(
-                event, repaired: repaired, root: root, index: index, partition: partitioning.partition(ofRoot: root))
+            let governed = govern(event, repaired: repaired, &run)
+            run.pass(governed, root: root, index: index, partition: partitioning.partition(ofRoot: root))
         }
+    }
+
+    // MARK: Policy
+
+    /// What goes on of an event that came for the first time.
+    private enum Governed {
+        case event(Event)
+        case packed([UInt8], isChanged: Bool)
+        case dropped
+    }
+
+    private mutating func govern(_ event: Event, repaired: [UInt8]?, _ run: inout Run) -> Governed {
+        // An end whose start nobody sees would belong to nothing.
+        if event.kind == .scopeEnd, scopes.isStartDropped(of: event.uuid, tenant: run.tenant) { return .dropped }
+        guard !policy.isEmpty else { return repaired.map { .packed($0, isChanged: false) } ?? .event(event) }
+        // The steps are to see, and to pass on, what everybody can read.
+        let subject = repaired.flatMap(ProcessMachine.unpack) ?? event
+        switch policy.apply(subject, tenant: run.tenant, &run.outcome.notes) {
+        case .unchanged: return repaired.map { .packed($0, isChanged: false) } ?? .event(event)
+        case .changed(let packed):
+            guard EventBatchWriter.size(ofPacked: packed.count) > maximumEventBytes else {
+                return .packed(packed, isChanged: true)
+            }
+            run.outcome.notes.failures.append(
+                .init(
+                    step: "chain",
+                    reason: "the event would take \(packed.count) bytes, the most is \(maximumEventBytes)"))
+            return ProcessMachine.withoutPayloads(subject, tenant: run.tenant)
+        case .dropped:
+            switch event.kind {
+            case .scopeStart:
+                scopes.dropStart(of: event.uuid, tenant: run.tenant)
+                return .dropped
+            case .mark: return .dropped
+            // Without its end a scope that has begun would stay open for all readers.
+            case .scopeEnd: return ProcessMachine.withoutPayloads(subject, tenant: run.tenant)
+            }
+        }
+    }
+
+    private static func withoutPayloads(_ event: Event, tenant: String) -> Governed {
+        var draft = EventDraft(event, tenant: tenant)
+        draft.clearPayloads()
+        return draft.packed().map { .packed($0, isChanged: true) } ?? .event(event)
+    }
+
+    private static func unpack(_ packed: [UInt8]) -> Event? {
+        var writer = EventBatchWriter()
+        writer.append(packed: packed)
+        return try? EventBatch(unpacking: writer.bytes).event(at: 0)
     }
 
     /// What becomes of one message.
@@ -236,9 +310,14 @@ package struct ProcessMachine: Sendable {
                     contentType: message.contentType ?? SkeinHeaders.protobuf, body: body))
         }
 
-        mutating func pass(_ event: Event, repaired: [UInt8]?, root: EventUUID, index: Int, partition: Int) {
+        mutating func pass(_ governed: Governed, root: EventUUID, index: Int, partition: Int) {
             outcome.counts.received += 1
-            outcome.counts.processed += 1
+            let injected = outcome.notes.injected
+            outcome.notes.injected = []
+            if case .dropped = governed {
+                outcome.counts.dropped += 1
+                if injected.isEmpty { return }
+            }
             let place: Int
             if let last = outcome.pieces.lastIndex(where: { $0.partition == partition }) {
                 place = last
@@ -246,10 +325,20 @@ package struct ProcessMachine: Sendable {
                 place = outcome.pieces.count
                 outcome.pieces.append(Piece(tenant: tenant, partition: partition))
             }
-            if let repaired {
-                repaired.withUnsafeBufferPointer { outcome.pieces[place].frames.append(packed: $0, root: root) }
-            } else {
+            switch governed {
+            case .event(let event):
+                outcome.counts.processed += 1
                 event.packed.withBytes { outcome.pieces[place].frames.append(packed: $0, root: root) }
+            case .packed(let packed, let isChanged):
+                outcome.counts.processed += 1
+                if isChanged { outcome.counts.changed += 1 }
+                packed.withUnsafeBufferPointer { outcome.pieces[place].frames.append(packed: $0, root: root) }
+            case .dropped: break
+            }
+            outcome.counts.injected += injected.count
+            outcome.counts.processed += injected.count
+            for packed in injected {
+                packed.withUnsafeBufferPointer { outcome.pieces[place].frames.append(packed: $0, root: root) }
             }
             outcome.pieces[place].ends.append((index, outcome.pieces[place].frames.bytes.count))
         }

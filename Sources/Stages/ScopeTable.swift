@@ -25,6 +25,8 @@ package struct ScopeTable: Sendable {
         static let mark = Phases(rawValue: 4)
         /// Closed by the bound, not by an end.
         static let evicted = Phases(rawValue: 8)
+        /// The start was taken out of the stream: the end goes the same way.
+        static let dropped = Phases(rawValue: 16)
 
         /// A mark, and an end whose start has not come, have nothing open. A mark that carries a scope's UUID does not close it.
         var isClosed: Bool { !contains(.start) || !isDisjoint(with: [.end, .evicted]) }
@@ -35,6 +37,8 @@ package struct ScopeTable: Sendable {
     private var entries: [Scope: Entry] = [:]
     private var closed = AgeOrder<Scope>()
     private var open = AgeOrder<Scope>()
+    /// Whether any start was ever dropped: seldom, and then no end is looked up for it.
+    private var dropsStarts = false
 
     package init(closedLimit: Int = 8192, openLimit: Int = 65536) {
         self.closedLimit = closedLimit
@@ -84,6 +88,17 @@ package struct ScopeTable: Sendable {
         entries[Scope(tenant: tenant, uuid: uuid)]?.root
     }
 
+    /// Takes note that the start that was observed just now goes no further.
+    package mutating func dropStart(of uuid: EventUUID, tenant: String) {
+        dropsStarts = true
+        entries[Scope(tenant: tenant, uuid: uuid)]?.seen.insert(.dropped)
+    }
+
+    /// Whether the scope's start went no further, while the scope is remembered.
+    package func isStartDropped(of uuid: EventUUID, tenant: String) -> Bool {
+        dropsStarts && entries[Scope(tenant: tenant, uuid: uuid)]?.seen.contains(.dropped) ?? false
+    }
+
     package var openCount: Int { open.count }
 
     private mutating func close(_ scope: Scope) {
@@ -128,6 +143,7 @@ package struct ScopeTable: Sendable {
                 guard entries.updateValue(Entry(root: root, seen: seen), forKey: scope) == nil else {
                     throw SnapshotError("scope \(scope.uuid) is in the snapshot twice")
                 }
+                if seen.contains(.dropped) { dropsStarts = true }
                 if isOpen { open.append(scope) } else { closed.append(scope) }
             }
         }

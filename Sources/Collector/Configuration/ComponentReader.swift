@@ -35,6 +35,7 @@ struct ComponentReader: Sendable {
             }, GuardrailsReader.read),
         ComponentReader("workers", WorkersReader.read),
         ComponentReader("nemo_guardrails", NeMoGuardrailsReader.read),
+        ComponentReader("metadata", change: .whileRunning, MetadataReader.read),
     ]
 
     /// Kinds of NeMo Relay that act in the agents' processes: a collector has nothing to do for them.

@@ -1,4 +1,5 @@
 internal import ATOF
+internal import Middleware
 internal import NATSTransport
 internal import Stages
 
@@ -7,6 +8,8 @@ struct ProcessStage: Stage {
     let partitioning: Partitioning
     /// What every event passes; workers take another one over between two messages.
     var policy = CurrentPolicy()
+    /// Whom the policy asks.
+    var advisers = EventAdvisers(workers: nil, guardrails: nil)
     /// Of a packed event with its root; larger ones are dead letters.
     var maximumEventBytes = 64 << 20
 
@@ -23,22 +26,32 @@ struct ProcessStage: Stage {
     func storedTicks(partition: Int) -> String { SkeinSubjects.storedTicks(eventsPartition: partition) }
 
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
+        let version = policy.version
         let machine =
             if let snapshot {
                 try ProcessMachine(
-                    partitioning: partitioning, maximumEventBytes: maximumEventBytes, snapshot: snapshot)
+                    partitioning: partitioning, maximumEventBytes: maximumEventBytes, policy: version.chain,
+                    snapshot: snapshot)
             } else {
-                ProcessMachine(partitioning: partitioning, maximumEventBytes: maximumEventBytes)
+                ProcessMachine(
+                    partitioning: partitioning, maximumEventBytes: maximumEventBytes, policy: version.chain)
             }
         let incarnation = String(try await context.jetStream.streamInfo(stream).created)
         if context.fences { try await ProcessedFence(context, incarnation: incarnation).raise() }
-        return ProcessWorker(context, machine: machine, incarnation: incarnation, position: position)
+        return ProcessWorker(
+            context, machine: machine, policy: policy, version: version, advisers: advisers, incarnation: incarnation,
+            position: position)
     }
 }
 
 actor ProcessWorker: StageWorker {
     private let context: StageContext
     private var machine: ProcessMachine
+    private let policy: CurrentPolicy
+    /// What the machine follows.
+    private var version: CurrentPolicy.Version
+    private let advisers: EventAdvisers
+    private var reporter: PolicyReporter
     private let incarnation: String
     private var chains: [String: ProcessedChain] = [:]
     /// A count of uses, and for each chain that of its last.
@@ -54,16 +67,28 @@ actor ProcessWorker: StageWorker {
     /// Chains that are kept though nothing waits in them: a tenant that comes back costs a look at its subject.
     private static let idleChains = 1024
 
-    init(_ context: StageContext, machine: ProcessMachine, incarnation: String, position: UInt64) {
+    init(
+        _ context: StageContext, machine: ProcessMachine, policy: CurrentPolicy, version: CurrentPolicy.Version,
+        advisers: EventAdvisers, incarnation: String, position: UInt64
+    ) {
         self.context = context
         self.machine = machine
+        self.policy = policy
+        self.version = version
+        self.advisers = advisers
+        reporter = PolicyReporter(context)
         self.incarnation = incarnation
         received = position
         room = ProcessedChain.Room(limit: ProcessWorker.pendingLimit)
     }
 
     func receive(_ message: StageMessage) async throws {
-        let outcome = machine.receive(message)
+        if policy.generation != version.generation {
+            version = policy.version
+            machine.replacePolicy(version.chain)
+        }
+        let outcome = machine.receive(message, await asked(about: message))
+        try await reporter.report(outcome.notes, of: message)
         for letter in outcome.deadLetters { try await context.deadLetters.write(letter) }
         for piece in outcome.pieces {
             try await chain(for: piece).append(piece, sequence: message.sequence)
@@ -73,12 +98,26 @@ actor ProcessWorker: StageWorker {
         try await room.wait()
     }
 
+    /// Asks until no step of the chain has a question any more.
+    private func asked(about message: StageMessage) async -> WorkerExchange {
+        var exchange = WorkerExchange()
+        guard version.chain.asksOutside else { return exchange }
+        version.chain.plan(message, &exchange)
+        while exchange.isAsking {
+            await advisers.answer(&exchange)
+            version.chain.plan(message, &exchange)
+        }
+        return exchange
+    }
+
     private func count(_ counts: ProcessMachine.Counts) {
         let metrics = context.metrics
         metrics.add("skein_events_received_total", counts.received, ["stage": "process"])
         metrics.add("skein_events_processed_total", counts.processed, ["stage": "process"])
         metrics.add("skein_events_duplicate_total", counts.duplicates, ["stage": "process"])
         metrics.add("skein_events_dead_total", counts.deadLettered, ["stage": "process"])
+        metrics.add("skein_events_dropped_total", counts.dropped, ["stage": "process"])
+        metrics.add("skein_events_injected_total", counts.injected, ["stage": "process"])
         metrics.add("skein_events_repaired_total", counts.repaired, ["stage": "process"])
         metrics.add("skein_events_replayed_total", counts.replayed, ["stage": "process"])
         metrics.add("skein_producer_gaps_total", counts.gaps, ["stage": "process"])

@@ -1,0 +1,49 @@
+internal import Logging
+internal import Middleware
+internal import Stages
+
+/// Tells what the steps of the policy say beside what they do to events: alerts, failures, counts.
+struct PolicyReporter: Sendable {
+    private let context: StageContext
+    private let alerts: PolicyAlertWriter
+    /// By step.
+    private var failures: [String: Int] = [:]
+
+    init(_ context: StageContext) {
+        self.context = context
+        alerts = PolicyAlertWriter(context.jetStream, context.metrics)
+    }
+
+    /// Returns once the broker has the alerts.
+    mutating func report(_ notes: ChainNotes, of message: StageMessage) async throws {
+        for (step, count) in notes.changes {
+            context.metrics.add("skein_middleware_changes_total", count, ["step": step])
+        }
+        for failure in notes.failures { report(failure) }
+        for alert in notes.alerts {
+            let tenant = SkeinSubjects.tenant(ofStoredEvents: message.subject) ?? SkeinSubjects.ownTenant
+            var document = PolicyAlert(
+                rule: alert.rule, tenant: tenant, time: message.timeNanoseconds, message: alert.message,
+                occasion: alert.event.description)
+            document.event = alert.event
+            try await alerts.write(document)
+        }
+    }
+
+    private mutating func report(_ failure: ChainNotes.Failure) {
+        context.metrics.add("skein_middleware_failures_total", 1, ["step": failure.step])
+        failures[failure.step, default: 0] += 1
+        // The first, the tenth, the hundredth: a step that always fails does not fill the log.
+        let count = failures[failure.step, default: 0]
+        guard PolicyReporter.isPowerOfTen(count) else { return }
+        context.logger.warning(
+            "a step of the policy failed, the event goes on as its failure policy says",
+            metadata: ["step": "\(failure.step)", "reason": "\(failure.reason)", "count": "\(count)"])
+    }
+
+    private static func isPowerOfTen(_ number: Int) -> Bool {
+        var rest = number
+        while rest >= 10, rest % 10 == 0 { rest /= 10 }
+        return rest == 1
+    }
+}
