@@ -111,7 +111,7 @@ let package = Package(
                 "Middleware", "NATSTestCluster", "NATSTransport", "OTLP", "Projections", "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],
-            resources: [.copy("Configurations")], swiftSettings: strict),
+            resources: [.copy("Configurations"), .copy("Middleware")], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
