@@ -15,6 +15,7 @@ extension MiddlewareChain {
                 steps.append(try MiddlewareChain.step(of: profile, redaction, compatibility))
             }
         }
+        if let rules = settings.guardrails { steps += rules.steps }
         if let guardrails = settings.nemoGuardrails { steps += NeMoGuardrailsStep.steps(of: guardrails) }
         for worker in settings.workers { steps += WorkerStep.steps(of: worker) }
         if !pricing.isEmpty { steps.append(PricingStep(sources: pricing)) }
