@@ -41,9 +41,6 @@ package enum JSONParser {
         _ = try parsed(text)
     }
 
-    /// What simdjson's tape says of arrays and objects that have at least so many elements.
-    fileprivate static let largestCount = 0xFF_FFFF
-
     private static func parsed(_ text: UnsafeBufferPointer<UInt8>) throws(JSONRefusal) -> OpaquePointer {
         guard let base = text.baseAddress, text.count > 0 else { throw .syntax }
         guard let parser = skein_json_thread_parser() else { throw .memory }
@@ -98,53 +95,25 @@ private struct TapeWalk {
         return UnsafeBufferPointer(start: start + 4, count: Int(length))
     }
 
-    /// The number of members or elements; the tape counts up to `JSONParser.largestCount`.
+    /// The number of members or elements; the tape counts up to 2^24 - 1.
     private func count(_ word: UInt64) -> Int { Int((word >> 32) & 0xFF_FFFF) }
 
     private mutating func array(_ word: UInt64) -> JSONValue {
-        let capacity = count(word)
-        if capacity == JSONParser.largestCount { return uncountedArray() }
-        let elements = [JSONValue](unsafeUninitializedCapacity: capacity) { buffer, count in
-            while count < capacity {
-                buffer.initializeElement(at: count, to: value())
-                count += 1
-            }
-        }
-        index += 1
-        return .array(elements)
-    }
-
-    /// An array with more elements than the tape counts.
-    private mutating func uncountedArray() -> JSONValue {
         var elements: [JSONValue] = []
+        elements.reserveCapacity(count(word))
         while UInt8(truncatingIfNeeded: tape[index] >> 56) != UInt8(ascii: "]") { elements.append(value()) }
         index += 1
         return .array(elements)
     }
 
     private mutating func object(_ word: UInt64) -> JSONValue {
-        let capacity = count(word)
-        if capacity == JSONParser.largestCount { return uncountedObject() }
-        let members = [JSONObject.Member](unsafeUninitializedCapacity: capacity) { buffer, count in
-            while count < capacity {
-                buffer.initializeElement(at: count, to: member())
-                count += 1
-            }
-        }
-        index += 1
-        return .object(JSONObject(unordered: members))
-    }
-
-    private mutating func member() -> JSONObject.Member {
-        let key = text(tape[index])
-        index += 1
-        return JSONObject.Member(key: key, value: value())
-    }
-
-    /// An object with more members than the tape counts.
-    private mutating func uncountedObject() -> JSONValue {
         var members: [JSONObject.Member] = []
-        while UInt8(truncatingIfNeeded: tape[index] >> 56) != UInt8(ascii: "}") { members.append(member()) }
+        members.reserveCapacity(count(word))
+        while UInt8(truncatingIfNeeded: tape[index] >> 56) != UInt8(ascii: "}") {
+            let key = text(tape[index])
+            index += 1
+            members.append(JSONObject.Member(key: key, value: value()))
+        }
         index += 1
         return .object(JSONObject(unordered: members))
     }

@@ -35,11 +35,10 @@ package struct JSONWriter: ~Copyable {
         case .string(let text): write(text)
         case .array(let elements):
             raw("[")
-            var first = true
-            for element in elements {
-                if !first { raw(",") }
-                first = false
-                write(element)
+            // By index, here and below: an iterator would copy each element, and so count its texts.
+            for index in elements.indices {
+                if index > 0 { raw(",") }
+                write(elements[index])
             }
             raw("]")
         case .object(let object): write(object)
@@ -49,7 +48,6 @@ package struct JSONWriter: ~Copyable {
     /// An object with its members in their order.
     package mutating func write(_ object: JSONObject) {
         raw("{")
-        // By index, because an iterator would copy each member, and so count its texts.
         for index in object.members.indices {
             if index > 0 { raw(",") }
             write(object.members[index].key)
@@ -72,8 +70,11 @@ package struct JSONWriter: ~Copyable {
     }
 
     /// A line feed and so many spaces.
-    package mutating func newLine(indentedBy spaces: Int) {
-        reserve(1 + spaces)
+    ///
+    /// - Parameter mark: what ends the line before, or begins the list of lines.
+    mutating func newLine(after mark: UInt8? = nil, indentedBy spaces: Int) {
+        reserve(2 + spaces)
+        if let mark { put(mark) }
         put(UInt8(ascii: "\n"))
         (memory + count).update(repeating: UInt8(ascii: " "), count: spaces)
         count += spaces

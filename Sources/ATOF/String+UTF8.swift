@@ -1,11 +1,13 @@
 extension String {
     /// Lends the bytes of the text. Unlike `withUTF8` it needs no variable, so the text is neither copied nor counted.
+    @inlinable
     @inline(__always)
     package func withBorrowedUTF8<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
         utf8.span.withUnsafeBufferPointer(body)
     }
 
     /// A copy of bytes that are known to be UTF-8: they come out of simdjson or of other texts. Nothing checks them again.
+    @usableFromInline
     package init(knownUTF8 bytes: UnsafeBufferPointer<UInt8>) {
         // Safe because the span does not outlive the call, and the caller says that the bytes are UTF-8.
         let span = UTF8Span(
@@ -14,6 +16,7 @@ extension String {
     }
 
     /// A text of at most so many bytes, which `body` writes and counts. They have to be UTF-8.
+    @inlinable
     @inline(__always)
     package init(knownUTF8Capacity capacity: Int, _ body: (UnsafeMutableBufferPointer<UInt8>) -> Int) {
         self = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { buffer in

@@ -26,19 +26,27 @@ package struct ManualUsage: Sendable {
 
     /// Token counts; nil when none was found. The cost is not filled.
     package var usage: Usage? {
-        var usage = Usage()
-        usage.promptTokens = count(Names.prompt)
-        usage.completionTokens = count(Names.completion)
-        usage.totalTokens = count(Names.total)
-        usage.cacheReadTokens =
-            count(Names.cached) ?? count(Names.cachedDetail, in: "prompt_tokens_details")
-            ?? count(Names.cachedDetail, in: "input_tokens_details") ?? count(Names.cacheRead)
-        usage.cacheWriteTokens = count(Names.cacheWrite)
-        if usage == Usage() { return nil }
-        let (parts, overflow) = (usage.promptTokens ?? 0).addingReportingOverflow(usage.completionTokens ?? 0)
-        if let total = usage.totalTokens, overflow || total < parts { usage.totalTokens = nil }
-        return usage
+        let usage = Usage(of: nil, completedBy: self)
+        return usage == Usage() ? nil : usage
     }
+
+    var promptTokens: UInt64? { count(Names.prompt) }
+
+    var completionTokens: UInt64? { count(Names.completion) }
+
+    /// Unknown when it is less than its parts.
+    var totalTokens: UInt64? {
+        guard let total = count(Names.total) else { return nil }
+        let (parts, overflow) = (promptTokens ?? 0).addingReportingOverflow(completionTokens ?? 0)
+        return overflow || total < parts ? nil : total
+    }
+
+    var cacheReadTokens: UInt64? {
+        count(Names.cached) ?? count(Names.cachedDetail, in: "prompt_tokens_details")
+            ?? count(Names.cachedDetail, in: "input_tokens_details") ?? count(Names.cacheRead)
+    }
+
+    var cacheWriteTokens: UInt64? { count(Names.cacheWrite) }
 
     /// What providers call the counts.
     private enum Names {

@@ -1,9 +1,11 @@
+internal import ATOF
+
 // Token counts as exporters tell them (`codecs-and-pricing.md` 4).
 extension Usage {
     /// Counts of the normalised response, each completed by what was found in the raw output.
     ///
     /// - Parameter manual: nil for an exporter that reads normalised responses alone.
-    package init(of response: NormalizedResponse?, completedBy manual: Usage?) {
+    package init(of response: NormalizedResponse?, completedBy manual: ManualUsage?) {
         self = response?.usage ?? Usage()
         guard let manual else { return }
         promptTokens = promptTokens ?? manual.promptTokens
@@ -18,7 +20,7 @@ extension Usage {
     /// - Parameter provider: the event's name; in the projection `gen_ai` the name of the provider that it resolved.
     package static func isCacheSeparate(_ response: NormalizedResponse?, provider: String?) -> Bool {
         if response?.api == Surface.anthropicMessages.rawValue { return true }
-        guard let provider = provider?.lowercased() else { return false }
+        guard let provider = provider?.asciiLowercased else { return false }
         return provider.hasPrefix("anthropic") || provider.hasPrefix("claude")
     }
 

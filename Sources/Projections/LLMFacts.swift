@@ -25,7 +25,7 @@ enum LLMFacts {
 
     /// Counts of the normalised response, each completed by what is found in the output.
     static func usage(_ event: Event, _ payloads: EventPayloads, _ response: NormalizedResponse?) -> Usage {
-        var usage = Usage(of: response, completedBy: ManualUsage(payloads.data)?.usage)
+        var usage = Usage(of: response, completedBy: ManualUsage(payloads.data))
         if isCacheSeparate(response, provider: event.name, isStrict: payloads.isStrict) { usage.includeCaches() }
         return usage
     }

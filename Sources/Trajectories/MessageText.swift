@@ -95,8 +95,8 @@ enum MessageText {
             return (content, "assistant_message/content")
         }
         if let content = ToolPromotion.chatMessage(object)?.member("content") {
-            let prefix = object["raw_response"] == nil ? "" : "raw_response/"
-            return (content, "\(prefix)choices/0/message/content")
+            let isBare = object["raw_response"] == nil
+            return (content, isBare ? "choices/0/message/content" : "raw_response/choices/0/message/content")
         }
         return response.member("answer").map { ($0, "answer") }
     }

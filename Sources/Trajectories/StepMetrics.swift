@@ -15,7 +15,7 @@ struct StepMetrics: Sendable {
     init?(end: ScopeEvent, response: NormalizedResponse?, index: ScopeIndex) {
         let data = end.data
         let manual = ManualUsage(data)
-        var usage = Usage(of: response, completedBy: manual?.usage)
+        var usage = Usage(of: response, completedBy: manual)
         cost = index.pricing.stepCost(of: response, manual: manual, usage: usage, output: data, provider: end.name) {
             ModelName.requested(end: end, start: index.start(of: end.uuid))
         }

@@ -97,14 +97,19 @@ struct TreeConversion: Sendable {
     }
 
     /// Without references to trajectories that are not embedded, and what is empty without them.
-    private static func pruned(_ steps: [Step], kept: Set<EventUUID>) -> [Step] {
-        steps.compactMap { step in
-            var step = step
-            for index in step.results.indices { step.results[index].references.removeAll { !kept.contains($0.uuid) } }
-            step.results.removeAll(where: \.isEmpty)
-            let isFiller = step.source == .system || step.source == .agent && step.llmCallCount == 0
-            return isFiller && step.message == "" && step.results.isEmpty && step.extra == nil ? nil : step
+    private static func pruned(_ steps: consuming [Step], kept: Set<EventUUID>) -> [Step] {
+        // In place: most steps stay as they are.
+        for index in steps.indices where !steps[index].results.isEmpty {
+            for result in steps[index].results.indices where !steps[index].results[result].references.isEmpty {
+                steps[index].results[result].references.removeAll { !kept.contains($0.uuid) }
+            }
+            steps[index].results.removeAll(where: \.isEmpty)
         }
+        steps.removeAll { step in
+            let isFiller = step.source == .system || step.source == .agent && step.llmCallCount == 0
+            return isFiller && step.message == "" && step.results.isEmpty && step.extra == nil
+        }
+        return steps
     }
 }
 

@@ -27,7 +27,7 @@ struct ExportedUsageTests {
     @Test("tells counts as recorded", arguments: try Fixtures.named("usage"))
     func counts(_ fixture: Fixtures.Fixture) throws {
         let call = try Call(fixture.input)
-        var usage = Usage(of: call.response, completedBy: ManualUsage(call.output)?.usage)
+        var usage = Usage(of: call.response, completedBy: ManualUsage(call.output))
         if Usage.isCacheSeparate(call.response, provider: call.name) { usage.includeCaches() }
         let expected = fixture.expected?["openinference"]
         #expect(usage.promptTokens == expected?["prompt"]?.uint64Value)
@@ -46,7 +46,7 @@ struct ExportedUsageTests {
         #expect(call.cost(.usd)?.amount == fixture.expected?["openinference"]?["cost_total_usd"]?.numberValue)
         let manual = ManualUsage(call.output)
         let step = call.pricing.stepCost(
-            of: call.response, manual: manual, usage: Usage(of: call.response, completedBy: manual?.usage),
+            of: call.response, manual: manual, usage: Usage(of: call.response, completedBy: manual),
             output: call.output, provider: call.name
         ) { call.requestedModel }
         #expect(step == fixture.expected?["atif_metrics"]?["cost_usd"]?.numberValue)
@@ -85,7 +85,7 @@ struct ExportedUsageTests {
         let output: JSONValue = ["model": "m", "usage": ["input": 2, "cost": "free"]]
         let call = try ExportedUsageTests.call(output)
         let manual = ManualUsage(output)
-        let usage = Usage(of: nil, completedBy: manual?.usage)
+        let usage = Usage(of: nil, completedBy: manual)
         #expect(call.cost(.anyCurrency)?.amount == 2)
         #expect(
             call.pricing.stepCost(of: nil, manual: manual, usage: usage, output: output, provider: "p") { nil } == nil)
