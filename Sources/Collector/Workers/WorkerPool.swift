@@ -22,12 +22,15 @@ final class WorkerPool: Sendable {
     /// How long the first questions wait for workers that have not been heard of.
     private let patience: Duration
     private static let tick = Duration.milliseconds(100)
+    private static let maximumRefused = 256
 
     private struct State {
         var registry: WorkerRegistry
         var early: [CheckedContinuation<Void, Never>] = []
         var isOpen: Bool
         var lastCall: UInt64 = 0
+        /// Announcements that could not be used and were told of, by subject and field.
+        var refused: Set<String> = []
     }
 
     init(
@@ -69,7 +72,6 @@ final class WorkerPool: Sendable {
             }
             group.addTask {
                 for await message in announcements { self.received(message) }
-                throw CancellationError()
             }
         }
     }
@@ -83,11 +85,7 @@ final class WorkerPool: Sendable {
                 throw WorkerMessageError("name", "is not the last token of the subject")
             }
         } catch {
-            metrics.add("skein_worker_announcements_refused_total")
-            // The subject is somebody's text; it has no line breaks.
-            logger.warning(
-                "an announcement of a worker cannot be used",
-                metadata: ["subject": "\(message.subject.prefix(128))", "error": "\(error)"])
+            refused(message, error)
             return
         }
         let now = now
@@ -100,6 +98,19 @@ final class WorkerPool: Sendable {
         for case .appeared(let worker, _, _) in notices { gates[worker]?.appeared() }
         tell(notices)
         openIfReady()
+    }
+
+    private func refused(_ message: NATSMessage, _ error: WorkerMessageError) {
+        metrics.add("skein_worker_announcements_refused_total")
+        let isNew = state.withLock { state in
+            state.refused.count < WorkerPool.maximumRefused
+                && state.refused.insert("\(message.subject) \(error.field)").inserted
+        }
+        // Somebody who repeats his mistake does not fill the log.
+        guard isNew else { return }
+        logger.warning(
+            "an announcement of a worker cannot be used",
+            metadata: ["subject": "\(message.subject.prefix(128))", "error": "\(error)"])
     }
 
     private func timePassed() {
