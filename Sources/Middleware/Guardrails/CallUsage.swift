@@ -16,7 +16,7 @@ package struct CallUsage: Sendable, Hashable {
         let profile = end.categoryProfile?.value.nonNull
         let response = LLMNormalizer.response(profile: profile, data: data, pricing: pricing)
         let manual = ManualUsage(data)
-        var usage = Usage(of: response, completedBy: manual?.usage)
+        var usage = Usage(of: response, completedBy: manual)
         let dollars = pricing.stepCost(of: response, manual: manual, usage: usage, output: data, provider: end.name) {
             profile?["model_name"]?.stringValue
         }
