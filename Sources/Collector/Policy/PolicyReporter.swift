@@ -1,3 +1,4 @@
+internal import ATOF
 internal import Logging
 internal import Middleware
 internal import Stages
