@@ -147,9 +147,9 @@ package final class NATSConnection: Sendable {
     /// Subscribes; `deliver` runs on a cnats thread, one message at a time, and must not block.
     private func register(
         on pointer: OpaquePointer, subject: String, queue: String? = nil, isUnlimited: Bool = false,
-        deliver: @escaping @Sendable (NATSMessage) -> Void
+        deliver: @escaping @Sendable (NATSMessage) -> Void, ended: @escaping @Sendable () -> Void = {}
     ) -> Result<Int, NATSError> {
-        let closure = Unmanaged.passRetained(MessageSink(deliver)).toOpaque()
+        let closure = Unmanaged.passRetained(MessageSink(deliver, ended)).toOpaque()
         // Runs on the subscription's delivery thread. The message is ours and destroyed at once; the closure is
         // borrowed, it lives until the completion callback. It must not call cnats on the connection.
         let callback: natsMsgHandler = { _, _, message, closure in
@@ -170,7 +170,9 @@ package final class NATSConnection: Sendable {
         }
         // Called once on a cnats thread after the last message was delivered: ends the ownership that was handed over.
         natsSubscription_SetOnCompleteCB(
-            created, { closure in if let closure { Unmanaged<MessageSink>.fromOpaque(closure).release() } }, closure)
+            created,
+            { closure in if let closure { Unmanaged<MessageSink>.fromOpaque(closure).takeRetainedValue().ended() } },
+            closure)
         if isUnlimited { natsSubscription_SetPendingLimits(created, -1, -1) }
         return .success(
             state.withLock { state in
@@ -198,9 +200,11 @@ package final class NATSConnection: Sendable {
 
     /// Subscribes; `deliver` runs on a thread of cnats, one message at a time, and must not block.
     ///
-    /// - Returns: what `endSubscription` takes.
+    /// - Parameter ended: called on that thread behind the last message.
+    /// - Returns: what `endSubscription` and `drainSubscription` take.
     func subscribe(
-        subject: String, queue: String?, deliver: @escaping @Sendable (NATSMessage) -> Void
+        subject: String, queue: String?, deliver: @escaping @Sendable (NATSMessage) -> Void,
+        ended: @escaping @Sendable () -> Void = {}
     ) async throws(NATSError) -> Int {
         try Self.requireValid(subject: subject, headers: [:])
         let result: Result<Int, NATSError> = await withCheckedContinuation { continuation in
@@ -210,13 +214,24 @@ package final class NATSConnection: Sendable {
                     return continuation.resume(returning: .failure(error))
                 }
                 continuation.resume(
-                    returning: self.register(on: pointer, subject: subject, queue: queue, deliver: deliver))
+                    returning: self.register(
+                        on: pointer, subject: subject, queue: queue, deliver: deliver, ended: ended))
             }
         }
         return try result.get()
     }
 
+    /// What was not delivered yet is dropped.
     func endSubscription(_ id: Int) { outbox.queue.async { self.unsubscribe(id) } }
+
+    /// Unsubscribes, and delivers what the server has sent until then. cnats does it on a thread of its own; the handle is destroyed with
+    /// the connection.
+    func drainSubscription(_ id: Int) {
+        outbox.queue.async {
+            guard let subscription = self.state.withLock({ $0.subscriptions[id] }) else { return }
+            natsSubscription_DrainTimeout(subscription, 1_000)
+        }
+    }
 
     private func unsubscribe(_ id: Int) {
         guard let connection = outbox.current?.pointer, let subscription = state.withLock({ $0.subscriptions[id] }),
@@ -276,9 +291,12 @@ package final class NATSConnection: Sendable {
 /// What a subscription's callback calls: the object that its closure pointer owns.
 private final class MessageSink: Sendable {
     let deliver: @Sendable (NATSMessage) -> Void
+    /// Called once, behind the last message.
+    let ended: @Sendable () -> Void
 
-    init(_ deliver: @escaping @Sendable (NATSMessage) -> Void) {
+    init(_ deliver: @escaping @Sendable (NATSMessage) -> Void, _ ended: @escaping @Sendable () -> Void) {
         self.deliver = deliver
+        self.ended = ended
     }
 }
 

@@ -50,8 +50,13 @@ package final class NATSService: Sendable {
     private let handler: Handler
     private let refusal: Refusal
     private let requests = AsyncStream.makeStream(of: ServiceRequest.self)
-    private let subscriptions = Mutex<[Int]>([])
+    private let subscriptions = Mutex(Subscriptions())
     private let drained = AsyncStream.makeStream(of: Void.self)
+
+    private struct Subscriptions: Sendable {
+        var endpoints: [Int] = []
+        var discovery: [Int] = []
+    }
 
     /// - Parameter limit: requests under way at the most, over all endpoints.
     package init(
@@ -75,45 +80,49 @@ package final class NATSService: Sendable {
     /// - Throws: `NATSError` when it cannot subscribe.
     package func run() async throws {
         for (index, endpoint) in description.endpoints.enumerated() {
-            try await subscribe(endpoint.subject, queue: endpoint.queue) { self.arrived($0, at: index) }
+            let id = try await connection.subscribe(
+                subject: endpoint.subject, queue: endpoint.queue, deliver: { self.arrived($0, at: index) },
+                ended: { self.update { $0.endpointEnded() } })
+            subscriptions.withLock { $0.endpoints.append(id) }
         }
         // One subscription for all nine subjects: each has a thread of its own.
-        try await subscribe("$SRV.>", queue: nil) { self.discover($0) }
+        let discovery = try await connection.subscribe(subject: "$SRV.>", queue: nil) { self.discover($0) }
+        subscriptions.withLock { $0.discovery.append(discovery) }
         await withDiscardingTaskGroup { group in
             for await request in requests.stream { group.addTask { await self.work(on: request) } }
         }
-        unsubscribe()
+        machine.withLock { $0.close() }
+        for id in subscriptions.withLock({ $0.endpoints.takeAll() + $0.discovery.takeAll() }) {
+            connection.endSubscription(id)
+        }
         try Task.checkCancellation()
     }
 
-    /// Takes no further requests, finishes those under way, and ends `run`.
+    /// Unsubscribes, answers what has come until then, and ends `run`.
     ///
     /// - Parameter limit: how long that may take.
     package func drain(within limit: Duration) async {
-        unsubscribe()
-        let isDone = machine.withLock { machine in
-            machine.drain()
-            return machine.inFlight == 0
-        }
-        if isDone { return requests.continuation.finish() }
+        let endpoints = subscriptions.withLock { $0.endpoints.takeAll() }
+        for id in endpoints { connection.drainSubscription(id) }
+        // One that has not begun has nothing to wait for.
+        if endpoints.isEmpty { drained.continuation.finish() }
         let alarm = Task {
             try await Task.sleep(for: limit)
             drained.continuation.finish()
         }
-        for await _ in drained.stream { break }
+        for await _ in drained.stream {}
         alarm.cancel()
+        machine.withLock { $0.close() }
         requests.continuation.finish()
     }
 
-    private func subscribe(
-        _ subject: String, queue: String?, deliver: @escaping @Sendable (NATSMessage) -> Void
-    ) async throws {
-        let id = try await connection.subscribe(subject: subject, queue: queue, deliver: deliver)
-        subscriptions.withLock { $0.append(id) }
-    }
-
-    private func unsubscribe() {
-        for id in subscriptions.withLock({ $0.takeAll() }) { connection.endSubscription(id) }
+    /// Changes the machine, and tells whoever waits for it to be drained.
+    private func update(_ change: (inout ServiceMachine) -> Void) {
+        let isDrained = machine.withLock { machine in
+            change(&machine)
+            return machine.isDrained
+        }
+        if isDrained { drained.continuation.finish() }
     }
 
     // MARK: On cnats' delivery threads
@@ -144,11 +153,7 @@ package final class NATSService: Sendable {
         let failure = send(answer, to: request)
         await connection.outbox.room()
         let time = ContinuousClock.now - request.arrived
-        let isDrained = machine.withLock { machine in
-            machine.requestEnded(at: request.endpoint, nanoseconds: time.nanoseconds, failure: failure)
-            return machine.isDraining && machine.inFlight == 0
-        }
-        if isDrained { drained.continuation.finish() }
+        update { $0.requestEnded(at: request.endpoint, nanoseconds: time.nanoseconds, failure: failure) }
     }
 
     /// - Returns: the failure that was told, which may be that of the answer itself.

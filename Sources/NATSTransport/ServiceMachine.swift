@@ -16,8 +16,9 @@ struct ServiceMachine: Sendable {
     private let limit: Int
     private var figures: [Figures]
     private(set) var inFlight = 0
-    /// It takes no further requests.
-    private(set) var isDraining = false
+    /// Endpoints from which requests may still come.
+    private var openEndpoints: Int
+    private var isClosed = false
 
     /// - Parameter limit: requests under way at the most, over all endpoints.
     init(_ description: ServiceDescription, started: String, limit: Int) {
@@ -25,12 +26,13 @@ struct ServiceMachine: Sendable {
         self.started = started
         self.limit = limit
         figures = description.endpoints.map { _ in Figures() }
+        openEndpoints = description.endpoints.count
     }
 
     /// - Returns: why the request is turned away, which has been counted; nil when it may be worked on.
     mutating func requestArrived(at endpoint: Int) -> ServiceFailure? {
         let failure: ServiceFailure
-        if isDraining {
+        if isClosed {
             failure = ServiceFailure(code: 503, description: "the service ends here; ask again")
         } else if inFlight >= limit {
             failure = ServiceFailure(
@@ -56,7 +58,14 @@ struct ServiceMachine: Sendable {
         figures[endpoint].lastError = failure.description
     }
 
-    mutating func drain() { isDraining = true }
+    /// The last request of an endpoint has arrived.
+    mutating func endpointEnded() { openEndpoints -= 1 }
+
+    /// Nothing is under way, and nothing can come.
+    var isDrained: Bool { openEndpoints <= 0 && inFlight == 0 }
+
+    /// What still comes is turned away.
+    mutating func close() { isClosed = true }
 
     // MARK: Discovery
 

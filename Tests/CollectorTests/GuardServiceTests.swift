@@ -14,12 +14,18 @@ struct GuardServiceTests {
         let name = "held"
         let priority: Int32 = 0
         let gate: AsyncStream<Void>
+        var asked = Asked()
 
         func evaluate(_ context: GuardContext, until deadline: ContinuousClock.Instant) async throws -> GuardVerdict {
+            asked.number.withLock { $0 += 1 }
             if context.question.name == "fail" { throw Failure("the worker is gone") }
             for await _ in gate {}
             return GuardVerdict(evaluated: [name])
         }
+    }
+
+    private final class Asked: Sendable {
+        let number = Mutex(0)
     }
 
     @Test(
@@ -131,16 +137,16 @@ struct GuardServiceTests {
     @Test("more questions than it works on at once are refused at once; a collector that ends answers those under way")
     func full() async throws {
         let (gate, opener) = AsyncStream.makeStream(of: Void.self)
+        let held = Held(gate: gate)
         try await Rig.with { rig in
-            try await rig.guarding(deciders: [Held(gate: gate)], limit: 2) { collectors in
+            try await rig.guarding(deciders: [held], limit: 2) { collectors in
                 let client = GuardClient(rig.jetStream.connection)
                 async let first = client.ask(.tool("a"), tenant: "acme", timeout: .seconds(20))
                 async let second = client.ask(.tool("a"), tenant: "acme", timeout: .seconds(20))
-                try await eventually("a question is refused") {
-                    let reply = try await client.ask(.tool("b"), tenant: "acme", timeout: .milliseconds(300))
-                    guard case .error(let failure) = reply.decision else { return false }
-                    return failure.code == .busy
-                }
+                try await eventually("two questions are under way") { held.asked.number.withLock { $0 } == 2 }
+                let refused = try await client.ask(.tool("b"), tenant: "acme")
+                guard case .error(let failure) = refused.decision else { throw Failure("\(refused.decision)") }
+                #expect(failure.code == .busy)
                 async let stopped: Void = collectors[0].stop()
                 opener.finish()
                 await stopped

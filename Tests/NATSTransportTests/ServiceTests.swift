@@ -73,7 +73,21 @@ struct ServiceMachineTests {
         #expect(tool["processing_time"] as? Int == 4_000)
         #expect(tool["average_processing_time"] as? Int == 1_333)
         #expect(tool["queue_group"] as? String == "q")
-        machine.drain()
+    }
+
+    @Test("is drained when its endpoints have ended and nothing is under way; closed, it turns away what still comes")
+    func draining() {
+        var machine = Self.machine()
+        #expect(machine.requestArrived(at: 0) == nil)
+        machine.endpointEnded()
+        // What the server had sent already is worked on.
+        #expect(machine.requestArrived(at: 1) == nil)
+        machine.endpointEnded()
+        machine.requestEnded(at: 0, nanoseconds: 1, failure: nil)
+        #expect(!machine.isDrained)
+        machine.requestEnded(at: 1, nanoseconds: 1, failure: nil)
+        #expect(machine.isDrained)
+        machine.close()
         #expect(machine.requestArrived(at: 0)?.code == 503)
     }
 }
@@ -156,6 +170,37 @@ struct ServiceTests {
                 #expect(try await String(decoding: first.payload, as: UTF8.self) == "late")
                 #expect(try await String(decoding: second.payload, as: UTF8.self) == "late")
                 #expect(service.inFlight == 0)
+            }
+        }
+    }
+
+    @Test("members that come and go under load leave no request without its answer")
+    func handover() async throws {
+        try await TestServer.connected { _, jetStream in
+            let connection = jetStream.connection
+            func service(_ id: String) -> NATSService {
+                NATSService(connection, Self.description(id), limit: 1000) {
+                    ServiceAnswer(payload: $0.message.payload)
+                }
+            }
+            try await Self.with([service("stays")]) {
+                try await Self.discovered(connection, "stays")
+                for round in 0..<10 {
+                    let leaving = service("goes-\(round)")
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        group.addTask { try await leaving.run() }
+                        try await Self.discovered(connection, "goes-\(round)")
+                        for number in 0..<200 as Range<UInt8> {
+                            group.addTask {
+                                let reply = try await connection.request(
+                                    subject: "echo.\(number)", payload: [number], timeout: .seconds(5))
+                                #expect(reply.payload == [number])
+                            }
+                        }
+                        await leaving.drain(within: .seconds(5))
+                        try await group.waitForAll()
+                    }
+                }
             }
         }
     }
