@@ -1,5 +1,6 @@
 import Collector
 import Foundation
+import NATSTransport
 import Testing
 
 @Suite("Addresses, secrets and sizes of the configuration", .timeLimit(.minutes(1)))

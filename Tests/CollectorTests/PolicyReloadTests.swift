@@ -1,6 +1,7 @@
 import ATOF
 import Collector
 import Foundation
+import HTTPTransport
 import NATSTransport
 import Stages
 import Testing
@@ -38,12 +39,17 @@ struct PolicyReloadTests {
         return port < 65_000 ? port + 1 : port - 1
     }
 
+    private static let client = HTTPClient(maxThreads: 1)
+
     /// What the probes' server answers; empty while there is none.
     private static func get(_ path: String, _ rig: Rig) async throws -> String {
-        guard let url = URL(string: "http://127.0.0.1:\(try port(of: rig))\(path)") else { return "" }
-        guard let (body, response) = try? await URLSession.shared.data(from: url) else { return "" }
-        let code = (response as? HTTPURLResponse)?.statusCode ?? 0
-        return "\(code) " + String(decoding: body, as: UTF8.self)
+        let request = HTTPRequest(method: "GET", url: "http://127.0.0.1:\(try port(of: rig))\(path)")
+        do throws(HTTPError) {
+            let response = try await client.send(request)
+            return "\(response.status) " + String(decoding: response.body, as: UTF8.self)
+        } catch {
+            return ""
+        }
     }
 
     private static func wait(for metric: String, _ rig: Rig) async throws {
