@@ -78,33 +78,38 @@ struct ValidateCommand: AsyncParsableCommand {
     private func checkConfiguration() throws {
         var diagnostics: [Diagnostic]
         var configuration: CollectorConfiguration?
+        var explanation: ConfigurationExplanation?
         do throws(ConfigurationError) {
             (configuration, diagnostics) = try files.source.read()
+            // What must not run has no chain to explain.
+            if let configuration, configuration.obstacles.isEmpty {
+                explanation = try ConfigurationExplanation(configuration)
+            }
         } catch {
             diagnostics = error.diagnostics
+            configuration = nil
         }
-        let explanation = configuration.map { ConfigurationExplanation($0) }
         let obstacles = configuration?.obstacles ?? []
         switch format {
         case .text:
             for diagnostic in diagnostics { Terminal.out("\(diagnostic)") }
-            if let explanation {
+            if configuration != nil {
                 let names = files.config.joined(separator: ", ")
                 Terminal.out("\(names.isEmpty ? "the configuration" : names) is valid")
-                for line in explanation.lines { Terminal.out(line) }
+                for line in explanation?.lines ?? [] { Terminal.out(line) }
             }
             for obstacle in obstacles { Terminal.out("does not run: \(obstacle)") }
         case .json:
             var report: [String: Any] = [
-                "valid": explanation != nil, "diagnostics": diagnostics.map(entry),
+                "valid": configuration != nil, "diagnostics": diagnostics.map(entry),
                 // Without codes and levels: they are no diagnostics.
-                "runs": explanation != nil && obstacles.isEmpty,
+                "runs": explanation != nil,
                 "obstacles": obstacles.map { ["field": $0.field, "message": $0.message] },
             ]
             if let explanation { report.merge(explanation.report) { $1 } }
             try show(report)
         }
-        if explanation == nil || !obstacles.isEmpty { throw ExitCode(2) }
+        if explanation == nil { throw ExitCode(2) }
     }
 
     private func entry(_ diagnostic: Diagnostic) -> [String: String] {
@@ -138,6 +143,14 @@ extension ConfigurationExplanation {
                     "  \(component.kind)  \(component.isEnabled ? "on" : "off")  from \(from.joined(separator: ", "))"
             }
         }
+        lines.append("chain, in the order in which events pass it:")
+        let width = chain.map(\.name.count).max() ?? 0
+        lines += chain.map { step in
+            let name = step.name.padding(toLength: width, withPad: " ", startingAt: 0)
+            let priority = step.layer == nil ? "always" : "\(step.priority)"
+            let place = [step.field, step.file].compactMap(\.self).joined(separator: " in ")
+            return "  \(name)  \(priority)  \(place)".trimmingCharacters(in: .newlines)
+        }
         return lines
     }
 
@@ -149,6 +162,14 @@ extension ConfigurationExplanation {
                     "kind": component.kind, "enabled": component.isEnabled, "field": component.field,
                     "layers": component.layers,
                 ] as [String: Any]
+            },
+            "chain": chain.map { step in
+                var entry: [String: Any] = ["name": step.name, "priority": step.priority]
+                entry["component"] = step.component
+                entry["field"] = step.field
+                entry["layer"] = step.layer
+                entry["file"] = step.file
+                return entry
             },
         ]
     }

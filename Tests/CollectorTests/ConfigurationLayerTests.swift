@@ -33,9 +33,19 @@ struct ConfigurationLayerTests {
         let (configuration, diagnostics) = try Self.read([Self.profiles(5), Self.profiles(7, 8), Self.profiles(9)])
         #expect(diagnostics.isEmpty)
         #expect(configuration.middleware.piiRedaction?.profiles.map(\.priority) == [9, 7, 8, 5])
-        let explanation = ConfigurationExplanation(configuration)
+        let explanation = try ConfigurationExplanation(configuration)
         #expect(explanation.components.map(\.layers) == [[1, 2, 3]])
         #expect(explanation.files.count == 3)
+        // Lower priorities first, wherever they are from.
+        let profiles = explanation.chain.filter { $0.component == "pii_redaction" }
+        #expect(profiles.map(\.priority) == [5, 7, 8, 9])
+        #expect(profiles.map(\.layer) == [1, 2, 2, 3])
+        #expect(
+            profiles.map(\.file) == [
+                explanation.files[0], explanation.files[1], explanation.files[1], explanation.files[2],
+            ])
+        #expect(profiles.map(\.field) == [3, 1, 2, 0].map { "components[0].config.profiles[\($0)]" })
+        #expect(explanation.chain.first?.name == "credential_headers")
     }
 
     @Test("a component that a file turns off is none of its layer; the last file decides whether one is on")
@@ -102,7 +112,7 @@ struct ConfigurationLayerTests {
         #expect(configuration.endpoints.map(\.name) == ["gen_ai", "full"])
         #expect(configuration.logEndpoints.map(\.url) == ["http://127.0.0.1:2/v1/logs", "http://127.0.0.1:1/v1/logs"])
         #expect(configuration.metricEndpoints.isEmpty)
-        #expect(ConfigurationExplanation(configuration).components.map(\.kind) == ["observability", "pricing"])
+        #expect(try ConfigurationExplanation(configuration).components.map(\.kind) == ["observability", "pricing"])
     }
 
     @Test("version and policies of the last file that are the default let those below show through")
@@ -155,7 +165,7 @@ struct ConfigurationLayerTests {
             try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: files[0])
             let (configuration, _) = try ConfigurationReader.read(files: files + [link], environment: [:])
             #expect(configuration.middleware.piiRedaction?.profiles.map(\.priority) == [5, 7])
-            #expect(ConfigurationExplanation(configuration).files == [files[1], link])
+            #expect(try ConfigurationExplanation(configuration).files == [files[1], link])
         }
     }
 

@@ -1,6 +1,7 @@
 internal import ATOF
+internal import Middleware
 
-/// What a configuration comes to: its layers, and which of them each component is from.
+/// What a configuration comes to: its layers, which of them each component is from, and the chain that events pass.
 package struct ConfigurationExplanation: Sendable {
     package struct Component: Sendable, Hashable {
         package let kind: String
@@ -11,17 +12,61 @@ package struct ConfigurationExplanation: Sendable {
         package let layers: [Int]
     }
 
+    /// A step of the chain.
+    package struct Step: Sendable, Hashable {
+        package let name: String
+        package let priority: Int32
+        /// Nil for a step that is always there.
+        package let component: String?
+        /// The table that it is made of.
+        package let field: String?
+        /// The highest that says something about this table, counted from 1, and its file.
+        package let layer: Int?
+        package let file: String?
+    }
+
     /// Low to high.
     package let files: [String]
     package let components: [Component]
+    /// In the order in which events pass them.
+    package let chain: [Step]
 
-    package init(_ configuration: CollectorConfiguration) {
+    /// - Throws: `ConfigurationError` when no chain can be made of the settings.
+    package init(_ configuration: CollectorConfiguration) throws(ConfigurationError) {
         let document = configuration.document
+        let tables = document.root["components"]?.arrayValue ?? []
         files = document.files
-        components = (document.root["components"]?.arrayValue ?? []).enumerated().map { index, component in
+        components = tables.enumerated().map { index, component in
             Component(
                 kind: component["kind"]?.stringValue ?? "", isEnabled: component["enabled"]?.boolValue ?? true,
                 field: "components[\(index)]", layers: document.layers(of: "components[\(index)]").map { $0 + 1 })
         }
+        chain = try configuration.makeChain().steps.map { step in
+            // Names begin with the kind of the component.
+            let parts = step.name.split(separator: "/").first?.split(separator: ".", maxSplits: 1) ?? []
+            let index = tables.firstIndex { table in parts.first.map { table["kind"] == .string(String($0)) } ?? false }
+            let field = index.map {
+                ConfigurationExplanation.field(of: step.name.dropFirst(parts[0].count + 1), tables[$0], $0)
+            }
+            let layer = field.flatMap { document.layers(of: $0).last }
+            return Step(
+                name: step.name, priority: step.priority, component: index.map { _ in String(parts[0]) }, field: field,
+                layer: layer.map { $0 + 1 }, file: layer.map { document.files[$0] })
+        }
+    }
+
+    /// The table that a step is made of: a profile by its number, or what has the name.
+    private static func field(of name: Substring, _ component: JSONValue, _ index: Int) -> String {
+        let place = "components[\(index)]"
+        if name.hasPrefix("profile_"), let number = Int(name.dropFirst("profile_".count)) {
+            return "\(place).config.profiles[\(number)]"
+        }
+        let wanted = JSONValue.string(name.split(separator: "/").first.map { String($0) } ?? "")
+        for member in component["config"]?.objectValue ?? JSONObject() {
+            if let number = member.value.arrayValue?.firstIndex(where: { $0["name"] == wanted }) {
+                return "\(place).config.\(member.key)[\(number)]"
+            }
+        }
+        return place
     }
 }
