@@ -73,8 +73,14 @@ extension PatternParser {
             if let set = try posixClass() { return set }
             return try bracketed()
         }
-        if next == "\\", let set = try namedClass() { return set }
         let start = index
+        if next == "\\", let set = try namedClass() {
+            skipIgnored()
+            if next == "-", let behind = peekBehindHyphen(), behind != "]", behind != "-" {
+                throw failure("a range begins with a character", at: start)
+            }
+            return set
+        }
         let low = try member()
         skipIgnored()
         guard next == "-", let behind = peekBehindHyphen(), behind != "]", behind != "-" else {

@@ -71,8 +71,7 @@ extension PatternParser {
             name = String(String.UnicodeScalarView(scalars[index..<end]))
             index = end + 1
         }
-        var isInverted = name.hasPrefix("^")
-        if isInverted { name.removeFirst() }
+        var isInverted = false
         if let mark = name.firstIndex(of: "!"), name[mark...].hasPrefix("!=") {
             isInverted.toggle()
             name.remove(at: mark)
@@ -99,12 +98,9 @@ extension PatternParser {
         case "U": return try hexadecimal(start, digits: 8)
         case "0"..."9": throw failure("back references are not supported", at: start)
         default:
-            let isEscapable = letter.isASCII && !letter.properties.isAlphabetic && letter.value > 0x20
-            guard isEscapable, letter.value < 0x7F, letter != "<", letter != ">" else {
-                // A space may be escaped where white space means nothing.
-                if flags.ignoresSpace, letter == " " { return (letter, false) }
-                throw failure("unknown escape `\\\(letter)`", at: start)
-            }
+            guard letter.isASCII, (0x20..<0x7F).contains(letter.value), !letter.properties.isAlphabetic, letter != "<",
+                letter != ">"
+            else { throw failure("unknown escape `\\\(letter)`", at: start) }
             return (letter, false)
         }
     }

@@ -65,4 +65,35 @@ extension Detector {
         + #"\x{FF66}-\x{FFDC}\x{20000}-\x{3FFFF}"#
     private static let letters = #"[\p{L}&&[^\#(spaceless)]]"#
     private static let alphanumerics = #"[[\p{L}\p{M}\p{N}]&&[^\#(spaceless)]]"#
+
+    /// No match has fewer bytes, neither of a strict expression nor of Skein's.
+    var shortestMatch: Int {
+        switch self {
+        case .ipv6: 2
+        case .email: 6
+        case .ipAddress, .jwt: 7
+        case .phone, .url: 8
+        case .apiKey: 11
+        case .creditCard: 13
+        case .bearerToken: 19
+        case .awsAccessKeyID: 20
+        case .uuid: 36
+        case .gcpAPIKey: 39
+        case .awsSecretAccessKey: 40
+        case .azureStorageAccountKey: 88
+        }
+    }
+
+    /// A byte that every match has, which is quickly looked for.
+    var requiredByte: UInt8? {
+        switch self {
+        case .email: UInt8(ascii: "@")
+        case .ipAddress, .jwt: UInt8(ascii: ".")
+        case .ipv6, .url: UInt8(ascii: ":")
+        case .apiKey, .uuid: UInt8(ascii: "-")
+        case .azureStorageAccountKey: UInt8(ascii: "=")
+        case .gcpAPIKey: UInt8(ascii: "z")
+        case .phone, .bearerToken, .creditCard, .awsAccessKeyID, .awsSecretAccessKey: nil
+        }
+    }
 }

@@ -1,3 +1,5 @@
+internal import ATOF
+
 /// Which detectors a text may have something for, found in one pass over its bytes.
 ///
 /// Each detector leaves a mark that is cheap to see: an `@`, a `://`, forty characters of base 64 in a row. The scan may say yes where there
@@ -57,7 +59,7 @@ struct DetectorScan {
         case space, bracket
         /// In tokens of base 64, and nothing else.
         case base
-        case backslash
+        case backslash, quote
         case beyondASCII
         case other
     }
@@ -76,6 +78,7 @@ struct DetectorScan {
         case UInt8(ascii: "("), UInt8(ascii: ")"): .bracket
         case UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "="): .base
         case UInt8(ascii: "\\"): .backslash
+        case UInt8(ascii: "\""): .quote
         case 0x80...: .beyondASCII
         default: .other
         }
@@ -83,6 +86,10 @@ struct DetectorScan {
 
     private let text: UnsafeBufferPointer<UInt8>
     private var found: Candidates = []
+    /// Whether it is within a string; numbers that stand for themselves are those of cards or nothing.
+    private var isText = true
+    /// Whether a number of eight characters or more stands outside of strings.
+    private var hasOuterNumber = false
     /// Behind the last byte that is in no token of base 64.
     private var tokenStart = 0
     /// Where a number began, how many digits it has, and where it would go on.
@@ -98,17 +105,29 @@ struct DetectorScan {
     private var hyphens = 0
     private var lastHyphen = -100
 
-    /// - Parameters:
-    ///   - isJSON: whether backslashes begin escapes, as in the text of a payload.
-    static func candidates(in text: UnsafeBufferPointer<UInt8>, isJSON: Bool) -> Candidates {
+    /// What the bytes are.
+    enum Form {
+        case text
+        /// What a string holds that is JSON itself, or a part of it: backslashes begin escapes.
+        case escaped
+        /// JSON text.
+        case document
+    }
+
+    static func candidates(in text: UnsafeBufferPointer<UInt8>, _ form: Form) -> Candidates {
         var scan = DetectorScan(text)
-        signs.withUnsafeBufferPointer { scan.run($0, isJSON: isJSON) }
+        signs.withUnsafeBufferPointer { scan.run($0, form) }
+        // What is no JSON is read as one string, in which such a number is a candidate too.
+        if scan.hasOuterNumber, !scan.found.contains(.phone), (try? JSONParser.validate(text)) == nil {
+            scan.found.insert(.phone)
+        }
         return scan.found
     }
 
     private init(_ text: UnsafeBufferPointer<UInt8>) { self.text = text }
 
-    private mutating func run(_ signs: UnsafeBufferPointer<Sign>, isJSON: Bool) {
+    private mutating func run(_ signs: UnsafeBufferPointer<Sign>, _ form: Form) {
+        isText = form != .document
         var index = 0
         while index < text.count {
             switch signs[Int(text[index])] {
@@ -148,7 +167,7 @@ struct DetectorScan {
                 endToken(index)
                 if index == numberEnd { numberEnd = index + 1 }
             case .backslash:
-                guard isJSON else {
+                guard form != .text else {
                     endToken(index)
                     break
                 }
@@ -156,6 +175,9 @@ struct DetectorScan {
                 continue
             case .beyondASCII:
                 beyondASCII(index)
+            case .quote:
+                endToken(index)
+                if form == .document { isText.toggle() }
             case .other: endToken(index)
             }
             index += 1
@@ -183,7 +205,7 @@ struct DetectorScan {
         digits += 1
         numberEnd = index + length
         if numberEnd - numberStart >= 8 {
-            found.insert(.phone)
+            if isText { found.insert(.phone) } else { hasOuterNumber = true }
             if digits >= 13 { found.insert(.creditCard) }
         }
     }

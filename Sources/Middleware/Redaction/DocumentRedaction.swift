@@ -111,12 +111,14 @@ struct DocumentRedaction {
     /// Whether a text may hold what a detector looks for: most hold nothing of the kind.
     private func mayMatch(_ text: String) -> Bool {
         guard case .detector(let matcher) = redaction.finder else { return true }
-        let wanted = DetectorScan.Candidates(matcher.detector)
+        if text.utf8.count < matcher.detector.shortestMatch { return false }
         return TextBytes.withBytes(of: text) { bytes in
-            if DetectorScan.candidates(in: bytes, isJSON: false).contains(wanted) { return true }
+            let hasEscapes = compatibility == .skein && TextBytes.contains(bytes, UInt8(ascii: "\\"))
+            if let byte = matcher.detector.requiredByte, !hasEscapes { return TextBytes.contains(bytes, byte) }
+            let wanted = DetectorScan.Candidates(matcher.detector)
+            if DetectorScan.candidates(in: bytes, .text).contains(wanted) { return true }
             // And in what its escapes stand for.
-            return compatibility == .skein && TextBytes.contains(bytes, UInt8(ascii: "\\"))
-                && DetectorScan.candidates(in: bytes, isJSON: true).contains(wanted)
+            return hasEscapes && DetectorScan.candidates(in: bytes, .escaped).contains(wanted)
         }
     }
 

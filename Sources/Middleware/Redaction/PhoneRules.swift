@@ -75,11 +75,18 @@ enum PhoneRules {
         var (start, end) = (range.lowerBound, range.upperBound)
         while start > 0, range.lowerBound - start < 64, isHexadecimal(text[start - 1]) { start -= 1 }
         while end < text.count, end - range.upperBound < 64, isHexadecimal(text[end]) { end += 1 }
+        // Letters beyond those of hexadecimal numbers next to it: some other word.
+        if start > 0, isWordButNotHexadecimal(text[start - 1]) { return false }
+        if end < text.count, isWordButNotHexadecimal(text[end]) { return false }
         let token = text[start..<end]
         let letters = token.count { $0 > 0x39 }
         let hyphens = token.count { $0 == UInt8(ascii: "-") }
         // A whole UUID, or at least sixteen digits in one piece.
         return letters > 0 && (hyphens == 0 && token.count >= 16 || hyphens == 4 && token.count == 36)
+    }
+
+    private static func isWordButNotHexadecimal(_ byte: UInt8) -> Bool {
+        TextBytes.isWord(byte) && !isHexadecimal(byte)
     }
 
     private static func isHexadecimal(_ byte: UInt8) -> Bool {

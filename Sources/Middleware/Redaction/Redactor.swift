@@ -112,7 +112,7 @@ package struct PayloadScan: Sendable {
 
     package init(_ json: RawJSON) {
         (candidates, hasEscapes) = json.withBytes { text in
-            (DetectorScan.candidates(in: text, isJSON: true), TextBytes.contains(text, UInt8(ascii: "\\")))
+            (DetectorScan.candidates(in: text, .document), TextBytes.contains(text, UInt8(ascii: "\\")))
         }
     }
 }
