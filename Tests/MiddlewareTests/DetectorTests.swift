@@ -1,6 +1,7 @@
 import ATOF
-@testable import Middleware
 import Testing
+
+@testable import Middleware
 
 /// `strict` columns were seen in nemo-relay 0.10.4. All values are made up.
 @Suite("Detectors")
@@ -25,33 +26,61 @@ struct DetectorTests {
         (.phone, "+1 (415) 555-2671 or 12345678", "# or #", "# or #"), (.phone, "1234567", "1234567", "1234567"),
         (.phone, "415.555.2671, (415) 555.2671", "415.555.2671, (#.2671", "#, #"),
         (.phone, "2024-01-02 10:11, 2024-01-02T10", "#:11, #T10", "2024-01-02 10:11, 2024-01-02T10"),
-        (.phone, "2024-01-02 415 555 2671", "#", "#"), (.phone, "0.14159265 but +1.4155552671", "0.# but +1.#", "0.14159265 but #"),
+        (.phone, "2024-01-02 415 555 2671", "#", "#"),
+        (.phone, "0.14159265 but +1.4155552671", "0.# but +1.#", "0.14159265 but #"),
         (.phone, "10.20.30.40 and 1.234.567.890", "10.20.30.40 and 1.234.567.890", "10.20.30.40 and 1.234.567.890"),
         (.phone, "４１５ ５５５ ２６７１", "４１５ ５５５ ２６７１", "#"),
-        (.phone, "550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a#", "550e8400-e29b-41d4-a716-446655440000"),
+        (
+            .phone, "550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a#",
+            "550e8400-e29b-41d4-a716-446655440000"
+        ),
         (.phone, "call_123456789", "call_#", "call_#"),
-        (.apiKey, "use pk-test_00000000 task-management sk-short", "use # task-management sk-short", "use # task-management sk-short"),
+        (
+            .apiKey, "use pk-test_00000000 task-management sk-short", "use # task-management sk-short",
+            "use # task-management sk-short"
+        ),
         (.apiKey, "ключsk-0000fake0000", "ключsk-0000fake0000", "ключ#"),
         (.ipAddress, "from 192.0.2.44 to 198.51.100.7:8080", "from # to #:8080", "from # to #:8080"),
-        (.ipAddress, "999.1.1.1 v1.2.3.4.5 1.2.3", "# v1.# 1.2.3", "999.1.1.1 v1.2.3.4.5 1.2.3"), (.ipAddress, "١٠.٠.٠.١", "#", "#"),
+        (.ipAddress, "999.1.1.1 v1.2.3.4.5 1.2.3", "# v1.# 1.2.3", "999.1.1.1 v1.2.3.4.5 1.2.3"),
+        (.ipAddress, "١٠.٠.٠.١", "#", "#"),
         (.ipAddress, "адрес10.0.0.1", "адрес10.0.0.1", "адрес#"),
-        (.ipv6, "2001:db8::1 and ::1", "#1 and #", "# and #"), (.ipv6, "std::vector a::b ::", "st#vector #b #", "std::vector a::b ::"),
+        (.ipv6, "2001:db8::1 and ::1", "#1 and #", "# and #"),
+        (.ipv6, "std::vector a::b ::", "st#vector #b #", "std::vector a::b ::"),
         (.ipv6, "fe80::1%eth0 [2001:db8::8a2e]:443", "#1%eth0 [#8a2e]:443", "# [#]:443"),
-        (.ipv6, "::ffff:192.0.2.1.", "#.0.2.1.", "#."), (.ipv6, "12:34:56 00:1a:2b:3c:4d:5e", "12:34:56 00:1a:2b:3c:4d:5e", "12:34:56 00:1a:2b:3c:4d:5e"),
-        (.url, "see http://x.example/y, and (https://a.io/b).", "see # and (#", "see #, and (#)."), (.url, "HTTP://X.example", "HTTP://X.example", "#"),
-        (.url, "https://en.io/A_(b)", "#", "#"), (.url, #"{"u":"https://x.io/a","k":1}"#, #"{"u":"#"#, #"{"k":1,"u":"#"}"#),
-        (.uuid, "x 550e8400-e29b-41d4-a716-446655440000.", "x #.", "x #."), (.uuid, "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000"),
-        (.bearerToken, "bearer ABC.def~ghi+jkl/mno== and", "#== and", "# and"), (.bearerToken, "bearer short", "bearer short", "bearer short"),
+        (.ipv6, "::ffff:192.0.2.1.", "#.0.2.1.", "#."),
+        (.ipv6, "12:34:56 00:1a:2b:3c:4d:5e", "12:34:56 00:1a:2b:3c:4d:5e", "12:34:56 00:1a:2b:3c:4d:5e"),
+        (.url, "see http://x.example/y, and (https://a.io/b).", "see # and (#", "see #, and (#)."),
+        (.url, "HTTP://X.example", "HTTP://X.example", "#"),
+        (.url, "https://en.io/A_(b)", "#", "#"),
+        (.url, ##"{"u":"https://x.io/a","k":1}"##, ##"{"u":"#"##, ##"{"k":1,"u":"#"}"##),
+        (.uuid, "x 550e8400-e29b-41d4-a716-446655440000.", "x #.", "x #."),
+        (
+            .uuid, "00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000000",
+            "00000000-0000-0000-0000-000000000000"
+        ),
+        (.bearerToken, "bearer ABC.def~ghi+jkl/mno== and", "#== and", "# and"),
+        (.bearerToken, "bearer short", "bearer short", "bearer short"),
         (.bearerToken, "Use Bearer abcdefghijklmnop.", "Use #.", "Use #."),
-        (.jwt, "eyJhbGciOi.eyJzdWIi.sig-_1 eyJ.a.b xeyJa.b.c", "# eyJ.a.b xeyJa.b.c", "# eyJ.a.b xeyJa.b.c"), (.jwt, "eyJhbGciOi.eyJzdWIi.", "eyJhbGciOi.eyJzdWIi.", "#"),
-        (.creditCard, "4111 1111 1111 1111 next", "#next", "# next"), (.creditCard, "1234567890123", "#", "1234567890123"),
+        (.jwt, "eyJhbGciOi.eyJzdWIi.sig-_1 eyJ.a.b xeyJa.b.c", "# eyJ.a.b xeyJa.b.c", "# eyJ.a.b xeyJa.b.c"),
+        (.jwt, "eyJhbGciOi.eyJzdWIi.", "eyJhbGciOi.eyJzdWIi.", "#"),
+        (.creditCard, "4111 1111 1111 1111 next", "#next", "# next"),
+        (.creditCard, "1234567890123", "#", "1234567890123"),
         (.creditCard, "2 4111-1111-1111-1111", "#", "2 #"), (.creditCard, "４１１１ 1111 1111 1111", "#", "#"),
-        (.creditCard, "1700000000000 4111\u{A0}1111\u{A0}1111\u{A0}1111", "# 4111\u{A0}1111\u{A0}1111\u{A0}1111", "1700000000000 #"),
-        (.awsAccessKeyID, "AKIAIOSFODNN7EXAMPLE/XAKIAIOSFODNN7EXAMPLE", "#/XAKIAIOSFODNN7EXAMPLE", "#/XAKIAIOSFODNN7EXAMPLE"),
-        (.awsSecretAccessKey, "a=\(secret) b", "a=# b", "a=# b"), (.awsSecretAccessKey, "\(secret)x", "\(secret)x", "\(secret)x"),
+        (
+            .creditCard, "1700000000000 4111\u{A0}1111\u{A0}1111\u{A0}1111", "# 4111\u{A0}1111\u{A0}1111\u{A0}1111",
+            "1700000000000 #"
+        ),
+        (
+            .awsAccessKeyID, "AKIAIOSFODNN7EXAMPLE/XAKIAIOSFODNN7EXAMPLE", "#/XAKIAIOSFODNN7EXAMPLE",
+            "#/XAKIAIOSFODNN7EXAMPLE"
+        ),
+        (.awsSecretAccessKey, "a=\(secret) b", "a=# b", "a=# b"),
+        (.awsSecretAccessKey, "\(secret)x", "\(secret)x", "\(secret)x"),
         (.awsSecretAccessKey, "/\(secret.dropLast())", "/\(secret.dropLast())", "#"),
-        (.gcpAPIKey, "\(gcp)。", "#。", "#。"), (.gcpAPIKey, "\(gcp)x", "\(gcp)x", "\(gcp)x"), (.gcpAPIKey, "\(gcp.dropLast())-", "\(gcp.dropLast())-", "#"),
-        (.azureStorageAccountKey, "AccountKey=\(azure)==;", "AccountKey=#;", "AccountKey=#;"), (.azureStorageAccountKey, "x\(azure)==", "x\(azure)==", "x\(azure)=="),
+        (.gcpAPIKey, "\(gcp)。", "#。", "#。"), (.gcpAPIKey, "\(gcp)x", "\(gcp)x", "\(gcp)x"),
+        (.gcpAPIKey, "\(gcp.dropLast())-", "\(gcp.dropLast())-", "#"),
+        (.azureStorageAccountKey, "AccountKey=\(azure)==;", "AccountKey=#;", "AccountKey=#;"),
+        (.azureStorageAccountKey, "x\(azure)==", "x\(azure)==", "x\(azure)=="),
     ]
 
     @Test("find what they stand for", arguments: rows)
@@ -63,13 +92,22 @@ struct DetectorTests {
     static let masks: [(detector: Detector, text: String, strict: String, skein: String)] = [
         (.email, "bob@x.io", "b**@x.io", "b**@x.io"), (.email, "b@x.io", "b@x.io", "*@x.io"),
         (.phone, "+1 (415) 555-2671", "+* (***) ***-2671", "+* (***) ***-2671"),
-        (.creditCard, "４１１１ 1111 1111 1111", "４１１１ **** **** 1111", "**** **** **** 1111"), (.apiKey, "sk-fakeFAKE1234", "sk-********1234", "sk-********1234"),
-        (.ipAddress, "10.0.0.1", "***.***.***.1", "***.***.***.1"), (.ipv6, "1:2:3:4:5:6:7:8", "****:****:****:****:****:****:****:8", "****:****:****:****:****:****:****:8"),
+        (.creditCard, "４１１１ 1111 1111 1111", "４１１１ **** **** 1111", "**** **** **** 1111"),
+        (.apiKey, "sk-fakeFAKE1234", "sk-********1234", "sk-********1234"),
+        (.ipAddress, "10.0.0.1", "***.***.***.1", "***.***.***.1"),
+        (.ipv6, "1:2:3:4:5:6:7:8", "****:****:****:****:****:****:****:8", "****:****:****:****:****:****:****:8"),
         (.ipv6, "::1", "::1", "::*"), (.ipv6, "::ffff:192.0.2.1", "::****:192.0.2.1", "::****:***.***.***.1"),
-        (.url, "https://user:pw@host:8443/p", "https://host:8443/*", "https://host:8443/*"), (.url, "https://x.io?token=1", "https://x.io/*", "https://x.io/*"),
-        (.url, "https://x.io", "https://x.io", "https://x.io"), (.uuid, "550e8400-e29b-41d4-a716-446655440000", "********************************0000", "********************************0000"),
-        (.bearerToken, "Bearer   abcdefghijklmnop", "Bearer ************mnop", "Bearer ************mnop"), (.jwt, "eyJa.bcd.1234567", "eyJa.***.*234567", "eyJa.***.*234567"),
-        (.jwt, "eyJa.b.c", "eyJa.*.c", "eyJa.*.*"), (.awsAccessKeyID, "AKIAIOSFODNN7EXAMPLE", "AKIA************MPLE", "AKIA************MPLE"),
+        (.url, "https://user:pw@host:8443/p", "https://host:8443/*", "https://host:8443/*"),
+        (.url, "https://x.io?token=1", "https://x.io/*", "https://x.io/*"),
+        (.url, "https://x.io", "https://x.io", "https://x.io"),
+        (
+            .uuid, "550e8400-e29b-41d4-a716-446655440000", "********************************0000",
+            "********************************0000"
+        ),
+        (.bearerToken, "Bearer   abcdefghijklmnop", "Bearer ************mnop", "Bearer ************mnop"),
+        (.jwt, "eyJa.bcd.1234567", "eyJa.***.*234567", "eyJa.***.*234567"),
+        (.jwt, "eyJa.b.c", "eyJa.*.c", "eyJa.*.*"),
+        (.awsAccessKeyID, "AKIAIOSFODNN7EXAMPLE", "AKIA************MPLE", "AKIA************MPLE"),
         (.gcpAPIKey, gcp, "AIzaSy*****************************Efak", "AIzaSy*****************************Efak"),
     ]
 
@@ -87,10 +125,14 @@ struct DetectorTests {
     // MARK: - Properties
 
     private static let fragments = [
-        "bob", "@", "x.io", "a@b.cc", ".", "-", "+1", "(415)", " 555-2671", "12345678", "2024-01-02", " ", "\t", "\u{A0}", "\u{3000}", "é", "中",
-        "٣", "４１１１", "4111 1111 1111 1111", "sk-abcdefgh", "task-", "_", "10.0.0.1", "1.2.3.4.5", "::", "2001:db8::1", "a:b:c:d:e:f:1:2", ":",
-        "::ffff:10.0.0.1", "1:2:3:4:5:6:1.2.3.4", "https://", "HTTP://u:p@h/p?q", "https://x.io/a).", "550e8400-e29b-41d4-a716-446655440000", "Bearer abcdefghijklmnop", "bearer ",
-        "=", "==", "eyJabc.def.ghi", "eyJa.b.", "AKIAIOSFODNN7EXAMPLE", "ASIA", secret, "+/", gcp, azure + "==", "\"", "<", ")", "{", "\\",
+        "bob", "@", "x.io", "a@b.cc", ".", "-", "+1", "(415)", " 555-2671", "12345678", "2024-01-02", " ", "\t",
+        "\u{A0}", "\u{3000}", "é", "中",
+        "٣", "４１１１", "4111 1111 1111 1111", "sk-abcdefgh", "task-", "_", "10.0.0.1", "1.2.3.4.5", "::", "2001:db8::1",
+        "a:b:c:d:e:f:1:2", ":",
+        "::ffff:10.0.0.1", "1:2:3:4:5:6:1.2.3.4", "https://", "HTTP://u:p@h/p?q", "https://x.io/a).",
+        "550e8400-e29b-41d4-a716-446655440000", "Bearer abcdefghijklmnop", "bearer ",
+        "=", "==", "eyJabc.def.ghi", "eyJa.b.", "AKIAIOSFODNN7EXAMPLE", "ASIA", secret, "+/", gcp, azure + "==", "\"",
+        "<", ")", "{", "\\",
         "\\n", "\\u0040", "\\\"", "\n", "1", "123", "9999999999999", "KEY", "[1,", "{\"a\":\"", "\"}",
     ]
 
@@ -108,17 +150,23 @@ struct DetectorTests {
                 let isFound = text.withUTF8 { bytes in
                     let isFound = !matcher.matches(in: bytes).isEmpty
                     let candidates = DetectorScan.candidates(in: bytes, .text)
-                    #expect(!isFound || candidates.contains(.init(detector)), "\(detector) in \(String(decoding: bytes, as: UTF8.self))")
+                    #expect(
+                        !isFound || candidates.contains(.init(detector)),
+                        "\(detector) in \(String(decoding: bytes, as: UTF8.self))")
                     if isFound, let byte = detector.requiredByte { #expect(bytes.contains(byte)) }
                     #expect(matcher.matches(in: bytes).allSatisfy { $0.count >= detector.shortestMatch })
                     return isFound
                 }
                 guard isFound else { continue }
                 var escaped = text.unicodeScalars.map { scalar in
-                    Bool.random(using: &random) || scalar.isASCII ? String(scalar) : "\\u" + String(scalar.value + 0x10000, radix: 16).suffix(4)
+                    Bool.random(using: &random) || scalar.isASCII
+                        ? String(scalar) : "\\u" + String(scalar.value + 0x10000, radix: 16).suffix(4)
                 }.joined().replacing("\n", with: "\\n").replacing("\t", with: "\\t")
-                if text.contains("\\") || text.contains("\"") { escaped = JSONValue.string(text).compactText }
-                else { escaped = "\"\(escaped)\"" }
+                if text.contains("\\") || text.contains("\"") {
+                    escaped = JSONValue.string(text).compactText
+                } else {
+                    escaped = "\"\(escaped)\""
+                }
                 let json = "{\"n\":[1,\(escaped)]}"
                 let candidates = Array(json.utf8).withUnsafeBufferPointer { DetectorScan.candidates(in: $0, .document) }
                 #expect(candidates.contains(.init(detector)), "\(detector) in \(json)")
@@ -126,10 +174,13 @@ struct DetectorTests {
         }
     }
 
-    /// What Skein refuses for a reason, `docs/components/pii-redaction.md` lists; of all other detectors it finds what the reference finds.
-    @Test("hide at least what the reference hides", arguments: [
-        Detector.email, .apiKey, .uuid, .bearerToken, .jwt, .awsAccessKeyID, .awsSecretAccessKey, .gcpAPIKey, .azureStorageAccountKey,
-    ])
+    /// What Skein refuses for a reason, `docs/components/detectors.md` lists; of all other detectors it finds what the reference finds.
+    @Test(
+        "hide at least what the reference hides",
+        arguments: [
+            Detector.email, .apiKey, .uuid, .bearerToken, .jwt, .awsAccessKeyID, .awsSecretAccessKey, .gcpAPIKey,
+            .azureStorageAccountKey,
+        ])
     func covers(_ detector: Detector) throws {
         var random = SeededRandom(seed: 7)
         let (strict, skein) = (try DetectorMatcher(detector, .strict), try DetectorMatcher(detector, .skein))

@@ -1,5 +1,6 @@
-@testable import Middleware
 import Testing
+
+@testable import Middleware
 
 /// What the matches are was seen in nemo-relay 0.10.4, which uses Rust's `regex` crate.
 @Suite("Patterns")
@@ -17,19 +18,22 @@ struct PatternTests {
         (#"(?i-u)k"#, "kK\u{212A}", "<k><K>\u{212A}"), (#"(?i)ß"#, "ß\u{1E9E}", "<ß><\u{1E9E}>"),
         (#"(?i)σ"#, "σςΣ", "<σ><ς><Σ>"), (#"(?i)s"#, "\u{17F}", "<\u{17F}>"),
         // Word boundaries, in ASCII and beyond.
-        (#"\b\w"#, "ab cd", "<a>b <c>d"), (#"\bмир\b"#, "мир мира", "<мир> мира"), (#"\be\b"#, "e e\u{301}", "<e> e\u{301}"),
+        (#"\b\w"#, "ab cd", "<a>b <c>d"), (#"\bмир\b"#, "мир мира", "<мир> мира"),
+        (#"\be\b"#, "e e\u{301}", "<e> e\u{301}"),
         (#"(?-u:\b)a"#, "éa a", "é<a> <a>"), (#"\ba"#, "éa a", "éa <a>"), (#"\Bb"#, "éb b", "é<b> b"),
         (#"\b{start}a"#, "aa é a", "<a>a é <a>"), (#"a\>"#, "aa", "a<a>"), (#"\b{end-half}a"#, "a a", "a a"),
         // Lines.
         ("(?m)^", "a\nb", "<>a\n<>b"), ("(?m)$", "a\nb", "a<>\nb<>"), ("$", "a\n", "a\n<>"), (".", "\na", "\n<a>"),
         ("(?s).", "\na", "<\n><a>"), ("(?mR)$", "a\r\nb", "a<>\r\nb<>"),
         // Classes.
-        ("[[:upper:]&&[^EMP]]", "EMPLOY", "EMP<L><O><Y>"), ("[a-c--b]", "abc", "<a>b<c>"), ("[a-c~~b-d]", "abcd", "<a>bc<d>"),
+        ("[[:upper:]&&[^EMP]]", "EMPLOY", "EMP<L><O><Y>"), ("[a-c--b]", "abc", "<a>b<c>"),
+        ("[a-c~~b-d]", "abcd", "<a>bc<d>"),
         ("[]a]", "]a-", "<]><a>-"), ("[^]a]", "]a-", "]a<->"), ("[-a]", "-a", "<-><a>"), ("[a-]", "-a", "<-><a>"),
         (#"\p{Cyrillic}+"#, "abмир", "ab<мир>"), (#"\p{Greek}"#, "aα", "a<α>"), (#"\pL"#, "1é", "1<é>"),
         (#"\P{Lu}"#, "aA", "<a>A"), (#"\p{sc=Latin}"#, "aя", "<a>я"), (#"[\p{L}&&\p{ASCII}]"#, "éa", "é<a>"),
         // Escapes, comments.
-        (#"\x41\x{e9}\u0431\U00000062"#, "Aéбb", "<Aéбb>"), ("(?x) a  b # no more\n", "ab", "<ab>"), (#"\-\ \#"#, "- #", "<- #>"),
+        (#"\x41\x{e9}\u0431\U00000062"#, "Aéбb", "<Aéбb>"), ("(?x) a  b # no more\n", "ab", "<ab>"),
+        (##"\-\ \#"##, "- #", "<- #>"),
         // Limits of counted repetitions.
         ("a{1000}", String(repeating: "a", count: 1000), "<\(String(repeating: "a", count: 1000))>"),
     ]
@@ -55,14 +59,19 @@ struct PatternTests {
     static let refused: [(pattern: String, position: Int?, reason: String)] = [
         ("(unclosed", 1, "unclosed group"), ("a)", 2, "unopened group"), ("EMP(?=-)", 4, "look-around"),
         ("(?<!a)b", 1, "look-around"), (#"(a)\1"#, 4, "back references"), ("*a", 1, "repetition operator"),
-        ("a{", 2, "unclosed counted repetition"), ("a{2,1}", 2, "at least 2 and at most 1"), ("a{,2}", 2, "decimal number"),
+        ("a{", 2, "unclosed counted repetition"), ("a{2,1}", 2, "at least 2 and at most 1"),
+        ("a{,2}", 2, "decimal number"),
         ("[a", 1, "unclosed class"), ("[z-a]", 2, "ends before it begins"), (#"[a-\d]"#, 2, "range ends"),
-        (#"[\d-z]"#, 2, "range begins"), ("[]", 1, "unclosed class"), (#"\q"#, 1, "unknown escape"), (#"\p{Foo}"#, 1, "unknown class"),
-        ("(?z)a", 3, "unknown flag"), ("(?ii)a", 4, "twice"), ("(?-)a", 4, "no flag"), ("(?P<n>a)(?P<n>b)", 13, "same name"),
-        ("(?P<1>a)", 5, "name of a group"), (#"\xZZ"#, 1, "hexadecimal"), (#"\u{110000}"#, 1, "hexadecimal"), (#"\"#, 1, "ends with a backslash"),
+        (#"[\d-z]"#, 2, "range begins"), ("[]", 1, "unclosed class"), (#"\q"#, 1, "unknown escape"),
+        (#"\p{Foo}"#, 1, "unknown class"),
+        ("(?z)a", 3, "unknown flag"), ("(?ii)a", 4, "twice"), ("(?-)a", 4, "no flag"),
+        ("(?P<n>a)(?P<n>b)", 13, "same name"),
+        ("(?P<1>a)", 5, "name of a group"), (#"\xZZ"#, 1, "hexadecimal"), (#"\u{110000}"#, 1, "hexadecimal"),
+        (#"\"#, 1, "ends with a backslash"),
         (#"(?-u:\xff)"#, 6, "flag `u`"), ("(?-u:.)", 6, "flag `u`"), (#"[\b]"#, 2, "no meaning"),
         ("(?:a{100}){100}", nil, "1000 copies"), ("a{100001}", 2, "100,000"),
-        (String(repeating: "(", count: 300), 251, "nested deeper"), (String(repeating: "a", count: 20_000), nil, "longer than"),
+        (String(repeating: "(", count: 300), 251, "nested deeper"),
+        (String(repeating: "a", count: 20_000), nil, "longer than"),
     ]
 
     @Test("say what is wrong and where", arguments: refused)
@@ -75,7 +84,8 @@ struct PatternTests {
     @Test("are found by RE2 and by the machine alike")
     func machine() throws {
         let atoms = [
-            "a", "b", "é", "[ab]", "[^a]", ".", "(a)", "(?:ab)", "a|b", "(|a)", #"\d"#, "^", "$", "(?m)^", "(?-u:\\b)", "(?-u:\\B)",
+            "a", "b", "é", "[ab]", "[^a]", ".", "(a)", "(?:ab)", "a|b", "(|a)", #"\d"#, "^", "$", "(?m)^", "(?-u:\\b)",
+            "(?-u:\\B)",
         ]
         var random = SystemRandomNumberGenerator()
         for _ in 0..<400 {
@@ -86,7 +96,9 @@ struct PatternTests {
             guard let pattern = try? Pattern(text) else { continue }
             var parser = PatternParser(text)
             let machine = PatternMachine(try parser.parse(), groups: parser.groupNames.count)
-            var input = (0..<Int.random(in: 0...8, using: &random)).map { _ in ["a", "b", "é", "1", "\n"].randomElement()! }.joined()
+            var input = (0..<Int.random(in: 0...8, using: &random)).map { _ in
+                ["a", "b", "é", "1", "\n"].randomElement()!
+            }.joined()
             input.withUTF8 { bytes in
                 let found = machine.search(bytes, from: 0, wantsGroups: false).map { $0[0]..<$0[1] }
                 #expect(found == pattern.firstMatch(in: bytes, from: 0), "\(text) in \(Array(bytes))")
@@ -95,7 +107,8 @@ struct PatternTests {
     }
 
     static let templates: [(template: String, expected: String)] = [
-        ("$1", "a"), ("$2", ""), ("$1x", ""), ("${1}x", "ax"), ("$n", "b"), ("${n}", "b"), ("$$1", "$1"), ("$", "$"), ("${1", "${1"),
+        ("$1", "a"), ("$2", ""), ("$1x", ""), ("${1}x", "ax"), ("$n", "b"), ("${n}", "b"), ("$$1", "$1"), ("$", "$"),
+        ("${1", "${1"),
         ("$-", "$-"), ("[$0]", "[ab]"), ("${}", ""), ("$01", "a"),
     ]
 

@@ -3,7 +3,7 @@ package import ATOF
 /// One built-in redaction, made ready: what it does to one JSON document or one text (`middleware-guardrails-pii.md` 8.2 and 8.3).
 ///
 /// `strict` does exactly what the reference does. `skein` also looks into keys, into JSON that strings hold, and at numbers that are
-/// numbers of payment cards; see `docs/components/pii-redaction.md`.
+/// numbers of payment cards; see `docs/components/detectors.md`.
 package struct Redactor: Sendable {
     let compatibility: Compatibility
     let selection: PathSelection
