@@ -15,13 +15,16 @@ struct PolicyReporter: Sendable {
         alerts = PolicyAlertWriter(context.jetStream, context.metrics)
     }
 
-    /// Returns once the broker has the alerts.
-    mutating func report(_ notes: ChainNotes, of message: StageMessage) async throws {
+    mutating func count(_ notes: ChainNotes) {
         for (step, count) in notes.changes {
             context.metrics.add("skein_middleware_changes_total", count, ["step": step])
         }
         for failure in notes.failures { report(failure) }
-        for alert in notes.alerts {
+    }
+
+    /// Returns once the broker has the alerts.
+    func tell(_ found: [ChainNotes.Alert], of message: StageMessage) async throws {
+        for alert in found {
             let tenant = SkeinSubjects.tenant(ofStoredEvents: message.subject) ?? SkeinSubjects.ownTenant
             var document = PolicyAlert(
                 rule: alert.rule, tenant: tenant, time: message.timeNanoseconds, message: alert.message,

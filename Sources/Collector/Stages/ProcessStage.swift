@@ -88,7 +88,8 @@ actor ProcessWorker: StageWorker {
             machine.replacePolicy(version.chain)
         }
         let outcome = machine.receive(message, await asked(about: message))
-        try await reporter.report(outcome.notes, of: message)
+        reporter.count(outcome.notes)
+        try await reporter.tell(outcome.notes.alerts, of: message)
         for letter in outcome.deadLetters { try await context.deadLetters.write(letter) }
         for piece in outcome.pieces {
             try await chain(for: piece).append(piece, sequence: message.sequence)
