@@ -183,7 +183,8 @@ package struct JSONWriter: ~Copyable {
     }
 
     private mutating func grow(by more: Int) {
-        capacity = max(2 * capacity, count + more)
+        // Of memory that is not written the kernel gives no pages, so a large step costs no more than a small one.
+        capacity = max(4 * capacity, count + more)
         let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
         grown.update(from: memory, count: count)
         memory.deallocate()
