@@ -125,7 +125,7 @@ package final class Collector: Sendable {
         }
         if let document {
             let (read, warnings) = try source.read(below: try document.text())
-            for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
+            for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning.sentence)"]) }
             try read.checkActivation()
             try read.checkRestart(since: configuration)
             settings.withLock { $0.takePolicy(of: read) }

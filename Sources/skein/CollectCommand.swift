@@ -9,8 +9,8 @@ struct CollectCommand: AsyncParsableCommand {
             Example: skein collect --config skein.toml
 
             SIGTERM and SIGINT stop it gracefully: it reads no more, delivers what is under way and writes its checkpoints.
-            SIGHUP makes it read the configuration again and take the policy of it: components and prices. What is wrong with it is
-            logged, and the policy before stays.
+            SIGHUP makes it read the configuration again and take the policy of it. What is wrong with it is logged, and the policy
+            before stays.
             """)
 
     @OptionGroup var connection: ConnectionOptions

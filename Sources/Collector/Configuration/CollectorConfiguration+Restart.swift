@@ -19,7 +19,11 @@ extension CollectorConfiguration {
     private func components(otherThan before: CollectorConfiguration) -> [(field: String, what: String)] {
         Set(document.kinds + before.document.kinds).sorted()
             .filter { kind in
-                guard document.component(kind) != before.document.component(kind) else { return false }
+                // A file that the document names may differ though the document does not.
+                let isSame =
+                    document.component(kind) == before.document.component(kind)
+                    && (kind != "pricing" || pricing == before.pricing)
+                if isSame { return false }
                 switch ComponentReader.of(kind)?.change ?? .whileRunning {
                 case .atStart: return true
                 case .whileRunning: return false

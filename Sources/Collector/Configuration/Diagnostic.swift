@@ -21,9 +21,10 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
         self.message = message
     }
 
-    package var description: String {
-        "\(level.rawValue): \(file.map { "\($0): " } ?? "")\(field): \(message) [\(code)]"
-    }
+    package var description: String { "\(level.rawValue): \(sentence)" }
+
+    /// Without its level, for where the level is told otherwise.
+    package var sentence: String { "\(file.map { "\($0): " } ?? "")\(field): \(message) [\(code)]" }
 }
 
 /// What a policy of the plugins document makes of a complaint.

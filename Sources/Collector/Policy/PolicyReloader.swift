@@ -94,7 +94,7 @@ final class PolicyReloader: Sendable {
             finish(try await apply(document))
         } catch let error as ConfigurationError {
             for diagnostic in error.diagnostics where diagnostic.level == .error {
-                logger.error("policy refused, the one before stays", metadata: ["error": "\(diagnostic)"])
+                logger.error("policy refused, the one before stays", metadata: ["error": "\(diagnostic.sentence)"])
             }
             finish(.refused)
         } catch {
@@ -115,7 +115,7 @@ final class PolicyReloader: Sendable {
         let (configuration, warnings) = try source.read(below: try shared?.text())
         try configuration.checkActivation()
         try configuration.checkRestart(since: state.withLock { $0.configuration })
-        for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning)"]) }
+        for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning.sentence)"]) }
         let generation = try policy.replace(by: configuration)
         state.withLock { $0.configuration = configuration }
         guard let generation else {
