@@ -32,8 +32,11 @@ extension GuardrailRule {
             redactors.reduce(nil) { found, redactor in redactor.redact(text: found ?? text) ?? found }
         }
 
-        /// Whether anything may be found in a payload: never wrong when it says no.
-        func mayMatch(_ json: RawJSON) -> Bool { redactors.contains { $0.mayMatch(json) } }
+        /// Whether anything may be found in a payload: cheap, and never wrong when it says no.
+        func mayMatch(_ json: RawJSON) -> Bool {
+            let scan = PayloadScan(json)
+            return redactors.contains { $0.mayMatch(json, scan) }
+        }
 
         package static func == (left: Self, right: Self) -> Bool {
             left.matchers == right.matchers && left.replacement == right.replacement

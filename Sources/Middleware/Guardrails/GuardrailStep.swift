@@ -110,17 +110,23 @@ extension EventDraft {
 
     /// - Returns: whether the test has found anything.
     fileprivate mutating func redact(by test: GuardrailRule.ContentTest) -> Bool {
-        var isFound = false
-        for path in [\EventDraft.data, \.metadata, \.categoryProfile, \.unknownFields] {
-            guard let value = self[keyPath: path], let redacted = test.redacted(value) else { continue }
-            self[keyPath: path] = redacted
-            isFound = true
-        }
-        if let redacted = test.redacted(text: name) {
-            name = redacted
-            isFound = true
-        }
-        return isFound
+        var isFound = redact(\.data, originalData, by: test)
+        isFound = redact(\.metadata, originalMetadata, by: test) || isFound
+        isFound = redact(\.categoryProfile, originalCategoryProfile, by: test) || isFound
+        isFound = redact(\.unknownFields, originalUnknownFields, by: test) || isFound
+        guard let redacted = test.redacted(text: name) else { return isFound }
+        name = redacted
+        return true
+    }
+
+    /// - Parameter original: the text of a payload that no step has replaced: most hold nothing, and need not be parsed to see that.
+    private mutating func redact(
+        _ path: WritableKeyPath<EventDraft, JSONValue?>, _ original: RawJSON?, by test: GuardrailRule.ContentTest
+    ) -> Bool {
+        if let original, !test.mayMatch(original) { return false }
+        guard let value = self[keyPath: path], let redacted = test.redacted(value) else { return false }
+        self[keyPath: path] = redacted
+        return true
     }
 }
 
