@@ -103,10 +103,7 @@ final class BudgetDesk: Sendable {
     private func update(_ tenant: String, _ body: (inout BudgetMachine) -> BudgetMachine.Actions)
         -> BudgetMachine.Actions
     {
-        state.withLock { state in
-            guard state.machines[tenant] != nil else { return BudgetMachine.Actions() }
-            return body(&state.machines[tenant]!)
-        }
+        state.withLock { body(&$0.machines[tenant, default: BudgetMachine(tenant: tenant, limits: limits)]) }
     }
 
     private func perform(_ actions: BudgetMachine.Actions, _ tenant: String) {

@@ -42,12 +42,8 @@ enum GuardDeadline {
         return deadline
     }
 
-    /// What a client sends along.
+    /// What a client sends along: not the instant, for its clock may be another than the collectors'.
     static func headers(timeout: Duration) -> NATSHeaders {
-        let instant = EventTime(epochNanoseconds: Wall.nanoseconds(after: timeout))
-        return [
-            SkeinHeaders.timeout: String(max(1, Int64(timeout / .milliseconds(1)))),
-            SkeinHeaders.deadline: instant.rfc3339,
-        ]
+        [SkeinHeaders.timeout: String(max(1, Int64(timeout / .milliseconds(1))))]
     }
 }
