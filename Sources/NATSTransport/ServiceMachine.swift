@@ -92,6 +92,8 @@ struct ServiceMachine: Sendable {
             let numRequests, numErrors: Int
             let lastError: String
             let processingTime, averageProcessingTime: Int64
+            /// Figures of the service's own; clients expect the member.
+            let data: [String: Int]
         }
         let type = "io.nats.micro.v1.stats_response"
         let name, id, version, started: String
@@ -133,7 +135,8 @@ struct ServiceMachine: Sendable {
                     name: endpoint.name, subject: endpoint.subject, queueGroup: endpoint.queue,
                     numRequests: figures.requests, numErrors: figures.errors, lastError: figures.lastError,
                     processingTime: figures.processingTime,
-                    averageProcessingTime: figures.requests == 0 ? 0 : figures.processingTime / Int64(figures.requests))
+                    averageProcessingTime: figures.requests == 0 ? 0 : figures.processingTime / Int64(figures.requests),
+                    data: [:])
             })
     }
 }

@@ -73,6 +73,8 @@ struct ServiceMachineTests {
         #expect(tool["processing_time"] as? Int == 4_000)
         #expect(tool["average_processing_time"] as? Int == 1_333)
         #expect(tool["queue_group"] as? String == "q")
+        // nats-py reads no statistics without it.
+        #expect(tool["data"] != nil)
     }
 
     @Test("is drained when its endpoints have ended and nothing is under way; closed, it turns away what still comes")
