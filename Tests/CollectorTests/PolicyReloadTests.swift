@@ -6,6 +6,10 @@ import NATSTransport
 import Stages
 import Testing
 
+#if canImport(FoundationNetworking)
+    import FoundationNetworking
+#endif
+
 /// A collector in a process of its own gets another policy while it runs.
 @Suite("Reload of the policy", .timeLimit(.minutes(2)), .serialized)
 struct PolicyReloadTests {
