@@ -97,7 +97,7 @@ struct WorkerStepTests {
 
     private struct Redaction: ChainStep {
         let name = "redaction"
-        let priority: Int32 = 1
+        var priority: Int32 = 1
         func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) -> ChainDecision {
             draft.data = "redacted"
             return .pass
@@ -158,6 +158,11 @@ struct WorkerStepTests {
         let cleared = try Self.event(closed.outcome)
         #expect(cleared.data == nil && cleared.metadata == nil && cleared.categoryProfile == nil)
         #expect(closed.notes.failures.map(\.step) == ["workers/w/mark"])
+        // A step behind it still has its say.
+        var redaction = Redaction()
+        redaction.priority = 200
+        let behind = try Self.run(Self.chain([.mark], before: [redaction]), mark) { _ in .failure(failure) }
+        #expect(try Self.event(behind.outcome).data?.value == "redacted")
 
         let open = try Self.run(Self.chain([.mark]) { $0.onFailure[.mark] = .open }, mark) { _ in .failure(failure) }
         #expect(open.outcome == .unchanged)

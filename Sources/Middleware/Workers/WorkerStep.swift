@@ -23,13 +23,13 @@ package struct WorkerStep: ChainStep {
                 throw WorkerPending()
             }
             // A chain that runs where no worker can be asked, such as offline.
-            try fail(.gone, &draft, &notes)
+            fail(.gone, &draft, &notes)
             return .pass
         }
         switch answer {
         case .success(let result):
-            if try apply(result, to: &draft, &notes) { notes.changes[name, default: 0] += 1 }
-        case .failure(let failure): try fail(failure, &draft, &notes)
+            if apply(result, to: &draft, &notes) { notes.changes[name, default: 0] += 1 }
+        case .failure(let failure): fail(failure, &draft, &notes)
         }
         return .pass
     }
@@ -59,7 +59,7 @@ package struct WorkerStep: ChainStep {
     /// - Returns: whether it changed anything.
     private func apply(
         _ result: WorkerResult, to draft: inout EventDraft, _ notes: inout ChainNotes
-    ) throws -> Bool {
+    ) -> Bool {
         switch result {
         case .unchanged: return false
         case .replacement(let data, let profile, let metadata):
@@ -77,29 +77,26 @@ package struct WorkerStep: ChainStep {
             return true
         case .metadata(let additions):
             guard InjectedMetadata.isValid(additions) else {
-                try fail(.wrongReply, &draft, &notes)
+                fail(.wrongReply, &draft, &notes)
                 return false
             }
             return InjectedMetadata.insert(additions, into: &draft)
         // The exchange lets neither through.
         case .verdict, .failed:
-            try fail(.wrongReply, &draft, &notes)
+            fail(.wrongReply, &draft, &notes)
             return false
         }
     }
 
-    private func fail(_ failure: WorkerFailure, _ draft: inout EventDraft, _ notes: inout ChainNotes) throws {
-        switch settings.policy(of: surface) {
-        case .open: notes.failures.append(.init(step: name, reason: failure.rawValue))
-        case .closed:
-            switch surface.kind {
-            // The chain notes the failure and clears the payloads.
-            case .event: throw failure
-            case .payload: omitPayload(of: &draft)
-            case .injector: draft.metadata = nil
-            case .conditional: break
-            }
-            notes.failures.append(.init(step: name, reason: failure.rawValue))
+    /// The steps behind go on, with what is left: a name or an unknown field may still have to be redacted.
+    private func fail(_ failure: WorkerFailure, _ draft: inout EventDraft, _ notes: inout ChainNotes) {
+        notes.failures.append(.init(step: name, reason: failure.rawValue))
+        guard settings.policy(of: surface) == .closed else { return }
+        switch surface.kind {
+        case .event: draft.clearPayloads()
+        case .payload: omitPayload(of: &draft)
+        case .injector: draft.metadata = nil
+        case .conditional: break
         }
     }
 
