@@ -28,6 +28,7 @@ struct NeMoGuardrailsClientTests {
         let server = HTTPTestServer(listens: listens, answer: answer)
         defer { server.stop() }
         var settings = NeMoGuardrails(endpoint: server.url, configuration: .one("plain"))
+        settings.timeout = .seconds(30)
         settings.headers = [.init(name: "Authorization", value: "Bearer secret")]
         change(&settings)
         let client = NeMoGuardrailsClient(settings, metrics: metrics, logger: log.logger)

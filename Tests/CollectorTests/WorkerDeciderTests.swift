@@ -9,6 +9,7 @@ import Testing
 struct WorkerDeciderTests {
     private static func settings(_ change: (inout WorkerSettings) -> Void = { _ in }) -> WorkerSettings {
         var settings = WorkerSettings(name: "w", surfaces: [.toolConditional, .llmConditional, .mark])
+        settings.deadline = .seconds(20)
         change(&settings)
         return settings
     }

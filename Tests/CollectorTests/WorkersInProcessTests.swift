@@ -42,7 +42,9 @@ struct WorkersInProcessTests {
                     })
             }
             var configuration = try rig.configuration()
-            configuration.middleware.workers = [WorkerSettings(name: "w", surfaces: [.mark])]
+            var settings = WorkerSettings(name: "w", surfaces: [.mark])
+            settings.deadline = .seconds(30)
+            configuration.middleware.workers = [settings]
             try await rig.collecting(configuration) { collector in
                 for first in stride(from: 0, to: 30, by: 10) {
                     try await Self.publish(rig, (first..<first + 10).map { Self.mark($0 + 1) })
@@ -93,8 +95,9 @@ struct WorkersInProcessTests {
             }
             defer { server.stop() }
             var configuration = try rig.configuration()
-            configuration.middleware.nemoGuardrails = NeMoGuardrails(
-                endpoint: server.url, configuration: .one("plain"))
+            var settings = NeMoGuardrails(endpoint: server.url, configuration: .one("plain"))
+            settings.timeout = .seconds(30)
+            configuration.middleware.nemoGuardrails = settings
             func line(_ number: Int, _ phase: String, _ text: String) -> String {
                 AtofLine(
                     phase: phase, uuid: Run.uuid(run: 1, scope: number).description,
