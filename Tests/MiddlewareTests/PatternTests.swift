@@ -1,3 +1,4 @@
+import ATOF
 import Testing
 
 @testable import Middleware
