@@ -54,8 +54,8 @@ struct PatternMachine: Sendable {
             }
             for end in ends { program[end] = .jump(program.count) }
         case .repetition(let node, let minimum, let maximum, let greedy):
-            for _ in 0..<minimum { add(node) }
             if let maximum {
+                for _ in 0..<minimum { add(node) }
                 var splits: [Int] = []
                 for _ in minimum..<maximum {
                     splits.append(program.count)
@@ -64,11 +64,14 @@ struct PatternMachine: Sendable {
                 }
                 for split in splits { program[split] = choice(split + 1, program.count, greedy) }
             } else {
-                let split = program.count
-                program.append(.jump(0))
+                // `x*` is `(x+)?`: an iteration that matched nothing is the last one.
+                for _ in 0..<max(minimum - 1, 0) { add(node) }
+                let skip = minimum == 0 ? program.count : nil
+                if skip != nil { program.append(.jump(0)) }
+                let start = program.count
                 add(node)
-                program.append(.jump(split))
-                program[split] = choice(split + 1, program.count, greedy)
+                program.append(choice(start, program.count + 1, greedy))
+                if let skip { program[skip] = choice(start, program.count, greedy) }
             }
         }
     }

@@ -26,11 +26,11 @@ enum PatternAssertion: Sendable, Hashable {
         case startHalf, endHalf
     }
 
-    /// RE2 answers it for every text.
+    /// RE2 answers it for every text. It finds no boundary between the bytes of one character, so `(?-u:\B)` is not among these.
     var isExact: Bool {
         switch self {
         case .textStart, .textEnd, .lineStart, .lineEnd: true
-        case .word(.boundary, unicode: false), .word(.notBoundary, unicode: false): true
+        case .word(.boundary, unicode: false): true
         case .anyLineStart, .anyLineEnd, .word: false
         }
     }
