@@ -38,7 +38,7 @@ struct WorkersInProcessTests {
                 return .init(
                     items.map { item in
                         let text = (item["event"]?["data"]?.stringValue ?? "").replacing("secret", with: "hidden")
-                        return ["event": ["data": .string(text), "category_profile": nil, "metadata": ["seen": true]]]
+                        return ["event": ["data": .string(text), "category_profile": .null, "metadata": ["seen": true]]]
                     })
             }
             var configuration = try rig.configuration()
