@@ -72,7 +72,8 @@ let package = Package(
             name: "NATSTestCluster", dependencies: ["NATSTransport"], path: "Tests/NATSTestCluster",
             swiftSettings: strict),
         .target(
-            name: "Fuzzing", dependencies: ["ATOF", "LLMCodecs", "OTLP", "Projections", "Stages", "Trajectories"],
+            name: "Fuzzing",
+            dependencies: ["ATOF", "LLMCodecs", "Middleware", "OTLP", "Projections", "Stages", "Trajectories"],
             path: "Tests/Fuzzing", swiftSettings: strict),
         .testTarget(
             name: "FuzzingTests", dependencies: ["Fuzzing"], resources: [.copy("Found")], swiftSettings: strict),

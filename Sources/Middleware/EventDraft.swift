@@ -69,6 +69,28 @@ package struct EventDraft {
     package var originalCategoryProfile: RawJSON? { EventDraft.original(changedProfile, event.categoryProfile) }
     package var originalUnknownFields: RawJSON? { EventDraft.original(changedUnknownFields, event.unknownFields) }
 
+    private var dataScan: PayloadScan?
+    private var metadataScan: PayloadScan?
+    private var profileScan: PayloadScan?
+    private var unknownFieldsScan: PayloadScan?
+
+    /// The same with what a scan of the text tells every redactor; the scan is made once, however many ask.
+    mutating func scannedData() -> ScannedPayload? { EventDraft.scanned(originalData, &dataScan) }
+    mutating func scannedMetadata() -> ScannedPayload? { EventDraft.scanned(originalMetadata, &metadataScan) }
+    mutating func scannedCategoryProfile() -> ScannedPayload? {
+        EventDraft.scanned(originalCategoryProfile, &profileScan)
+    }
+    mutating func scannedUnknownFields() -> ScannedPayload? {
+        EventDraft.scanned(originalUnknownFields, &unknownFieldsScan)
+    }
+
+    private static func scanned(_ json: RawJSON?, _ scan: inout PayloadScan?) -> ScannedPayload? {
+        guard let json else { return nil }
+        let found = scan ?? PayloadScan(json)
+        scan = found
+        return ScannedPayload(json: json, scan: found)
+    }
+
     private static func original(_ replacement: Replacement, _ original: RawJSON?) -> RawJSON? {
         if case .none = replacement { original } else { nil }
     }

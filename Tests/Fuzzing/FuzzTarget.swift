@@ -32,6 +32,8 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case assembler
     /// A template in the first line, metadata in the rest.
     case fileNames = "file-names"
+    /// A regular expression in the first line, a text in the rest.
+    case patterns
 
     /// Does with the input what the collector would.
     ///
@@ -56,6 +58,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .atif: try TrajectoryProperties.check(manual: EventLog(lines: input))
         case .assembler: try TrajectoryProperties.check(assembled: EventLog(lines: input))
         case .fileNames: try FileNameProperties.check(input)
+        case .patterns: try PatternProperties.check(input)
         }
     }
 
@@ -65,7 +68,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .json, .eventLine, .process, .codecs, .streams, .pricing, .skills, .full, .genAI, .openinference, .logs,
             .metrics, .atif, .assembler, .fileNames:
             true
-        case .eventBatch, .chunks, .snapshots: false
+        case .eventBatch, .chunks, .snapshots, .patterns: false
         }
     }
 
@@ -89,6 +92,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .full, .genAI, .openinference, .logs, .metrics, .atif, .assembler:
             return log.events.isEmpty ? [] : [recording]
         case .fileNames: return FileNameProperties.seeds
+        case .patterns: return PatternProperties.seeds
         }
     }
 }

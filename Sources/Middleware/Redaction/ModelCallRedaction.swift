@@ -163,10 +163,10 @@ struct ModelCallRedaction: Sendable {
 
     /// Redacts the payload as it is, wherever it has texts.
     private func walk(_ draft: inout EventDraft) -> Bool {
-        let original = draft.originalData
+        let original = draft.scannedData()
         guard let data = profile.redact(draft.data, original: original) else {
             // What the codec made of the payload has nothing that the payload has not.
-            if let text = draft.originalCategoryProfile, !profile.redactor.mayMatch(text) { return false }
+            if let text = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(text) { return false }
             let call = CallAnnotation(of: draft.event)
             guard let annotation = call.current(in: draft), !call.isDecoded(annotation, from: draft.data) || !isStrict
             else { return false }

@@ -45,25 +45,28 @@ struct PIIRedactionStep: ChainStep {
 
     private func redactData(_ draft: inout EventDraft) -> Bool {
         if draft.event.isMark, draft.event.dataSchema == .measurements {
-            if let original = draft.originalData, !profile.redactor.mayMatch(original) { return false }
+            if let original = draft.scannedData(), !profile.redactor.mayMatch(original) { return false }
             guard let data = draft.data.flatMap(profile.redact(measurements:)) else { return false }
             draft.data = data
             return true
         }
-        guard let data = profile.redact(draft.data, original: draft.originalData) else { return false }
+        let original = draft.scannedData()
+        guard let data = profile.redact(draft.data, original: original) else { return false }
         draft.data = data
         return true
     }
 
     private func redactMetadata(_ draft: inout EventDraft) -> Bool {
-        guard let metadata = profile.redact(draft.metadata, original: draft.originalMetadata) else { return false }
+        let original = draft.scannedMetadata()
+        guard let metadata = profile.redact(draft.metadata, original: original) else { return false }
         draft.metadata = metadata
         return true
     }
 
     /// A profile that has lost its shape is dropped.
     private func redactProfile(_ draft: inout EventDraft) -> Bool {
-        guard let changed = profile.redact(draft.categoryProfile, original: draft.originalCategoryProfile) else {
+        let original = draft.scannedCategoryProfile()
+        guard let changed = profile.redact(draft.categoryProfile, original: original) else {
             return false
         }
         draft.categoryProfile = CategoryProfile.isValid(changed) ? changed : nil
@@ -71,6 +74,7 @@ struct PIIRedactionStep: ChainStep {
     }
 
     private func redactResultAnnotation(_ draft: inout EventDraft) -> Bool {
+        if let original = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(original) { return false }
         guard var members = draft.categoryProfile?.objectValue,
             let annotation = members["tool_result_annotation"]?.nonNull, let changed = profile.redact(annotation)
         else { return false }
@@ -100,7 +104,8 @@ struct PIIRedactionStep: ChainStep {
                 isChanged = true
             }
         }
-        if let fields = profile.redact(draft.unknownFields, original: draft.originalUnknownFields) {
+        let unknown = draft.scannedUnknownFields()
+        if let fields = profile.redact(draft.unknownFields, original: unknown) {
             // Members at the top of an event: a value has no place there.
             draft.unknownFields = fields.objectValue.map { .object($0) }
             isChanged = true
@@ -114,6 +119,7 @@ struct PIIRedactionStep: ChainStep {
         case .mark, .scopeStart, .scopeEnd: return false
         case .toolStart, .toolEnd, .modelStart, .modelEnd: break
         }
+        if let original = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(original) { return false }
         guard let members = draft.categoryProfile?.objectValue else { return false }
         let payloads = ["annotated_request", "annotated_response", "tool_result_annotation"]
         var others = members

@@ -33,11 +33,17 @@ struct RedactionProfile: Sendable {
 
     /// Redacts a payload that need not be parsed when nothing of it can match.
     ///
-    /// - Parameter original: its text, while no step has changed it.
+    /// - Parameter original: its text and scan, while no step has changed it.
     /// - Returns: nil when nothing has changed.
-    func redact(_ payload: @autoclosure () -> JSONValue?, original: RawJSON?) -> JSONValue? {
+    func redact(_ payload: @autoclosure () -> JSONValue?, original: ScannedPayload?) -> JSONValue? {
         if let original, !redactor.mayMatch(original) { return nil }
-        return payload().flatMap { redact($0) }
+        guard let value = payload() else { return nil }
+        if let redacted = redact(value) { return redacted }
+        // Of a member that is there twice only the last was looked at: what the text has beside the value must not be passed on.
+        guard compatibility == .skein, let original, RepeatedMembers.arePresent(in: original.json, of: value) else {
+            return nil
+        }
+        return value
     }
 
     /// Whether the paths are those of headers alone, so that bodies are none of the policy's business.

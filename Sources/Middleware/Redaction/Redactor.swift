@@ -116,3 +116,13 @@ package struct PayloadScan: Sendable {
         }
     }
 }
+
+/// A payload that nobody has changed, with its scan.
+struct ScannedPayload: Sendable {
+    let json: RawJSON
+    let scan: PayloadScan
+}
+
+extension Redactor {
+    func mayMatch(_ payload: ScannedPayload) -> Bool { mayMatch(payload.json, payload.scan) }
+}
