@@ -140,6 +140,8 @@ struct ModelCallRedaction: Sendable {
             let redacted = profile.redact(.object(annotation))
             guard let object = (redacted ?? .object(annotation)).objectValue else { return .impossible }
             if redacted == nil, !isStrict { return profile.redact(.object(body)).map(Result.changed) ?? .unchanged }
+            // The reference writes nothing of it back, and does not look whether it need be.
+            if isStrict, object["api_specific"] != annotation["api_specific"] { return .impossible }
             let edited = try NormalizedResponse(annotation: object)
             let baseline = try NormalizedResponse(annotation: annotation)
             let written = JSONValue.object(surface.overlay(edited, baseline: baseline, on: body))
