@@ -38,7 +38,9 @@ struct WorkersInProcessTests {
                 return .init(
                     items.map { item in
                         let text = (item["event"]?["data"]?.stringValue ?? "").replacing("secret", with: "hidden")
-                        return ["event": ["data": .string(text), "category_profile": .null, "metadata": ["seen": true]]]
+                        return [
+                            "event": ["data": .string(text), "category_profile": .null, "metadata": ["seen": true]]
+                        ]
                     })
             }
             var configuration = try rig.configuration()
@@ -83,31 +85,37 @@ struct WorkersInProcessTests {
         }
     }
 
+    private static func call(_ number: Int, _ phase: String, _ text: String) -> String {
+        AtofLine(
+            phase: phase, uuid: Run.uuid(run: 1, scope: number).description,
+            parent: Run.uuid(run: 1, scope: 0).description, name: "openai", category: "llm",
+            data: #"{"choices":[{"message":{"role":"assistant","content":"\#(text)"}}]}"#
+        ).text
+    }
+
+    /// A server whose rails block what holds "secret".
+    private static func rails() -> HTTPTestServer {
+        HTTPTestServer { request in
+            let text = String(decoding: request.body, as: UTF8.self)
+            let rails = text.contains("secret") ? #"[{"name":"no secrets","stop":true}]"# : "[]"
+            let body =
+                #"{"choices":[{"message":{"role":"assistant","content":"fine"}}],"guardrails":{"log":{"activated_rails":\#(rails)}}}"#
+            return .init(200, body: Array(body.utf8))
+        }
+    }
+
     @Test("a response that the rails block is not in PROCESSED, and the check has its marks there")
     func guardrails() async throws {
         try await Rig.with { rig in
-            let server = HTTPTestServer { request in
-                let text = String(decoding: request.body, as: UTF8.self)
-                let rails = text.contains("secret") ? #"[{"name":"no secrets","stop":true}]"# : "[]"
-                let body =
-                    #"{"choices":[{"message":{"role":"assistant","content":"fine"}}],"guardrails":{"log":{"activated_rails":\#(rails)}}}"#
-                return .init(200, body: Array(body.utf8))
-            }
+            let server = Self.rails()
             defer { server.stop() }
             var configuration = try rig.configuration()
             var settings = NeMoGuardrails(endpoint: server.url, configuration: .one("plain"))
             settings.timeout = .seconds(30)
             configuration.middleware.nemoGuardrails = settings
-            func line(_ number: Int, _ phase: String, _ text: String) -> String {
-                AtofLine(
-                    phase: phase, uuid: Run.uuid(run: 1, scope: number).description,
-                    parent: Run.uuid(run: 1, scope: 0).description, name: "openai", category: "llm",
-                    data: #"{"choices":[{"message":{"role":"assistant","content":"\#(text)"}}]}"#
-                ).text
-            }
             try await rig.collecting(configuration) { collector in
-                try await Self.publish(rig, [line(1, "start", "x"), line(1, "end", "fine")])
-                try await Self.publish(rig, [line(2, "start", "x"), line(2, "end", "a secret")])
+                try await Self.publish(rig, [Self.call(1, "start", "x"), Self.call(1, "end", "fine")])
+                try await Self.publish(rig, [Self.call(2, "start", "x"), Self.call(2, "end", "a secret")])
                 try await rig.catchUp(collector)
             }
             let events = try await Self.processed(rig)
