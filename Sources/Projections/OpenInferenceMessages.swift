@@ -37,9 +37,9 @@ struct OpenInferenceMessages {
         case .user where message.isToolResults: addResults(message.content)
         case .system, .developer, .user: addContent(message)
         case .assistant:
-            let message = (index: addContent(message), calls: message.toolCalls ?? [])
-            for (index, call) in message.calls.enumerated() {
-                addCall(message.index, index, id: call.id, name: call.name, arguments: call.arguments)
+            let position = addContent(message)
+            for (index, call) in (message.toolCalls ?? []).enumerated() {
+                addCall(position, index, id: call.id, name: call.name, arguments: call.arguments)
             }
         case .tool:
             add(
