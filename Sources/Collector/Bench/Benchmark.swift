@@ -44,6 +44,10 @@ package struct Benchmark: Sendable {
         progress("projections, documents and codecs in memory")
         let projections = try ProjectionBenchmark().run(messages: machines.processed)
         let codecs = try CodecBenchmark().run()
+        progress("redaction in memory")
+        let redaction = try RedactionBenchmark(
+            messages: machines.processed, process: machines.figures[0].cpuMicrosecondsPerEvent
+        ).run()
         let (ceilings, stages) = try await withServer("throughput") { connection, _ in
             try await measureThroughput(connection, messages, sink)
         }
@@ -55,7 +59,8 @@ package struct Benchmark: Sendable {
         }
         return BenchmarkReport(
             workload: .init(events: events, messages: messages.count, bytesPerEvent: Double(bytes) / Double(events)),
-            ceilings: ceilings, stages: stages, inMemory: machines.figures + projections.figures, codecs: codecs,
+            ceilings: ceilings, stages: stages, inMemory: machines.figures + projections.figures + redaction.figures,
+            codecs: codecs,
             memory: memory, guarding: guarding,
             targets: [
                 .init("process, with decoding", stages[0].cpuMicrosecondsPerEvent, atMost: 15, "µs/event"),
@@ -64,7 +69,7 @@ package struct Benchmark: Sendable {
                     "µs/event"),
                 .init(
                     "memory with \(memory.openTrajectories) open trajectories", memory.openMegabytes, atMost: 150, "MB"),
-            ] + projections.targets
+            ] + projections.targets + redaction.targets
                 + guarding.dropFirst().flatMap { figure -> [BenchmarkReport.Target] in
                     [
                         .init("\(figure.name): half of the answers", figure.medianMicroseconds, atMost: 1000, "µs"),

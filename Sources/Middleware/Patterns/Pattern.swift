@@ -66,7 +66,8 @@ package struct Pattern: Sendable {
     package func allMatches(in text: UnsafeBufferPointer<UInt8>) -> [Range<Int>] {
         var found: [Range<Int>] = []
         var from = 0
-        while from <= text.count, let match = firstMatch(in: text, from: from) {
+        let usesMachine = needsMachine(for: text)
+        while from <= text.count, let match = firstMatch(in: text, from: from, usesMachine: usesMachine) {
             if match.isEmpty {
                 if found.last?.upperBound != match.lowerBound { found.append(match) }
                 from = match.upperBound + max(ScalarReader.scalar(at: match.upperBound, in: text).length, 1)
@@ -78,21 +79,26 @@ package struct Pattern: Sendable {
         return found
     }
 
+    /// Whether RE2 cannot know the answer for a text. Ask once for each text, as it takes a look at all of it.
+    func needsMachine(for text: UnsafeBufferPointer<UInt8>) -> Bool {
+        machine != nil && !(isExactInASCII && TextBytes.isASCII(text))
+    }
+
     /// The leftmost match that does not start before `start`.
     func firstMatch(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Range<Int>? {
-        guard let relaxed, let machine, !(isExactInASCII && TextBytes.isASCII(text)) else {
-            return expression.firstMatch(in: text, from: start)
-        }
+        firstMatch(in: text, from: start, usesMachine: needsMachine(for: text))
+    }
+
+    private func firstMatch(in text: UnsafeBufferPointer<UInt8>, from start: Int, usesMachine: Bool) -> Range<Int>? {
+        guard usesMachine, let relaxed, let machine else { return expression.firstMatch(in: text, from: start) }
         guard let candidate = relaxed.firstMatch(in: text, from: start) else { return nil }
         let bounds = machine.search(text, from: candidate.lowerBound, wantsGroups: false)
         return bounds.map { $0[0]..<$0[1] }
     }
 
     /// The groups of a match, the whole first.
-    func groups(of match: Range<Int>, in text: UnsafeBufferPointer<UInt8>) -> [Range<Int>?] {
-        guard let machine, !(isExactInASCII && TextBytes.isASCII(text)) else {
-            return expression.groups(groupCount + 1, of: match, in: text)
-        }
+    func groups(of match: Range<Int>, in text: UnsafeBufferPointer<UInt8>, usesMachine: Bool) -> [Range<Int>?] {
+        guard usesMachine, let machine else { return expression.groups(groupCount + 1, of: match, in: text) }
         let bounds = machine.search(text, from: match.lowerBound, isAnchored: true, wantsGroups: true) ?? []
         return stride(from: 0, to: bounds.count, by: 2).map { index in
             bounds[index] < 0 || bounds[index + 1] < 0 ? nil : bounds[index]..<bounds[index + 1]

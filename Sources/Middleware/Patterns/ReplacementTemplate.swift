@@ -53,7 +53,9 @@ struct ReplacementTemplate: Sendable, Hashable {
     /// Whether it has groups beside the whole match, which cost a second look.
     var needsGroups: Bool { parts.contains { if case .group(let number) = $0 { number > 0 } else { false } } }
 
-    func append(to result: inout [UInt8], text: UnsafeBufferPointer<UInt8>, groups: [Range<Int>?]) {
+    /// - Parameter groups: of a match in `text`, the whole first.
+    func filled(text: UnsafeBufferPointer<UInt8>, groups: [Range<Int>?]) -> [UInt8] {
+        var result: [UInt8] = []
         for part in parts {
             switch part {
             case .literal(let literal): result.append(contentsOf: literal.utf8)
@@ -61,5 +63,6 @@ struct ReplacementTemplate: Sendable, Hashable {
                 if number < groups.count, let range = groups[number] { result.append(contentsOf: text[range]) }
             }
         }
+        return result
     }
 }

@@ -52,8 +52,9 @@ enum AddressRules {
     static func isAddress(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
         let zone = text.firstIndex(of: UInt8(ascii: "%")) ?? text.endIndex
         let address = text[..<zone]
+        guard address.count <= 45 else { return false }
         let groups = address.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-        guard groups.count >= 3, groups.count <= 9, address.count <= 45 else { return false }
+        guard groups.count >= 3, groups.count <= 9 else { return false }
         var count = 0
         var gaps = 0
         for (index, group) in groups.enumerated() {

@@ -11,10 +11,11 @@ enum CardRules {
     static func decide(_ candidate: Range<Int>, in text: UnsafeBufferPointer<UInt8>) -> DetectorMatcher.Decision {
         if PhoneRules.isPartOfDigest(candidate, in: text) { return .refuse(resume: candidate.upperBound) }
         let digits = digits(of: candidate, in: text)
+        let values = digits.map(\.value)
         var found: [Range<Int>] = []
         for start in digits.indices where digits[start].beginsGroup {
             for count in 13...19 where start + count <= digits.count && digits[start + count - 1].endsGroup {
-                guard isNumber(digits[start..<start + count].map(\.value)) else { continue }
+                guard isNumber(values[start..<start + count]) else { continue }
                 let range = digits[start].range.lowerBound..<digits[start + count - 1].range.upperBound
                 // Of two that overlap both are hidden.
                 if let last = found.last, last.upperBound > range.lowerBound {
@@ -30,16 +31,17 @@ enum CardRules {
     /// The same for a number that is no text.
     static func isNumber(_ number: UInt64) -> Bool {
         let digits = String(number).utf8.map { Int($0) - 0x30 }
-        return (13...19).contains(digits.count) && isNumber(digits)
+        return (13...19).contains(digits.count) && isNumber(digits[...])
     }
 
     /// No network has numbers that begin with 0, and but one, with 15 digits, such as begin with 1. Times since 1970 do.
-    private static func isNumber(_ digits: [Int]) -> Bool {
-        if digits[0] == 0 || digits[0] == 1 && digits.count != 15 { return false }
+    private static func isNumber(_ digits: ArraySlice<Int>) -> Bool {
+        if digits.first == 0 || digits.first == 1 && digits.count != 15 { return false }
         var sum = 0
-        for (index, digit) in digits.reversed().enumerated() {
-            let doubled = index % 2 == 1 ? digit * 2 : digit
-            sum += doubled > 9 ? doubled - 9 : doubled
+        for index in digits.indices {
+            let isDoubled = (digits.endIndex - index) % 2 == 0
+            let digit = isDoubled ? digits[index] * 2 : digits[index]
+            sum += digit > 9 ? digit - 9 : digit
         }
         return sum % 10 == 0
     }

@@ -48,15 +48,26 @@ struct TextRedaction: Sendable {
     }
 
     private func edits(of text: UnsafeBufferPointer<UInt8>) -> [Edit] {
+        let matches: [Range<Int>]
+        var grouping: Pattern?
         switch finder {
-        case .everything:
-            let whole = 0..<text.count
-            return [Edit(range: whole, bytes: treated(whole, in: text))]
+        case .everything: matches = [0..<text.count]
         case .pattern(let pattern):
-            return pattern.allMatches(in: text).map { Edit(range: $0, bytes: treated($0, in: text)) }
+            matches = pattern.allMatches(in: text)
+            grouping = pattern
         case .detector(let matcher):
-            return matcher.matches(in: text).map { Edit(range: $0, bytes: treated($0, in: text)) }
+            matches = matcher.matches(in: text)
+            grouping = matcher.pattern
         }
+        if matches.isEmpty { return [] }
+        if case .replace(let template) = treatment, template.needsGroups, let grouping {
+            let usesMachine = grouping.needsMachine(for: text)
+            return matches.map { match in
+                let groups = grouping.groups(of: match, in: text, usesMachine: usesMachine)
+                return Edit(range: match, bytes: template.filled(text: text, groups: groups))
+            }
+        }
+        return matches.map { Edit(range: $0, bytes: treated($0, in: text)) }
     }
 
     /// Every level of escapes, until a text has none.
@@ -93,18 +104,7 @@ struct TextRedaction: Sendable {
 
     private func treated(_ match: Range<Int>, in text: UnsafeBufferPointer<UInt8>) -> [UInt8] {
         switch treatment {
-        case .replace(let template):
-            var groups: [Range<Int>?] = [match]
-            if template.needsGroups {
-                switch finder {
-                case .everything: break
-                case .pattern(let pattern): groups = pattern.groups(of: match, in: text)
-                case .detector(let matcher): groups = matcher.pattern.groups(of: match, in: text)
-                }
-            }
-            var bytes: [UInt8] = []
-            template.append(to: &bytes, text: text, groups: groups)
-            return bytes
+        case .replace(let template): return template.filled(text: text, groups: [match])
         case .hash: return TextRedaction.hexadecimal(SHA256.digest(Array(text[match])))
         case .mask(let mask, let keeping):
             let matched = String(decoding: text[match], as: UTF8.self)
