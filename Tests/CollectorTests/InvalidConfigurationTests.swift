@@ -191,7 +191,9 @@ struct InvalidConfigurationTests {
         case 0:
             let word = "unknown_\(Int.random(in: 0..<1000, using: &random))"
             let tables = specimen.keys.filter { $0.shape == .table }.map(\.path)
-            let open = tables.filter { !($0.last == "headers" || $0.last == "metric_string_attribute_allowlist") }
+            // Those of others take any key.
+            let free = ["headers", "metric_string_attribute_allowlist", "values", "facts", "context"]
+            let open = tables.filter { !free.contains($0.last ?? "") }
             let path =
                 (open.filter { get($0, in: specimen.config) != nil }.randomElement(using: &random) ?? []) + [word]
             return Mistake(
