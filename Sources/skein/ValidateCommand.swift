@@ -149,7 +149,7 @@ extension ConfigurationExplanation {
             let name = step.name.padding(toLength: width, withPad: " ", startingAt: 0)
             let priority = step.layer == nil ? "always" : "\(step.priority)"
             let place = [step.field, step.file].compactMap(\.self).joined(separator: " in ")
-            return "  \(name)  \(priority)  \(place)".trimmingCharacters(in: .newlines)
+            return "  " + [name, priority, place].filter { !$0.isEmpty }.joined(separator: "  ")
         }
         return lines
     }
