@@ -97,9 +97,11 @@ struct InvalidConfigurationTests {
             config: ["version": 1, "values": ["site": "a", "n": 1], "facts": ["by": "collector"]],
             keys: [
                 (["version"], .integer), (["priority"], .integer), (["values"], .table), (["facts"], .table),
-                (["facts", "by"], .word),
             ],
-            conflicts: [(["values", "a b"], 1), (["values", "site"], ["x": 1]), (["facts", "a b"], "version")]),
+            conflicts: [
+                (["values", "a b"], 1), (["values", "site"], ["x": 1]), (["facts", "a b"], "version"),
+                (["facts", "by"], "weather"),
+            ]),
         Specimen(
             kind: "workers",
             config: [
