@@ -190,7 +190,7 @@ struct WorkerPoolTests {
                 let answers = await pool.ask(questions)
                 #expect(answers == Array(repeating: Self.unchanged, count: 500) + [.failure(.tooLarge)])
             }
-            #expect(worker.calls.count > 2 && worker.calls.map(\.items).reduce(0, +) == 500)
+            #expect(worker.calls.count >= 2 && worker.calls.map(\.items).reduce(0, +) == 500)
         }
     }
 

@@ -191,7 +191,6 @@ final class WorkerPool: Sendable {
 
     /// Asks each question of its worker, and returns the answers in the order of the questions.
     func ask(_ questions: [WorkerExchange.Question]) async -> [WorkerAnswer] {
-        await opened()
         var answers = [WorkerAnswer](repeating: .failure(.tooLarge), count: questions.count)
         // JSON takes more than protobuf; a call that is too large all the same is halved.
         let batches = WorkerBatch.batches(of: questions, maximumBytes: max(1024, connection.maxPayload / 4 * 3))
@@ -222,6 +221,7 @@ final class WorkerPool: Sendable {
         guard let gate = gates[worker], let settings = settings[worker] else {
             return failed(.gone, items.count, worker, surface)
         }
+        await opened()
         let pass: CallGate.Pass
         switch await gate.enter() {
         case .success(let admitted): pass = admitted
