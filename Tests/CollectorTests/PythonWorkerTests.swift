@@ -6,7 +6,7 @@ import Testing
 
 @testable import Collector
 
-@Suite("The worker in Python")
+@Suite("The worker in Python", .timeLimit(.minutes(2)))
 struct PythonWorkerTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path
@@ -24,12 +24,19 @@ struct PythonWorkerTests {
             "PYTHONPATH": packages, "PYTHONDONTWRITEBYTECODE": "1", "SKEIN_NATS_URL": rig.server.url,
         ]) { $1 }
         process.standardInput = FileHandle.nullDevice
+        // Waiting for its exit in a task would need a run loop.
+        let ended = AsyncStream.makeStream(of: Void.self)
+        process.terminationHandler = { _ in ended.continuation.finish() }
         try process.run()
-        defer {
-            process.terminate()
-            process.waitUntilExit()
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await body())
+        } catch {
+            result = .failure(error)
         }
-        try await body()
+        kill(process.processIdentifier, SIGKILL)
+        for await _ in ended.stream {}
+        try result.get()
     }
 
     @Test("Examples/worker.py does what it says", .enabled(if: isPrepared, "needs nats-py: run ./dev test"))
