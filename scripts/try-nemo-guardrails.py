@@ -198,6 +198,9 @@ class Recorder(ThreadingHTTPServer):
                     status, reply = answer.status, answer.read()
             except urllib.error.HTTPError as error:
                 status, reply = error.code, error.read()
+            except OSError:
+                # The server was stopped: whoever asks is told what a proxy would tell.
+                status, reply = 502, b"{}"
             self.server.exchanges.append(
                 {"path": self.path, "request": json.loads(body), "status": status, "reply": json.loads(reply)})
             self.send_response(status)
@@ -311,7 +314,6 @@ def check(arguments, directory):
 def check_events(arguments, directory, url):
     asyncio.run(processed(url, len(RECORDS)))
     command = [str(arguments.skein), "tail", "processed", "--all", "--format", "json", "--count", str(len(events()) + 2 * len(RECORDS))]
-
     done = subprocess.run(
         command, env={**os.environ, "SKEIN_NATS_URL": url}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
