@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Musl
+#endif
+
 extension RawJSON {
     /// Whether a word of a key or a text may be in the payload: false is certain, true means that it has to be parsed.
     ///
@@ -10,34 +16,17 @@ extension RawJSON {
 }
 
 extension UnsafeBufferPointer<UInt8> {
-    /// Looks for the first and the last byte of the word at once, 32 places at a time.
     fileprivate func contains(sequence word: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard let first = word.first, let last = word.last, count >= word.count else { return word.isEmpty }
-        let places = count - word.count + 1
-        let bytes = UnsafeRawBufferPointer(self)
-        let firsts = SIMD32<UInt8>(repeating: first)
-        let lasts = SIMD32<UInt8>(repeating: last)
+        guard let start = baseAddress, let wanted = word.baseAddress else { return word.isEmpty }
         var place = 0
-        while place &+ 32 <= places {
-            let heads = bytes.loadUnaligned(fromByteOffset: place, as: SIMD32<UInt8>.self)
-            let tails = bytes.loadUnaligned(fromByteOffset: place &+ word.count &- 1, as: SIMD32<UInt8>.self)
-            // Zero exactly where both bytes are those of the word.
-            let differences = (heads ^ firsts) | (tails ^ lasts)
-            if differences.min() == 0 {
-                for candidate in place..<(place &+ 32) where matches(word, at: candidate) { return true }
+        while count &- place >= word.count {
+            guard let found = memchr(start + place, Int32(word[0]), count &- place &- word.count &+ 1) else {
+                return false
             }
-            place &+= 32
-        }
-        while place < places {
-            if matches(word, at: place) { return true }
-            place &+= 1
+            if memcmp(found, wanted, word.count) == 0 { return true }
+            place = UnsafeRawPointer(found) - UnsafeRawPointer(start) + 1
         }
         return false
-    }
-
-    private func matches(_ word: UnsafeBufferPointer<UInt8>, at place: Int) -> Bool {
-        for offset in word.indices where self[place &+ offset] != word[offset] { return false }
-        return true
     }
 
     /// `\u00`, with which ASCII characters are escaped that need not be.

@@ -28,22 +28,22 @@ package struct EventDraft {
 
     /// Nil is absent, the same as null.
     package var data: JSONValue? {
-        get { EventDraft.current(changedData, event.data) }
+        get { EventDraft.current(changedData, event.data, &parsed.data) }
         set { changedData = .value(newValue?.nonNull) }
     }
 
     package var metadata: JSONValue? {
-        get { EventDraft.current(changedMetadata, event.metadata) }
+        get { EventDraft.current(changedMetadata, event.metadata, &parsed.metadata) }
         set { changedMetadata = .value(newValue?.nonNull) }
     }
 
     package var categoryProfile: JSONValue? {
-        get { EventDraft.current(changedProfile, event.categoryProfile) }
+        get { EventDraft.current(changedProfile, event.categoryProfile, &parsed.profile) }
         set { changedProfile = .value(newValue?.nonNull) }
     }
 
     package var unknownFields: JSONValue? {
-        get { EventDraft.current(changedUnknownFields, event.unknownFields) }
+        get { EventDraft.current(changedUnknownFields, event.unknownFields, &parsed.unknownFields) }
         set { changedUnknownFields = .value(newValue?.nonNull) }
     }
 
@@ -84,6 +84,26 @@ package struct EventDraft {
         EventDraft.scanned(originalUnknownFields, &unknownFieldsScan)
     }
 
+    private var nameScan: DetectorScan.Candidates?
+
+    /// Which detectors the event's name, attributes and schema may have something for; nil once one of them was replaced.
+    mutating func scannedNames() -> DetectorScan.Candidates? {
+        guard changedName == nil, changedAttributes == nil, changedDataSchema == nil else { return nil }
+        if let nameScan { return nameScan }
+        var texts = event.attributes
+        texts.append(event.name)
+        if let schema = event.dataSchema { texts += [schema.name, schema.version] }
+        let found = texts.reduce(into: DetectorScan.Candidates()) { found, text in
+            TextBytes.withBytes(of: text) { bytes in
+                // Escapes hide what they stand for.
+                let hasEscapes = TextBytes.contains(bytes, UInt8(ascii: "\\"))
+                found.formUnion(hasEscapes ? .all : DetectorScan.candidates(in: bytes, .text))
+            }
+        }
+        nameScan = found
+        return found
+    }
+
     private static func scanned(_ json: RawJSON?, _ scan: inout PayloadScan?) -> ScannedPayload? {
         guard let json else { return nil }
         let found = scan ?? PayloadScan(json)
@@ -95,10 +115,26 @@ package struct EventDraft {
         if case .none = replacement { original } else { nil }
     }
 
-    private static func current(_ replacement: Replacement, _ original: RawJSON?) -> JSONValue? {
+    /// What was parsed, so that it is parsed once, however many steps ask. A draft is not passed between threads.
+    private final class Parsed {
+        var data: JSONValue??
+        var metadata: JSONValue??
+        var profile: JSONValue??
+        var unknownFields: JSONValue??
+    }
+
+    private let parsed = Parsed()
+
+    private static func current(
+        _ replacement: Replacement, _ original: RawJSON?, _ parsed: inout JSONValue??
+    ) -> JSONValue? {
         switch replacement {
-        case .none: original?.value.nonNull
-        case .value(let value): value
+        case .none:
+            if let known = parsed { return known }
+            let value = original?.value.nonNull
+            parsed = .some(value)
+            return value
+        case .value(let value): return value
         }
     }
 

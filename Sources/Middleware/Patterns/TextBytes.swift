@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Musl
+#endif
+
 /// The UTF-8 of texts.
 enum TextBytes {
     static func withBytes<Result>(of text: String, _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
@@ -30,17 +36,7 @@ enum TextBytes {
     }
 
     static func contains(_ text: UnsafeBufferPointer<UInt8>, _ byte: UInt8) -> Bool {
-        let raw = UnsafeRawBufferPointer(text)
-        let wanted = SIMD32<UInt8>(repeating: byte)
-        var index = 0
-        while index &+ 32 <= raw.count {
-            if any(raw.loadUnaligned(fromByteOffset: index, as: SIMD32<UInt8>.self) .== wanted) { return true }
-            index &+= 32
-        }
-        while index < raw.count {
-            if raw[index] == byte { return true }
-            index &+= 1
-        }
-        return false
+        guard let start = text.baseAddress else { return false }
+        return memchr(start, Int32(byte), text.count) != nil
     }
 }

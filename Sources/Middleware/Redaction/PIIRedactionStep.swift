@@ -86,6 +86,18 @@ struct PIIRedactionStep: ChainStep {
     // MARK: What the reference does not look at
 
     private func redactNames(_ draft: inout EventDraft, _ surface: EventSurface) -> Bool {
+        var isChanged = redactTexts(&draft)
+        let unknown = draft.scannedUnknownFields()
+        if let fields = profile.redact(draft.unknownFields, original: unknown) {
+            // Members at the top of an event: a value has no place there.
+            draft.unknownFields = fields.objectValue.map { .object($0) }
+            isChanged = true
+        }
+        return redactCallProfile(&draft, surface) || isChanged
+    }
+
+    private func redactTexts(_ draft: inout EventDraft) -> Bool {
+        if let candidates = draft.scannedNames(), !profile.redactor.mayMatch(candidates) { return false }
         var isChanged = false
         if let name = profile.redactor.redact(text: draft.name) {
             draft.name = name.isEmpty ? "redacted" : name
@@ -104,13 +116,7 @@ struct PIIRedactionStep: ChainStep {
                 isChanged = true
             }
         }
-        let unknown = draft.scannedUnknownFields()
-        if let fields = profile.redact(draft.unknownFields, original: unknown) {
-            // Members at the top of an event: a value has no place there.
-            draft.unknownFields = fields.objectValue.map { .object($0) }
-            isChanged = true
-        }
-        return redactCallProfile(&draft, surface) || isChanged
+        return isChanged
     }
 
     /// The members of a call's profile that are no payload: its id, its model, and what nobody knows.

@@ -125,4 +125,12 @@ struct ScannedPayload: Sendable {
 
 extension Redactor {
     func mayMatch(_ payload: ScannedPayload) -> Bool { mayMatch(payload.json, payload.scan) }
+
+    /// Whether `redact(text:)` may change texts of which a scan has found that.
+    func mayMatch(_ candidates: DetectorScan.Candidates) -> Bool {
+        switch redaction?.finder {
+        case nil, .everything, .pattern: true
+        case .detector(let matcher): candidates.contains(.init(matcher.detector))
+        }
+    }
 }
