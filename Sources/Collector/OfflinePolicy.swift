@@ -23,9 +23,7 @@ struct OfflinePolicy {
                 if event.kind == .scopeStart { dropped.insert(event.uuid) }
                 return nil
             }
-            var draft = EventDraft(event, tenant: "offline")
-            draft.clearPayloads()
-            return draft.packed().flatMap(OfflinePolicy.unpack) ?? event
+            return chain.withoutPayloads(event, tenant: "offline").flatMap(OfflinePolicy.unpack) ?? event
         }
     }
 

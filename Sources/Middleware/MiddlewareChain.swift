@@ -77,22 +77,39 @@ package struct MiddlewareChain: Sendable {
 
     package var isEmpty: Bool { steps.isEmpty }
 
+    /// What is left of an event that must go on but may not say anything: no payloads, and its name as the redactions leave it.
+    package mutating func withoutPayloads(_ event: Event, tenant: String) -> [UInt8]? {
+        var draft = EventDraft(event, tenant: tenant)
+        draft.clearPayloads()
+        var notes = ChainNotes()
+        for index in steps.indices where steps[index] is PIIRedactionStep {
+            _ = try? steps[index].apply(&draft, &notes)
+        }
+        return draft.packed()
+    }
+
     package mutating func apply(_ event: Event, tenant: String, _ notes: inout ChainNotes) -> Outcome {
         if steps.isEmpty { return .unchanged }
         var draft = EventDraft(event, tenant: tenant)
+        var hasFailed = false
         for index in steps.indices {
             do {
                 switch try steps[index].apply(&draft, &notes) {
                 case .pass: continue
                 case .drop(let rule): return .dropped(rule: rule)
                 }
+            } catch is WorkerPending {
+                // Only while it is planned who is asked: nothing of the draft is used.
+                return .unchanged
             } catch {
                 // Fails closed (`middleware-guardrails-pii.md` 7): the event goes on without what the step governs.
                 notes.failures.append(.init(step: steps[index].name, reason: "\(error)"))
+                // The others go on: what no failure clears, such as the name, may still have to be redacted.
                 draft.clearPayloads()
-                break
+                hasFailed = true
             }
         }
+        if hasFailed { draft.clearPayloads() }
         return draft.packed().map { .changed($0) } ?? .unchanged
     }
 }

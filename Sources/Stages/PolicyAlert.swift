@@ -28,7 +28,8 @@ package struct PolicyAlert: Sendable, Hashable {
 
     package var subject: String { SkeinSubjects.alert(tenant: tenant, rule: rule) }
 
-    package var id: String { "alert/\(tenant)/\(rule)/\(occasion)" }
+    /// A header's value: the occasion may hold a name with any character.
+    package var id: String { "alert/\(tenant)/\(rule)/\(Fingerprint(occasion).uuid)" }
 
     /// Members that are not known are null.
     package var json: JSONValue {

@@ -259,7 +259,7 @@ package struct ProcessMachine: Sendable {
                 .init(
                     step: "chain",
                     reason: "the event would take \(packed.count) bytes, the most is \(maximumEventBytes)"))
-            return ProcessMachine.withoutPayloads(subject, tenant: run.tenant)
+            return withoutPayloads(subject, tenant: run.tenant)
         case .dropped:
             switch event.kind {
             case .scopeStart:
@@ -267,15 +267,13 @@ package struct ProcessMachine: Sendable {
                 return .dropped
             case .mark: return .dropped
             // Without its end a scope that has begun would stay open for all readers.
-            case .scopeEnd: return ProcessMachine.withoutPayloads(subject, tenant: run.tenant)
+            case .scopeEnd: return withoutPayloads(subject, tenant: run.tenant)
             }
         }
     }
 
-    private static func withoutPayloads(_ event: Event, tenant: String) -> Governed {
-        var draft = EventDraft(event, tenant: tenant)
-        draft.clearPayloads()
-        return draft.packed().map { .packed($0, isChanged: true) } ?? .event(event)
+    private mutating func withoutPayloads(_ event: Event, tenant: String) -> Governed {
+        policy.withoutPayloads(event, tenant: tenant).map { .packed($0, isChanged: true) } ?? .event(event)
     }
 
     private static func unpack(_ packed: [UInt8]) -> Event? {

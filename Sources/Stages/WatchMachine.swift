@@ -158,7 +158,7 @@ package struct WatchMachine: Sendable {
         let known = scopes[key]
         if known?.hasStarted == true { return }
         let above = event.parentUUID.flatMap { scopes[.init(tenant: tenant, uuid: $0)] }
-        let name = String(event.name.prefix(200))
+        let name = event.name.prefix(utf8Count: 200)
         let root = event.rootUUID ?? event.uuid
         var scope = WatchedScopes.Scope(
             trajectory: above?.trajectory ?? (opens(event, category) ? event.uuid : root),
@@ -214,7 +214,7 @@ package struct WatchMachine: Sendable {
         scopes.insert(scope, as: key)
         let run = WatchedScopes.Key(tenant: tenant, uuid: scope.trajectory)
         if category == .llm, readsUsage {
-            let name = String(event.name.prefix(200))
+            let name = event.name.prefix(utf8Count: 200)
             _ = touch(run, root: root, name: name, agent: scope.agent, isTrajectory: false)
             let usage = CallUsage(end: event, pricing: pricing)
             let happening = Happening(

@@ -129,7 +129,8 @@ struct GuardrailEvaluatorTests {
         #expect(tool.map(\.rule) == ["calls", "tools"])
         #expect(tool.map(\.key.owner) == ["", "a"])
         #expect(tool.map(\.alerts) == [true, false])
-        let model = evaluator.budgets(for: GuardRequest(tenant: "acme", call: .llm(model: "m", request: [:])))
+        let model = evaluator.budgets(
+            for: GuardRequest(tenant: "acme", call: .llm(name: "planner", model: "m", request: [:])))
         #expect(model.map(\.rule) == ["calls", "tokens"])
         #expect(model.map(\.key.owner) == ["", ""])
     }

@@ -172,7 +172,7 @@ struct GuardrailStepTests {
         #expect(
             evaluator.decide(tool).decision
                 == .transformed(GuardRequest(tenant: "acme", call: .tool(name: "mail", arguments: ["to": "[GONE]"]))))
-        let model = GuardRequest(tenant: "acme", call: .llm(model: "m", request: ["content": "hush"]))
+        let model = GuardRequest(tenant: "acme", call: .llm(name: "planner", model: "m", request: ["content": "hush"]))
         #expect(evaluator.decide(model).decision == .reject(rule: "rule", reason: "not here"))
     }
 }

@@ -126,13 +126,13 @@ struct WorkerStepTests {
     }
 
     @Test(
-        "a value takes the place of a payload, and a model call's annotation goes with it",
+        "a value takes the place of a payload, and the annotation that says the same goes with it",
         arguments: [
-            ("llm", "start", WorkerSurface.llmRequest, "annotated_request", true),
-            ("llm", "end", .llmResponse, "annotated_response", true),
-            ("tool", "end", .toolResponse, "tool_result_annotation", false),
+            ("llm", "start", WorkerSurface.llmRequest, "annotated_request"),
+            ("llm", "end", .llmResponse, "annotated_response"),
+            ("tool", "end", .toolResponse, "tool_result_annotation"),
         ])
-    func value(_ category: String, _ phase: String, _ surface: WorkerSurface, _ key: String, _ goes: Bool) throws {
+    func value(_ category: String, _ phase: String, _ surface: WorkerSurface, _ key: String) throws {
         let event = try Self.scope(category, phase, profile: #"{"\#(key)":{"a":1},"model_name":"m"}"#)
         let result = try Self.run(Self.chain([surface]), event) { question in
             #expect(question.item == .value(["q": "x"], name: "search"))
@@ -140,7 +140,7 @@ struct WorkerStepTests {
         }
         let changed = try Self.event(result.outcome)
         #expect(changed.data?.value == ["q": "y"] && changed.categoryProfile?.value["model_name"] == "m")
-        #expect((changed.categoryProfile?.value[key] == nil) == goes && changed.metadata?.value == ["m": 1])
+        #expect(changed.categoryProfile?.value[key] == nil && changed.metadata?.value == ["m": 1])
         // The same value changes nothing, the annotation neither.
         let same = try Self.run(Self.chain([surface]), event) { _ in .success(.value(["q": "x"])) }
         #expect(same.outcome == .unchanged)

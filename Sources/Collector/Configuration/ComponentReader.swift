@@ -41,6 +41,9 @@ struct ComponentReader: Sendable {
     /// Kinds of NeMo Relay that act in the agents' processes: a collector has nothing to do for them.
     static let ofProducers: Set<String> = ["adaptive", "resource_metrics"]
 
+    /// Kinds that NeMo Relay does not have.
+    static let own: Set<String> = ["guardrails", "workers", "metadata"]
+
     static func of(_ kind: String) -> ComponentReader? { all.first { $0.kind == kind } }
 }
 
@@ -69,7 +72,10 @@ struct Component {
         self.config = config
         self.path = path
         self.isEnabled = isEnabled
-        self.policies = ConfigurationPolicies(lenient: config["policy"]).below(document)
+        var policies = ConfigurationPolicies(lenient: config["policy"]).below(document)
+        // Of kinds that are Skein's own nobody relies on a key that is not known, and it may be a rule with a slip of the pen.
+        if ComponentReader.own.contains(kind), policies.unknownField == .warn { policies.unknownField = .error }
+        self.policies = policies
         self.environment = environment
         self.configuration = configuration
     }

@@ -95,6 +95,11 @@ package struct ConfigurationReader {
             readComponent(&section, policies, seen: &kinds)
             document.finish(section)
         }
+        for member in root where member.key != "components" && member.value.arrayValue?.first?.objectValue != nil {
+            document.report(
+                .error, "unknown_field", member.key,
+                "is a list of tables that is not known; components are [[components]]")
+        }
         document.close()
         diagnostics += document.diagnostics
     }

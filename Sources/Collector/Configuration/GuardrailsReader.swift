@@ -23,6 +23,9 @@ struct GuardrailsReader {
         var rules: [GuardrailRule] = []
         var names: Set<String> = []
         let tables = section.sections("rules") ?? []
+        if !section.has("rules") {
+            section.complain("rules", "is missing; give a [[components.config.rules]], or remove the component")
+        }
         if tables.count > maximumRules {
             section.complain("rules", "has \(tables.count) rules, the most is \(maximumRules)")
         }

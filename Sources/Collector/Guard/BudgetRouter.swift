@@ -43,7 +43,10 @@ struct BudgetRouter: Sendable {
                     subject: SkeinSubjects.budgets(member: owner),
                     payload: BudgetMessage(tenant: tenant, call: call).bytes(now: Wall.nanoseconds()),
                     timeout: min(BudgetRouter.patience, remaining / 2))
-                return try BudgetVerdict(reply.payload)
+                let verdict = try BudgetVerdict(reply.payload)
+                guard case .unavailable = verdict else { return verdict }
+                // An owner that ends, or has too much to do: whoever holds the revision may count.
+                metrics.add("skein_guard_budget_detours_total", 1, ["reason": "unavailable"])
             } catch let error as NATSError {
                 metrics.add("skein_guard_budget_detours_total", 1, ["reason": BudgetRouter.reason(error)])
             } catch {

@@ -164,7 +164,7 @@ final class GuardService: Sendable {
         let question = context.question
         // A call without an id is another one each time that it is asked.
         let id = BudgetCall.id(
-            question.call.kind.rawValue, question.trajectory?.description ?? "", question.agent ?? "",
+            question.call.kind.rawValue, question.trajectory?.description ?? "", question.agent ?? "", question.name,
             question.callID ?? UUID().uuidString)
         let outcome = await policy.answer(context, until: deadline) { demands in
             await router.count(demands, id: id, tenant: context.tenant, until: deadline)

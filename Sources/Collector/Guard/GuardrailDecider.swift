@@ -93,7 +93,7 @@ extension GuardRequest {
             case .tool(let arguments): .tool(name: question.name, arguments: arguments)
             case .llm(let headers, let content):
                 .llm(
-                    model: content["model"]?.stringValue,
+                    name: question.name, model: content["model"]?.stringValue,
                     request: .object(JSONObject([("headers", .object(headers)), ("content", content)])))
             }
         self.init(
@@ -104,7 +104,7 @@ extension GuardRequest {
         get throws {
             switch call {
             case .tool(_, let arguments): return .tool(arguments: arguments)
-            case .llm(_, let request):
+            case .llm(_, _, let request):
                 guard let headers = request["headers"]?.objectValue, let content = request["content"] else {
                     throw GuardFailure(.ruleFailed, "a rule made a request without headers and content")
                 }

@@ -70,6 +70,8 @@ final class NeMoGuardrailsClient: Sendable {
         case .failure(let failure) where failure.status.map({ (400..<500).contains($0) && $0 != 429 }) == true:
             gate.leave(pass, nil)
         case .failure(let failure) where failure.kind == .unasked: gate.leave(pass, .disconnected)
+        // Who asks with less time than is configured says nothing about the server.
+        case .failure where end < pass.until && ContinuousClock.now >= end: gate.leave(pass, .disconnected)
         case .failure: gate.leave(pass, .workerError)
         }
         metrics.observe("skein_nemo_guardrails_check_seconds", ContinuousClock.now - begin)

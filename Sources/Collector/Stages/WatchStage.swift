@@ -120,8 +120,12 @@ actor WatchWorker: StageWorker {
             guard error.isTemporary else { throw error }
             if error.code == .streamFull {
                 context.metrics.add("skein_guardrail_verdicts_delayed_total")
-                context.logger.warning("EVENTS is full, a verdict waits", metadata: ["rule": "\(verdict.rule)"])
                 if waiting.count < WatchWorker.waitingLimit { return }
+                // To wait here could be for ever: what fills EVENTS may wait for this stage. Its alert was told.
+                waiting.removeFirst()
+                context.metrics.add("skein_guardrail_verdicts_dropped_total", 1, ["rule": verdict.rule])
+                context.logger.warning("EVENTS is full, a verdict is dropped", metadata: ["rule": "\(verdict.rule)"])
+                continue
             }
             try await Task.sleep(for: pause)
             pause = min(pause * 2, .seconds(2))

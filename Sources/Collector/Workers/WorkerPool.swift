@@ -241,7 +241,9 @@ final class WorkerPool: Sendable {
             async let second = call(worker, surface, tenant: tenant, Array(items[half...]), until: deadline)
             return await first + second
         case .failure(let failure):
-            gate.leave(pass, failure)
+            // Who asks with less time than the worker has says nothing about the worker.
+            let isAskers = failure == .deadline && deadline.map { $0 < pass.until } == true
+            gate.leave(pass, isAskers ? .disconnected : failure)
             return failed(failure, items.count, worker, surface)
         }
     }

@@ -8,8 +8,8 @@ package struct GuardRequest: Sendable, Hashable {
 
     package enum Call: Sendable, Hashable {
         case tool(name: String, arguments: JSONValue)
-        /// `request` is `{headers, content}` or the provider's body.
-        case llm(model: String?, request: JSONValue)
+        /// `name` is the call's, `request` is `{headers, content}` or the provider's body.
+        case llm(name: String, model: String?, request: JSONValue)
 
         package var kind: Kind {
             switch self {

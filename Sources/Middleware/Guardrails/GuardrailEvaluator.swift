@@ -68,8 +68,8 @@ package struct GuardrailEvaluator: Sendable {
                 name: name, arguments: GuardrailRule.redacted(arguments, at: tests, with: rule.replacement))
         case (.content(let test), .tool(let name, let arguments)):
             if let redacted = test.redacted(arguments) { request.call = .tool(name: name, arguments: redacted) }
-        case (.content(let test), .llm(let model, let body)):
-            if let redacted = test.redacted(body) { request.call = .llm(model: model, request: redacted) }
+        case (.content(let test), .llm(let name, let model, let body)):
+            if let redacted = test.redacted(body) { request.call = .llm(name: name, model: model, request: redacted) }
         case (.tools, _), (.arguments, .llm), (.budget, _), (.loop, _): break
         }
         return request.call != before
@@ -81,7 +81,7 @@ package struct GuardrailEvaluator: Sendable {
         case (.arguments(let tests), .tool(_, let arguments)): tests.allSatisfy { $0.holds(for: arguments) }
         case (.content(let test), .tool(let name, let arguments)):
             test.redacted(arguments) != nil || test.redacted(text: name) != nil
-        case (.content(let test), .llm(_, let body)): test.redacted(body) != nil
+        case (.content(let test), .llm(_, _, let body)): test.redacted(body) != nil
         case (.tools, .llm), (.arguments, .llm), (.budget, _), (.loop, _): false
         }
     }
@@ -95,15 +95,15 @@ extension GuardrailRule {
 }
 
 extension GuardrailRule.Selection {
-    /// A request has no event: its category is the kind of the call, its name the tool's, or the model's.
+    /// A request has no event: its category is the kind of the call, its name the call's, or the model's.
     package func matches(_ request: GuardRequest) -> Bool {
-        let name: String =
+        let names: [String] =
             switch request.call {
-            case .tool(let name, _): name
-            case .llm(let model, _): model ?? ""
+            case .tool(let name, _): [name]
+            case .llm(let name, let model, _): [name] + (model.map { [$0] } ?? [])
             }
         return matches(tenant: request.tenant) && matches(agent: request.agent)
-            && matches(category: request.call.kind.rawValue, name: name)
+            && names.contains { matches(category: request.call.kind.rawValue, name: $0) }
     }
 }
 

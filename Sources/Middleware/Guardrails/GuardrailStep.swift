@@ -115,7 +115,7 @@ extension EventDraft {
         isFound = redact(\.categoryProfile, originalCategoryProfile, by: test) || isFound
         isFound = redact(\.unknownFields, originalUnknownFields, by: test) || isFound
         guard let redacted = test.redacted(text: name) else { return isFound }
-        name = redacted
+        name = redacted.isEmpty ? "redacted" : redacted
         return true
     }
 

@@ -72,7 +72,9 @@ package struct NeMoGuardrailsStep: ChainStep {
             case .output:
                 omit(&draft)
                 draft.data = NeMoGuardrailsCheck.rewritten(response: data, text: value)
-            case .toolOutput: draft.data = value
+            case .toolOutput:
+                omit(&draft)
+                draft.data = value
             }
         case .blocked: omit(&draft)
         }

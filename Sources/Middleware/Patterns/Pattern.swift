@@ -18,6 +18,8 @@ package struct Pattern: Sendable {
     private let relaxed: RE2Expression?
     private let machine: PatternMachine?
     private let isExactInASCII: Bool
+    /// Whether it may hold `^`, `$`, `\A` or `\z`; a class that begins with `^` counts too.
+    private let speaksOfEnds: Bool
 
     /// - Throws: what is wrong, and where.
     package init(_ text: String) throws(PatternError) {
@@ -30,6 +32,7 @@ package struct Pattern: Sendable {
             throw PatternError(position: nil, reason: "the pattern is too large with its repetitions written out")
         }
         self.text = text
+        speaksOfEnds = ["^", "$", "\\A", "\\z", "\\Z"].contains { text.contains($0) }
         groupNames = parser.groupNames
         expression = try Pattern.compiled(tree, .asTheyAre)
         isExactInASCII = tree.allAssertions(\.isExactInASCII)
@@ -106,5 +109,9 @@ package struct Pattern: Sendable {
     }
 
     /// Whether a text may hold a match, or be part of one that does: cheap, and never wrong when it says no.
-    func mayMatch(_ text: UnsafeBufferPointer<UInt8>) -> Bool { (relaxed ?? expression).matches(text) }
+    ///
+    /// The ends of a string are no ends of the JSON text around it, so a pattern that speaks of ends may match anywhere.
+    func mayMatch(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        speaksOfEnds || (relaxed ?? expression).matches(text)
+    }
 }

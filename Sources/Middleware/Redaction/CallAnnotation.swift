@@ -78,6 +78,23 @@ struct CallAnnotation {
         return core
     }
 
+    /// The members of an estimate, and nothing that somebody else has put beside them.
+    private static func known(_ cost: JSONValue) -> JSONObject {
+        var known = JSONObject()
+        for member in cost.objectValue ?? JSONObject() {
+            let isKnown =
+                switch member.value {
+                case .int, .unsigned, .double: true
+                case .string(let text):
+                    member.key == "source" || member.key.hasPrefix("pricing_")
+                        || member.key == "currency" && text.utf8.count == 3
+                case .null, .bool, .array, .object: false
+                }
+            if isKnown { known[member.key] = member.value }
+        }
+        return known
+    }
+
     /// A decoded annotation with what the runtime had added to the one before.
     static func completed(_ decoded: JSONObject, from earlier: JSONObject) -> JSONObject {
         var result = decoded
@@ -85,7 +102,7 @@ struct CallAnnotation {
         if let cost = earlier["usage"]?["cost"], cost["source"] == "model_pricing",
             var usage = result["usage"]?.objectValue, usage["cost"] == nil
         {
-            usage["cost"] = cost
+            usage["cost"] = .object(known(cost))
             result["usage"] = .object(usage)
         }
         return result

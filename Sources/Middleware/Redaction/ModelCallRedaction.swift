@@ -36,7 +36,8 @@ struct ModelCallRedaction: Sendable {
             isChanged = true
         case .impossible: return omit(call, &draft)
         }
-        guard isChanged else { return false }
+        // An annotation may say what the body does not.
+        guard isChanged else { return !isStrict && walkAnnotation(call, &draft) }
         draft.data = .object(envelope)
         redecode(call, &draft)
         return true
@@ -97,10 +98,10 @@ struct ModelCallRedaction: Sendable {
             !hidesChoices(body, surface)
         else { return omit(call, &draft) }
         switch redact(response: body, on: surface) {
-        case .unchanged: return false
+        case .unchanged: return !isStrict && walkAnnotation(call, &draft)
         case .impossible: return omit(call, &draft)
         case .changed(let redacted):
-            if redacted == data { return false }
+            if redacted == data { return !isStrict && walkAnnotation(call, &draft) }
             draft.data = redacted
             redecode(call, &draft)
             return true

@@ -127,12 +127,18 @@ struct PIIRedactionStep: ChainStep {
         }
         if let original = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(original) { return false }
         guard let members = draft.categoryProfile?.objectValue else { return false }
-        let payloads = ["annotated_request", "annotated_response", "tool_result_annotation"]
+        // The one that belongs to the event has been looked at; on an event to which it does not belong nobody else does.
+        let own =
+            switch surface {
+            case .modelStart: "annotated_request"
+            case .modelEnd: "annotated_response"
+            case .toolStart, .toolEnd, .mark, .scopeStart, .scopeEnd: "tool_result_annotation"
+            }
         var others = members
-        for key in payloads { others[key] = nil }
+        others[own] = nil
         guard var changed = profile.redact(.object(others))?.objectValue else { return false }
-        for key in payloads { changed[key] = members[key] ?? changed[key] }
-        draft.categoryProfile = .object(changed)
+        changed[own] = members[own]
+        draft.categoryProfile = CategoryProfile.isValid(.object(changed)) ? .object(changed) : nil
         return true
     }
 }

@@ -31,7 +31,7 @@ struct TextRedaction: Sendable {
         var edits = edits(of: text)
         if resolvesEscapes {
             let count = edits.count
-            addEdits(below: text, to: &edits)
+            guard addEdits(below: text, to: &edits) else { return Array("[REDACTED]".utf8) }
             if edits.count > count { edits = TextRedaction.merged(edits) }
         }
         if edits.isEmpty { return nil }
@@ -70,11 +70,17 @@ struct TextRedaction: Sendable {
         return matches.map { Edit(range: $0, bytes: treated($0, in: text)) }
     }
 
+    /// Nobody puts JSON into JSON so often; each level takes memory of the size of the text.
+    private static let deepestEscapes = 16
+
     /// Every level of escapes, until a text has none.
-    private func addEdits(below text: UnsafeBufferPointer<UInt8>, to edits: inout [Edit]) {
+    ///
+    /// - Returns: false when there are so many that they are not looked at: then nobody knows what the text holds.
+    private func addEdits(below text: UnsafeBufferPointer<UInt8>, to edits: inout [Edit]) -> Bool {
         var levels: [UnescapedText] = []
         var view = UnescapedText(text)
         while let level = view {
+            if levels.count == TextRedaction.deepestEscapes { return false }
             levels.append(level)
             level.bytes.withUnsafeBufferPointer { bytes in
                 for edit in self.edits(of: bytes) {
@@ -84,6 +90,7 @@ struct TextRedaction: Sendable {
                 view = UnescapedText(bytes)
             }
         }
+        return true
     }
 
     /// In ascending order. Of edits that overlap the longest says what takes the place of all of them.

@@ -105,7 +105,8 @@ package struct WorkerStep: ChainStep {
         switch surface {
         case .llmRequest: removeFromProfile("annotated_request", &draft)
         case .llmResponse: removeFromProfile("annotated_response", &draft)
-        case .metadataInjector, .toolRequest, .toolResponse, .toolConditional, .llmConditional, .mark, .scopeStart,
+        case .toolResponse: removeFromProfile("tool_result_annotation", &draft)
+        case .metadataInjector, .toolRequest, .toolConditional, .llmConditional, .mark, .scopeStart,
             .scopeEnd:
             break
         }

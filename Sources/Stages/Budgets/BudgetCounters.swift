@@ -53,7 +53,14 @@ package struct BudgetCounters: Sendable {
         for demand in call.demands {
             let used = used(demand, now: now)
             let (sum, overflow) = used.addingReportingOverflow(demand.amount)
-            if overflow || sum > demand.limit { return .exhausted(demand, used: used) }
+            if overflow || sum > demand.limit {
+                // Who asks in vain uses the counter too: it must not be the first to be forgotten.
+                counters[place(demand, now: now).0]?.time = now
+                return .exhausted(demand, used: used)
+            }
+        }
+        guard makeRoom(for: call, now: now) else {
+            return .unavailable("\(limits.counters) counters of the tenant are in use until their windows end")
         }
         for demand in call.demands {
             let (key, start) = place(demand, now: now)
@@ -91,14 +98,21 @@ package struct BudgetCounters: Sendable {
             calls.removeFirst()
             known.remove(oldest.id)
         }
-        guard counters.count > limits.counters else { return }
+    }
+
+    /// Whether the call's new counters fit. One whose window runs is never forgotten: its subject would begin anew.
+    private mutating func makeRoom(for call: BudgetCall, now: UInt64) -> Bool {
+        let new = Set(call.demands.map { place($0, now: now).0 }).filter { counters[$0] == nil }.count
+        guard new > 0, counters.count + new > limits.counters else { return true }
         expire(now: now)
-        guard counters.count > limits.counters else { return }
+        guard counters.count + new > limits.counters else { return true }
         // Some more than needed, so that not every new subject looks through all of them.
-        let excess = counters.count - limits.counters + limits.counters / 16
-        let oldest = counters.filter { $0.key.subject != .tenant }.sorted { $0.value.time < $1.value.time }
+        let excess = counters.count + new - limits.counters + limits.counters / 16
+        let oldest = counters.filter { $0.key.subject != .tenant && $0.key.window == 0 }
+            .sorted { $0.value.time < $1.value.time }
         for (key, _) in oldest.prefix(excess) { counters[key] = nil }
         evicted += min(excess, oldest.count)
+        return counters.count + new <= limits.counters
     }
 
     /// Drops what no call can use any more.
