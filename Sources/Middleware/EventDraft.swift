@@ -138,6 +138,21 @@ package struct EventDraft {
         }
     }
 
+    /// Replaces payloads that some step has parsed, and none has changed, by what it saw: of a member that is there twice it saw the
+    /// last one only, and the text would carry the other one on.
+    mutating func dropRepeatedMembers() {
+        func seen(_ original: RawJSON?, _ parsed: JSONValue??) -> JSONValue? {
+            guard let original, let value = parsed ?? nil, RepeatedMembers.arePresent(in: original, of: value) else {
+                return nil
+            }
+            return value
+        }
+        if let value = seen(originalData, parsed.data) { data = value }
+        if let value = seen(originalMetadata, parsed.metadata) { metadata = value }
+        if let value = seen(originalCategoryProfile, parsed.profile) { categoryProfile = value }
+        if let value = seen(originalUnknownFields, parsed.unknownFields) { unknownFields = value }
+    }
+
     /// What an event sanitizer that failed leaves (`middleware-guardrails-pii.md` 6): nothing of what it governs, nor of what the
     /// reference does not know.
     package mutating func clearPayloads() {

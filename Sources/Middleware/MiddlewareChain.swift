@@ -110,6 +110,7 @@ package struct MiddlewareChain: Sendable {
             }
         }
         if hasFailed { draft.clearPayloads() }
+        draft.dropRepeatedMembers()
         return draft.packed().map { .changed($0) } ?? .unchanged
     }
 }

@@ -41,6 +41,24 @@ struct CredentialHeaderTests {
                 == ["content": [:], "headers": [:]])
     }
 
+    @Test("are not passed on by a member that is there twice, of which a reader sees the last")
+    func repeated() throws {
+        var fields = EventFields(
+            kind: .scopeStart, uuid: EventUUID(high: 1, low: 1), timestamp: EventTime(epochMicroseconds: 1), name: "n")
+        fields.category = "llm"
+        fields.data = Array(#"{"headers":{"authorization":"Bearer hidden"},"content":{},"headers":{}}"#.utf8)
+        var writer = EventBatchWriter()
+        writer.append(packed: fields.packed())
+        let event = try EventBatch(unpacking: writer.bytes).event(at: 0)
+        var chain = try RedactionLines.chain()
+        var notes = ChainNotes()
+        guard case .changed(let packed) = chain.apply(event, tenant: "acme", &notes) else {
+            Issue.record("the producer's bytes go on")
+            return
+        }
+        #expect(!String(decoding: packed, as: UTF8.self).contains("hidden"))
+    }
+
     @Test("of a tool's request are replaced, which the reference lets pass")
     func tools() throws {
         let event = try RedactionLines.event([

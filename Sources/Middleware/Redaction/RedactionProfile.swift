@@ -38,12 +38,7 @@ struct RedactionProfile: Sendable {
     func redact(_ payload: @autoclosure () -> JSONValue?, original: ScannedPayload?) -> JSONValue? {
         if let original, !redactor.mayMatch(original) { return nil }
         guard let value = payload() else { return nil }
-        if let redacted = redact(value) { return redacted }
-        // Of a member that is there twice only the last was looked at: what the text has beside the value must not be passed on.
-        guard compatibility == .skein, let original, RepeatedMembers.arePresent(in: original.json, of: value) else {
-            return nil
-        }
-        return value
+        return redact(value)
     }
 
     /// Whether the paths are those of headers alone, so that bodies are none of the policy's business.
