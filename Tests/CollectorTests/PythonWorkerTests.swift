@@ -8,38 +8,8 @@ import Testing
 
 @Suite("The worker in Python", .timeLimit(.minutes(2)))
 struct PythonWorkerTests {
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().path
-    /// Where `./dev test` puts nats-py; a plain `swift test` on a fresh clone has none.
-    private static let packages =
-        ProcessInfo.processInfo.environment["SKEIN_PYTHON_PACKAGES"] ?? root + "/.tools/python"
-    private static let isPrepared = FileManager.default.fileExists(atPath: packages + "/nats")
-
-    /// Examples/worker.py as a child process, for as long as the body lasts.
-    private static func running(_ rig: Rig, _ body: () async throws -> Void) async throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3", root + "/Examples/worker.py"]
-        process.environment = ProcessInfo.processInfo.environment.merging([
-            "PYTHONPATH": packages, "PYTHONDONTWRITEBYTECODE": "1", "SKEIN_NATS_URL": rig.server.url,
-        ]) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        // Waiting for its exit in a task would need a run loop.
-        let ended = AsyncStream.makeStream(of: Void.self)
-        process.terminationHandler = { _ in ended.continuation.finish() }
-        try process.run()
-        let result: Result<Void, any Error>
-        do {
-            result = .success(try await body())
-        } catch {
-            result = .failure(error)
-        }
-        kill(process.processIdentifier, SIGKILL)
-        for await _ in ended.stream {}
-        try result.get()
-    }
-
-    @Test("Examples/worker.py does what it says", .enabled(if: isPrepared, "needs nats-py: run ./dev test"))
+    @Test(
+        "Examples/worker.py does what it says", .enabled(if: PythonExample.isPrepared, "needs nats-py: run ./dev test"))
     func example() async throws {
         try await Rig.with { rig in
             var settings = WorkerSettings(name: "python-example", surfaces: [.mark, .toolRequest, .metadataInjector])
@@ -51,7 +21,7 @@ struct PythonWorkerTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await pool.run() }
                 defer { group.cancelAll() }
-                try await Self.running(rig) {
+                try await PythonExample.running("worker.py", in: rig) { _ in
                     let answers = await pool.ask(try Self.questions())
                     #expect(
                         answers == [

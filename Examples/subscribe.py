@@ -1,0 +1,88 @@
+"""Prints what comes out of Skein, from the oldest message on: `subscribe.py processed` or `subscribe.py trajectories`.
+Needs what publish.py needs. With --durable NAME it goes on where NAME stopped; docs/contract.md explains the rest."""
+
+import argparse, asyncio, json, os, uuid
+import nats, nats.js.errors
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from skein.v1 import event_pb2 as skein
+
+options = argparse.ArgumentParser(description=__doc__)
+options.add_argument("what", choices=["processed", "trajectories"])
+options.add_argument("--tenant", default="*", help="only this tenant")
+options.add_argument("--agent", help="only trajectories of this agent")
+options.add_argument("--durable", help="the server remembers under this name how far it came")
+options.add_argument("--count", type=int, default=None, help="end after so many messages")
+options = options.parse_args()
+
+parts = {}  # messages of events that are larger than one message, by subject
+
+
+def whole(message):
+    """What is done with now, and its body: an event in parts is acknowledged when the last one is here."""
+    headers, waiting = message.headers or {}, parts.pop(message.subject, [])
+    number, count = map(int, headers.get("Skein-Chunk", "1/1").split("/"))
+    same = {part.headers["Skein-Chunk-Id"] for part in waiting} <= {headers.get("Skein-Chunk-Id")}
+    if number != len(waiting) + 1 or not same:
+        if number > 1:
+            return waiting + [message], b""
+        over, waiting = waiting, []  # a half that another message follows: its writer sends it again
+    else:
+        over = []
+    if number < count:
+        parts[message.subject] = waiting + [message]
+        return over, b""
+    return over + waiting + [message], b"".join(part.data for part in waiting + [message])
+
+
+async def processed(stream, message):
+    if "Skein-Stage" in (message.headers or {}) or ".processed._." in message.subject:
+        return [message]  # between collectors: a replayed dead letter of one stage, the time, counters
+    done, body = whole(message)
+    for event in skein.EventBatch.FromString(body).events:
+        run, phase = uuid.UUID(bytes=event.root_uuid), skein.Phase.Name(event.phase).removeprefix("PHASE_")
+        print(run, event.name.decode(), event.category.decode() or "mark", phase.lower(), flush=True)
+    return done
+
+
+async def trajectories(stream, message):
+    headers = message.headers or {}
+    if options.agent and headers.get("Skein-Agent") != options.agent:
+        return [message]
+    body = message.data
+    if "Skein-Chunks" in headers:  # a manifest: the document is larger than a message
+        body = f"{message.subject}.body.{headers['Skein-Revision']}"
+        names = [f"{body}.{number + 1}" for number in range(int(headers["Skein-Chunks"]))]
+        try:
+            body = b"".join([(await stream.get_last_msg("SKEIN_TRAJECTORIES", name)).data for name in names])
+        except nats.js.errors.NotFoundError:
+            return [message]  # a newer revision has replaced it, and comes next
+    document = json.loads(body)
+    print(headers["Skein-State"], "revision", headers["Skein-Revision"], "of", document["agent"]["name"], flush=True)
+    print(json.dumps(document, indent=2), flush=True)
+    return [message]
+
+
+async def main():
+    bus = await nats.connect(os.environ.get("SKEIN_NATS_URL", "nats://127.0.0.1:4222"))
+    stream = bus.jetstream()
+    name, subject, show = {
+        "processed": ("SKEIN_PROCESSED", f"skein.v1.processed.{options.tenant}.*.*", processed),
+        "trajectories": ("SKEIN_TRAJECTORIES", f"skein.v1.trajectories.{options.tenant}.*", trajectories),
+    }[options.what]
+    # Explicit acknowledgements: a message that this program did not finish comes again.
+    position = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.EXPLICIT)
+    reader = await stream.pull_subscribe(subject, durable=options.durable, stream=name, config=position)
+    seen = 0
+    while seen != options.count:
+        try:
+            messages = await reader.fetch(1 if options.count else 64, timeout=5)
+        except nats.errors.TimeoutError:
+            continue
+        for message in messages:
+            seen += 1
+            for done in await show(stream, message):
+                await done.ack()
+    await bus.close()
+
+
+asyncio.run(main())
