@@ -153,6 +153,8 @@ package struct LedgerSummary: Sendable {
         return stage == "process" ? counts.pending == 0 : counts.pending >= 0
     }
 
+    package func isEmpty(_ stage: String) -> Bool { (stages[stage] ?? LedgerCounts()) == LedgerCounts() }
+
     /// The equation of a stage, in one line.
     package func equation(_ stage: String) -> String {
         let counts = stages[stage] ?? LedgerCounts()

@@ -9,6 +9,8 @@ package struct TaskLag: Sendable, Codable {
     package let stream: String
     /// The member that has the task; empty when nobody does.
     package let owner: String
+    /// The machine on which that member runs; empty when it is not known.
+    package let host: String
     package let epoch: UInt64
     /// Everything up to this sequence is delivered and in the task's last checkpoint.
     package let position: UInt64
@@ -53,15 +55,16 @@ package struct TaskList: Sendable {
 
     /// - Throws: `CollectorError` for a record that cannot be read.
     package func lags(stage: String? = nil) async throws -> [TaskLag] {
+        let hosts = try await Membership.hosts(jetStream)
         var lags: [TaskLag] = []
         for key in try await keys(stage: stage) {
             guard let entry = try await bucket.get(key.description, fromLeader: true) else { continue }
-            lags.append(try await lag(key, try TaskStore.decode(entry.value, key)))
+            lags.append(try await lag(key, try TaskStore.decode(entry.value, key), hosts))
         }
         return lags
     }
 
-    private func lag(_ key: TaskKey, _ record: TaskRecord) async throws -> TaskLag {
+    private func lag(_ key: TaskKey, _ record: TaskRecord, _ hosts: [String: String]) async throws -> TaskLag {
         let next = record.position + 1
         var (messages, seconds) = (UInt64(0), 0.0)
         let stream = try await jetStream.streamInfo(key.stream)
@@ -75,8 +78,9 @@ package struct TaskList: Sendable {
             seconds = max(0, Double(now - oldest.time) / 1e9)
         }
         return TaskLag(
-            stage: key.stage, partition: key.partition, stream: key.stream, owner: record.owner, epoch: record.epoch,
-            position: record.position, messages: messages, seconds: seconds)
+            stage: key.stage, partition: key.partition, stream: key.stream, owner: record.owner,
+            host: hosts[record.owner] ?? "", epoch: record.epoch, position: record.position, messages: messages,
+            seconds: seconds)
     }
 
     /// Forgets how far tasks are: whoever runs them begins at what their stream holds first.

@@ -14,8 +14,13 @@ package struct MembershipMachine: Sendable {
         package let isSettling: Bool
         /// When the server stored the announcement, nanoseconds since 1970.
         package let announced: Int64
+        /// The machine on which it runs, for people; empty when it does not say.
+        package let host: String
 
-        package init(member: Assignment.Member, isLeaving: Bool, isSettling: Bool = false, announced: Int64) {
+        package init(
+            member: Assignment.Member, isLeaving: Bool, isSettling: Bool = false, announced: Int64, host: String = ""
+        ) {
+            self.host = host
             self.member = member
             self.isLeaving = isLeaving
             self.isSettling = isSettling

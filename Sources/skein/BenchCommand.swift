@@ -14,7 +14,7 @@ struct BenchCommand: AsyncParsableCommand {
             missed is no failure: the exit code is 1 only when something could not be run.
             """)
 
-    @Option(help: "Events of 1 KB to send through every stage.")
+    @Option(parsing: .unconditional, help: "Events of 1 KB to send through every stage.")
     var events = 128_000
 
     @Option(help: "The nats-server executable. Default: $SKEIN_NATS_SERVER, .tools/nats/bin/nats-server, then PATH.")

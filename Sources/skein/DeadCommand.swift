@@ -33,7 +33,7 @@ struct DeadCommand: AsyncParsableCommand {
         @Option(help: "Only before this time: RFC 3339, or how long ago.")
         var until: String?
 
-        @Option(help: "So many at most, the oldest first.")
+        @Option(parsing: .unconditional, help: "So many at most, the oldest first.")
         var limit: Int?
 
         func validate() throws {
@@ -41,7 +41,11 @@ struct DeadCommand: AsyncParsableCommand {
             try check("--tenant", name: tenant)
             try check("--reason", name: reason)
             if let limit, limit < 1 { throw ValidationError("--limit must be at least 1, is \(limit)") }
-            _ = try filter(now: Date())
+            let filter = try filter(now: Date())
+            if let since = filter.since, let until = filter.until, since >= until {
+                throw ValidationError(
+                    "--since must be before --until: nothing lies between \(self.since ?? "") and \(self.until ?? "")")
+            }
         }
 
         func filter(now: Date) throws -> DeadLetterFilter {
@@ -75,6 +79,8 @@ extension ConnectionOptions {
     }
 }
 
+private func letters(_ count: Int) -> String { count == 1 ? "1 letter" : "\(count) letters" }
+
 struct ListLetters: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List dead letters, the oldest first.")
@@ -89,14 +95,19 @@ struct ListLetters: AsyncParsableCommand {
         let filter = try selection.filter(now: Date())
         let limit = selection.limit ?? .max
         var count = 0
-        try await connection.withLetters { letters in
-            try await letters.forEach(filter) { letter in
+        let stored = try await connection.withLetters { box in
+            try await box.forEach(filter) { letter in
                 Terminal.out(try letter.line(format))
                 count += 1
                 return count < limit
             }
+            return try await box.messages()
         }
-        if format == .text { Terminal.error(count == 1 ? "1 letter" : "\(count) letters") }
+        if count == 0, stored > 0 {
+            Terminal.error("no letter matches; skein dead list without filters shows what is there")
+        } else if format == .text {
+            Terminal.error(letters(count))
+        }
     }
 }
 
@@ -120,8 +131,8 @@ struct ShowLetter: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await connection.withLetters { letters in
-            guard let letter = try await letters.letter(at: sequence) else {
+        try await connection.withLetters { box in
+            guard let letter = try await box.letter(at: sequence) else {
                 throw CommandFailure("there is no dead letter \(sequence); skein dead list shows those there are")
             }
             if raw { return Terminal.raw(letter.body) }
@@ -157,23 +168,23 @@ struct ReplayLetters: AsyncParsableCommand {
         let limit = selection.limit ?? .max
         let attempt = Int(Date().timeIntervalSince1970 * 1000)
         var (replayed, refused) = (0, 0)
-        try await connection.withLetters { letters in
-            try await letters.forEach(filter) { letter in
-                if let complaint = try await letters.replay(letter, attempt: attempt) {
+        try await connection.withLetters { box in
+            try await box.forEach(filter) { letter in
+                if let complaint = try await box.replay(letter, attempt: attempt) {
                     Terminal.error("letter \(letter.sequence) is not replayed: \(complaint)")
                     refused += 1
                 } else {
-                    if !keep { try await letters.remove(letter) }
+                    if !keep { try await box.remove(letter) }
                     replayed += 1
                 }
                 return replayed + refused < limit
             }
         }
         switch format {
-        case .text: Terminal.out("replayed \(replayed) letters, left \(refused)")
+        case .text: Terminal.out("replayed \(letters(replayed)), left \(refused)")
         case .json: Terminal.out("{\"replayed\":\(replayed),\"left\":\(refused)}")
         }
-        if refused > 0 { throw CommandFailure("\(refused) letters cannot be replayed and were left as they are") }
+        if refused > 0 { throw CommandFailure("\(letters(refused)) cannot be replayed and stay where they are") }
     }
 }
 
@@ -205,18 +216,18 @@ struct PurgeLetters: AsyncParsableCommand {
         let filter = try selection.filter(now: Date())
         let limit = selection.limit ?? .max
         var count = 0
-        try await connection.withLetters { letters in
-            try await letters.forEach(filter) { letter in
-                if yes { try await letters.remove(letter) }
+        try await connection.withLetters { box in
+            try await box.forEach(filter) { letter in
+                if yes { try await box.remove(letter) }
                 count += 1
                 return count < limit
             }
         }
         guard yes else {
-            throw UsageError("this removes \(count) letters for good; say --yes to do it")
+            throw UsageError("this removes \(letters(count)) for good; say --yes to do it")
         }
         switch format {
-        case .text: Terminal.out("removed \(count) letters")
+        case .text: Terminal.out("removed \(letters(count))")
         case .json: Terminal.out("{\"removed\":\(count)}")
         }
     }

@@ -36,13 +36,13 @@ struct LagCommand: AsyncParsableCommand {
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
             Terminal.out(Array(try encoder.encode(lags)))
         case .text:
-            Terminal.out(Self.row("TASK", "OWNER", "EPOCH", "POSITION", "MESSAGES", "SECONDS"))
+            Terminal.out(Self.row("TASK", "OWNER", "EPOCH", "POSITION", "MESSAGES", "SECONDS") + "  HOST")
             for lag in lags {
                 Terminal.out(
                     Self.row(
                         "\(lag.stage)/\(lag.partition)", lag.owner.isEmpty ? "–" : String(lag.owner.prefix(8)),
                         String(lag.epoch), String(lag.position), String(lag.messages),
-                        String(format: "%.1f", lag.seconds)))
+                        String(format: "%.1f", lag.seconds)) + "  \(lag.host)")
             }
         }
     }

@@ -28,7 +28,7 @@ struct LedgerCommand: AsyncParsableCommand {
     @Option(help: "text or json.")
     var format = OutputFormat.text
 
-    @Option(help: "Seconds to wait for the members' answers.")
+    @Option(parsing: .unconditional, help: "Seconds to wait for the members' answers.")
     var timeout = 2.0
 
     func validate() throws {
@@ -51,6 +51,10 @@ struct LedgerCommand: AsyncParsableCommand {
         case .json: Terminal.out(try summary.json(silent: silent))
         }
         if summary.tasks.isEmpty { throw CommandFailure("no collector answers on \(SkeinSubjects.ledger); start one") }
+        if tenant != nil || key != nil, summary.stageNames.allSatisfy({ summary.isEmpty($0) }) {
+            Terminal.error(
+                "nothing is counted there: no event came, or the key is folded into its tenant; skein ledger shows all")
+        }
         guard summary.isBalanced("process") else {
             throw CommandFailure("the counts of process do not add up")
         }

@@ -21,7 +21,7 @@ struct PublishCommand: AsyncParsableCommand {
     @Option(help: "Tenant that the events belong to: a-z, 0-9, _ and -.")
     var tenant = "default"
 
-    @Option(help: "Events in a message, at most.")
+    @Option(parsing: .unconditional, help: "Events in a message, at most.")
     var batch = 64
 
     @Option(

@@ -38,6 +38,8 @@ struct Skein: AsyncParsableCommand {
         skein_bound_heap()
         do {
             var command = try parseAsRoot()
+            // A level that is none is a mistake for every command, also for those that log nothing.
+            _ = try Log.logger()
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -50,9 +52,13 @@ struct Skein: AsyncParsableCommand {
 
     /// What prints the help of the subcommand that was called.
     private static var helpCommand: String {
-        let called = CommandLine.arguments.dropFirst().first
-        let isKnown = configuration.subcommands.contains { $0.configuration.commandName == called }
-        return isKnown ? "skein \(called ?? "") --help" : "skein --help"
+        var (words, known) = (["skein"], configuration.subcommands)
+        for word in CommandLine.arguments.dropFirst() {
+            guard let command = known.first(where: { $0.configuration.commandName == word }) else { break }
+            words.append(word)
+            known = command.configuration.subcommands
+        }
+        return (words + ["--help"]).joined(separator: " ")
     }
 
     /// Prints what went wrong and returns the exit code.

@@ -37,8 +37,11 @@ struct TailCommand: AsyncParsableCommand {
     @Flag(help: "Print the trajectories that are open now, the first to open first, and end.")
     var open = false
 
-    @Option(help: "End after so many.")
+    @Option(parsing: .unconditional, help: "End after so many.")
     var count: Int?
+
+    @Option(parsing: .unconditional, help: "End with exit code 1 when nothing came for so many seconds.")
+    var timeout: Double?
 
     @Option(help: "text or json; events are JSON Lines in both.")
     var format = OutputFormat.text
@@ -46,6 +49,9 @@ struct TailCommand: AsyncParsableCommand {
     func validate() throws {
         if let tenant { try check(tenant: tenant) }
         if let count, count < 1 { throw ValidationError("--count must be at least 1, is \(count)") }
+        if let timeout, !(0.001...86_400 ~= timeout) {
+            throw ValidationError("--timeout must be above 0 and at most 86400, is \(timeout)")
+        }
         if open, source != .trajectories { throw ValidationError("--open goes with trajectories only") }
         if open, all { throw ValidationError("--open prints what is open now, --all what was finished: choose one") }
         if agent != nil, source != .trajectories { throw ValidationError("--agent goes with trajectories only") }
@@ -97,9 +103,12 @@ struct TailCommand: AsyncParsableCommand {
             budget: PrefetchBudget(total: 8 << 20), shouldContinue: { true })
         var left = count ?? .max
         do {
+            var last = ContinuousClock.now
             while left > 0 {
-                for message in try await consumer.next(max: 64) where left > 0 {
-                    left -= try await printed(message, atMost: left, jetStream)
+                for message in try await next(consumer, since: last) where left > 0 {
+                    let printed = try await printed(message, atMost: left, jetStream)
+                    if printed > 0 { last = .now }
+                    left -= printed
                 }
             }
         } catch {
@@ -107,6 +116,24 @@ struct TailCommand: AsyncParsableCommand {
             throw error
         }
         await consumer.stop()
+    }
+
+    /// - Throws: `CommandFailure` when nothing was printed for as long as `--timeout` says.
+    private func next(_ consumer: PullConsumer, since last: ContinuousClock.Instant) async throws -> [JetStreamMessage]
+    {
+        guard let timeout else { return try await consumer.next(max: 64) }
+        return try await withThrowingTaskGroup(of: [JetStreamMessage]?.self) { group in
+            group.addTask { try await consumer.next(max: 64) }
+            group.addTask {
+                try await Task.sleep(until: last + .seconds(timeout))
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let messages = try await group.next() ?? nil else {
+                throw CommandFailure("nothing came for \(timeout) seconds")
+            }
+            return messages
+        }
     }
 
     /// - Returns: how many were printed.

@@ -24,13 +24,16 @@ struct TasksCommand: AsyncParsableCommand {
         @Option(help: "The stage: process, assemble, export-<name>, store-<name>.")
         var stage: String
 
-        @Option(help: "Only this partition.")
+        @Option(parsing: .unconditional, help: "Only this partition.")
         var partition: Int?
 
         @Flag(help: "Do it; without it the tasks are only shown.")
         var yes = false
 
-        func validate() throws { try check("--stage", name: stage) }
+        func validate() throws {
+            try check("--stage", name: stage)
+            if let partition, partition < 0 { throw ValidationError("--partition must be at least 0, is \(partition)") }
+        }
 
         func run() async throws {
             try await connection.with { connected in

@@ -1,6 +1,9 @@
+import ATOF
+import Collector
 import Foundation
 import HTTPTestServer
 import NATSTransport
+import Stages
 import Testing
 
 @Suite("Mistakes on the command line", .timeLimit(.minutes(1)))
@@ -56,6 +59,18 @@ struct CommandTests {
         .init(
             name: "tenant of up", arguments: ["up", "--port", "0", "--publish", "skein.toml", "--tenant", ""], code: 2,
             names: ["--tenant"]),
+        .init(
+            name: "an empty interval of letters", arguments: ["dead", "list", "--since", "1m", "--until", "1h"],
+            code: 2,
+            names: ["--since", "--until", "skein dead list --help"]),
+        .init(
+            name: "a negative limit", arguments: ["dead", "list", "--limit", "-3"], code: 2,
+            names: ["at least 1, is -3"]),
+        .init(
+            name: "a negative timeout", arguments: ["tail", "--timeout", "-1"], code: 2, names: ["--timeout", "-1"]),
+        .init(
+            name: "a negative partition", arguments: ["tasks", "reset", "--stage", "process", "--partition", "-1"],
+            code: 2, names: ["--partition", "-1"]),
         .init(name: "port out of range", arguments: ["up", "--port", "65536"], code: 2, names: ["--port", "65536"]),
         .init(
             name: "document's extra that is no table", arguments: ["collect"] + file,
@@ -182,6 +197,37 @@ struct CommandTests {
                 ], directory: directory)
             #expect(outcome.code == 1)
             #expect(outcome.errors.contains("dead letters") && outcome.errors.contains("skein dead list"))
+        }
+    }
+
+    @Test("a log level that is none is named by every command")
+    func logLevel() async throws {
+        try await withDirectory { directory in
+            let outcome = try await SkeinProcess.run(
+                ["lag"], environment: ["SKEIN_LOG_LEVEL": "loud"], directory: directory)
+            Self.expect(outcome, 2, ["SKEIN_LOG_LEVEL", "loud", "info"])
+        }
+    }
+
+    @Test("tail --timeout ends with 1 when nothing comes, and letters that no filter matches are told from none at all")
+    func nothingThere() async throws {
+        try await Rig.with { rig in
+            _ = try await StreamProvisioner(rig.jetStream, CollectorConfiguration().streams).prepare()
+            let server = ["--nats", rig.server.url]
+            let tail = try await SkeinProcess.run(
+                ["tail", "processed", "--timeout", "0.2"] + server, directory: rig.directory)
+            Self.expect(tail, 1, ["nothing came for 0.2 seconds"])
+            let none = try await SkeinProcess.run(["dead", "list"] + server, directory: rig.directory)
+            #expect(none.code == 0 && none.errors == "0 letters\n")
+            let writer = DeadLetterWriter(rig.jetStream, Metrics(), LogLines().logger)
+            try await writer.write(
+                DeadLetter(
+                    stage: "process", tenant: "acme", reason: "too_large", message: "a sentence",
+                    stream: SkeinSubjects.eventsStream, subject: "skein.v1.events.0.acme.key",
+                    position: EventReference(sequence: 1, index: 0), contentType: SkeinHeaders.protobuf, body: []))
+            let unmatched = try await SkeinProcess.run(
+                ["dead", "list", "--reason", "bogus"] + server, directory: rig.directory)
+            #expect(unmatched.code == 0 && unmatched.errors.hasPrefix("no letter matches"))
         }
     }
 

@@ -32,7 +32,32 @@ struct DeadLetterTests {
 
     private static func prepared(_ rig: Rig) async throws -> (DeadLetterBox, DeadLetterWriter) {
         _ = try await StreamProvisioner(rig.jetStream, CollectorConfiguration().streams).prepare()
-        return (DeadLetterBox(rig.jetStream), DeadLetterWriter(rig.jetStream, Metrics()))
+        return (DeadLetterBox(rig.jetStream), DeadLetterWriter(rig.jetStream, Metrics(), LogLines().logger))
+    }
+
+    @Test("the first of a stage and a reason is in the log, the others are counted there a minute later")
+    func logged() async throws {
+        try await Rig.with { rig in
+            _ = try await StreamProvisioner(rig.jetStream, CollectorConfiguration().streams).prepare()
+            let log = LogLines()
+            let writer = DeadLetterWriter(rig.jetStream, Metrics(), log.logger)
+            for number in 1...3 { try await writer.write(Self.letter(UInt64(number))) }
+            try await writer.write(Self.letter(4, stage: "assemble"))
+            #expect(log.all.count == 2)
+            #expect(log.all.allSatisfy { $0.contains("a sentence") && $0.contains("acme") })
+        }
+    }
+
+    @Test("a line a minute for each key, with how many were kept back")
+    func throttle() {
+        let throttle = LogThrottle()
+        let start = ContinuousClock.now
+        #expect(throttle.admit("a", now: start) == 0)
+        #expect(throttle.admit("a", now: start + .seconds(1)) == nil)
+        #expect(throttle.admit("b", now: start + .seconds(1)) == 0)
+        #expect(throttle.admit("a", now: start + .seconds(59)) == nil)
+        #expect(throttle.admit("a", now: start + .seconds(60)) == 2)
+        #expect(throttle.admit("a", now: start + .seconds(61)) == nil)
     }
 
     @Test("are found by stage, tenant, reason and time, whole also when they are stored in parts")
@@ -188,13 +213,13 @@ struct DeadLetterTests {
             let none = try await run("show", "77")
             #expect(none.code == 1 && none.errors.contains("77"))
             let replay = try await run("replay", "--tenant", "acme")
-            #expect(replay.code == 0 && replay.output == "replayed 1 letters, left 0\n", "\(replay.errors)")
+            #expect(replay.code == 0 && replay.output == "replayed 1 letter, left 0\n", "\(replay.errors)")
             #expect(try await rig.messages(in: SkeinSubjects.eventsStream) == 1)
             #expect(try await Self.all(box).map(\.tenant) == ["other"])
             let asked = try await run("purge", "--all")
             #expect(asked.code == 2 && asked.errors.contains("--yes"))
             #expect(try await Self.all(box).count == 1)
-            #expect(try await run("purge", "--all", "--yes").output == "removed 1 letters\n")
+            #expect(try await run("purge", "--all", "--yes").output == "removed 1 letter\n")
             #expect(try await Self.all(box).isEmpty)
         }
     }

@@ -72,7 +72,8 @@ struct EndpointTests {
                         key: TaskKey(stage: "export-sink", partition: 0), epoch: 1, fences: false,
                         lease: Lease(MembershipMachine(id: "test", timeToLive: .seconds(10), partitions: 8)),
                         jetStream: rig.jetStream,
-                        metrics: metrics, logger: log.logger, deadLetters: DeadLetterWriter(rig.jetStream, metrics)),
+                        metrics: metrics, logger: log.logger,
+                        deadLetters: DeadLetterWriter(rig.jetStream, metrics, log.logger)),
                     metrics: metrics, log: log))
         }
     }

@@ -21,7 +21,7 @@ struct ProcessRig {
         StageContext(
             key: TaskKey(stage: stage, partition: 3), epoch: epoch, fences: fences, lease: .alone("test"),
             jetStream: rig.jetStream, metrics: metrics, logger: log.logger,
-            deadLetters: DeadLetterWriter(rig.jetStream, metrics))
+            deadLetters: DeadLetterWriter(rig.jetStream, metrics, LogLines().logger))
     }
 
     func worker(epoch: UInt64 = 1, fences: Bool = false) async throws -> any StageWorker {

@@ -9,6 +9,11 @@ package struct DeadLetterBox: Sendable {
 
     package init(_ jetStream: JetStream) { self.jetStream = jetStream }
 
+    /// How many messages the stream holds, of all letters.
+    package func messages() async throws -> UInt64 {
+        try await jetStream.streamInfo(SkeinSubjects.deadStream).messages
+    }
+
     /// Calls the body with every letter that matches and is stored now, the oldest first, until it returns false.
     ///
     /// One letter is held at a time, and the parts of those that are stored in between.

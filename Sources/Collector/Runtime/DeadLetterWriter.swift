@@ -1,16 +1,23 @@
 internal import ATOF
 internal import Foundation
+package import Logging
 package import NATSTransport
 package import Stages
 
-/// Publishes dead letters to `SKEIN_DEAD`, and counts them.
+/// Publishes dead letters to `SKEIN_DEAD`, counts them, and says so in the log.
 package struct DeadLetterWriter: Sendable {
     private let jetStream: JetStream
     private let metrics: Metrics
+    private let logger: Logger
+    private let throttle: LogThrottle
 
-    package init(_ jetStream: JetStream, _ metrics: Metrics) {
+    /// - Parameter throttle: the process's, so that many tasks of a stage do not say the same.
+    package init(_ jetStream: JetStream, _ metrics: Metrics, _ logger: Logger, _ throttle: LogThrottle = LogThrottle())
+    {
         self.jetStream = jetStream
         self.metrics = metrics
+        self.logger = logger
+        self.throttle = throttle
     }
 
     /// Returns once the broker has the letter; repeats while the broker is away, because what is not stored here would be lost.
@@ -41,6 +48,14 @@ package struct DeadLetterWriter: Sendable {
             try await jetStream.publishUntilStored(subject: subject, headers: headers, payload: body)
         }
         metrics.add("skein_dead_letters_total", 1, ["stage": letter.stage, "reason": letter.reason])
+        if let others = throttle.admit("\(letter.stage) \(letter.reason)") {
+            logger.warning(
+                "dead letter; skein dead list shows all of them",
+                metadata: [
+                    "stage": "\(letter.stage)", "tenant": "\(letter.tenant)", "reason": "\(letter.reason)",
+                    "error": "\(DeadLetterWriter.headerText(letter.message))", "not_logged": "\(others)",
+                ])
+        }
     }
 
     /// One line of printable text.

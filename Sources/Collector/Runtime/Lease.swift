@@ -31,7 +31,8 @@ package final class Lease: Sendable {
     /// Whether a living member runs the stage.
     func runs(stage: String) -> Bool { machine.withLock { $0.stages.contains(stage) } }
 
-    var memberCount: Int { machine.withLock { $0.alive.count } }
+    /// Ids of the members that live, this one among them.
+    var members: Set<String> { machine.withLock { $0.alive } }
 
     /// What this member is to work on now.
     var tasks: Set<Assignment.Task> { machine.withLock { $0.tasks(now: now) } }

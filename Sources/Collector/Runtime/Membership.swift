@@ -15,6 +15,8 @@ struct Membership: Sendable {
         let stages: [String]
         let leaving: Bool
         let settling: Bool
+        /// For people. Members before 0.2 do not tell.
+        let host: String?
     }
 
     private let bucket: KeyValueBucket
@@ -62,7 +64,9 @@ struct Membership: Sendable {
 
     /// Renews the announcement, then reads all.
     func renew(isLeaving: Bool, isSettling: Bool) async throws -> [MembershipMachine.Sighting] {
-        let value = try JSONEncoder().encode(Announcement(stages: stages, leaving: isLeaving, settling: isSettling))
+        let value = try JSONEncoder().encode(
+            Announcement(
+                stages: stages, leaving: isLeaving, settling: isSettling, host: ProcessInfo.processInfo.hostName))
         try await bucket.put(id, [UInt8](value))
         return try await bucket.entries(fromLeader: true).compactMap { entry in
             // Whatever cannot be read is no member: it is not for this version, or not ours.
@@ -70,7 +74,21 @@ struct Membership: Sendable {
             return MembershipMachine.Sighting(
                 member: Assignment.Member(id: entry.key, stages: Set(found.stages)), isLeaving: found.leaving,
                 isSettling: found.settling,
-                announced: entry.created)
+                announced: entry.created, host: found.host ?? "")
+        }
+    }
+
+    /// The hosts of the members that are there, by their ids.
+    static func hosts(_ jetStream: JetStream) async throws -> [String: String] {
+        let bucket: KeyValueBucket
+        do throws(NATSError) {
+            bucket = try await KeyValueBucket.existing(jetStream, name: bucketName)
+        } catch {
+            guard error.code == .notFound else { throw error }
+            return [:]
+        }
+        return try await bucket.entries(fromLeader: true).reduce(into: [:]) { hosts, entry in
+            hosts[entry.key] = (try? JSONDecoder().decode(Announcement.self, from: Data(entry.value)))?.host
         }
     }
 

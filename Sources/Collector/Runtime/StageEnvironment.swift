@@ -12,6 +12,8 @@ package struct StageEnvironment: Sendable {
     package let lease: Lease
     package let metrics: Metrics
     package let logger: Logger
+    /// Of dead letters.
+    let letterLog = LogThrottle()
 
     /// Time between two checkpoints of a busy task.
     package var checkpointInterval = Duration.seconds(1)

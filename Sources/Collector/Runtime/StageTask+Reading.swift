@@ -38,7 +38,8 @@ extension StageTask {
                 contentType: headers[SkeinHeaders.contentType], stage: headers[SkeinHeaders.stage],
                 isReplay: headers[SkeinHeaders.replayOf] != nil, payload: message.payload),
             chunk: headers[SkeinHeaders.chunk], id: headers[SkeinHeaders.chunkID])
-        let letters = DeadLetterWriter(environment.jetStream, environment.metrics)
+        let letters = DeadLetterWriter(
+            environment.jetStream, environment.metrics, logger, environment.letterLog)
         for letter in outcome.deadLetters {
             try await letters.write(letter)
             await worker.gaveUp(letter)

@@ -24,6 +24,8 @@ actor TaskSupervisor {
     private let looks = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let onStart: @Sendable () -> Void
     private var hasStarted = false
+    /// The members that were seen last, with their hosts.
+    private var seen: [String: String] = [:]
 
     /// - Parameter onStart: called once this member may own tasks.
     init(
@@ -62,6 +64,9 @@ actor TaskSupervisor {
 
     /// Hands all tasks over; `run` returns then.
     func leave() async {
+        if !isLeaving {
+            environment.logger.notice("stopping, the tasks are handed over", metadata: ["tasks": "\(running.count)"])
+        }
         isLeaving = true
         looks.continuation.yield()
     }
@@ -136,6 +141,7 @@ actor TaskSupervisor {
             if isLeaving, running.isEmpty { break }
         }
         try Task.checkCancellation()
+        environment.logger.notice("stopped")
         do {
             try await membership.leave()
         } catch {
@@ -150,7 +156,8 @@ actor TaskSupervisor {
             let sightings = try await membership.renew(
                 isLeaving: isLeaving, isSettling: environment.lease.announcesSettling)
             environment.lease.renewed(sent: sent, sightings: sightings)
-            environment.metrics.set("skein_members", Double(environment.lease.memberCount))
+            environment.metrics.set("skein_members", Double(environment.lease.members.count))
+            tellChanges(sightings)
         } catch {
             environment.metrics.add("skein_lease_failures_total")
             environment.logger.warning(
@@ -158,7 +165,27 @@ actor TaskSupervisor {
         }
         if !hasStarted, environment.lease.standing == .active {
             hasStarted = true
+            environment.logger.notice(
+                "this member takes part",
+                metadata: ["id": "\(environment.owner)", "stages": "\(stages.keys.sorted().joined(separator: ", "))"])
             onStart()
+        }
+    }
+
+    /// Says in the log who has come and who has gone.
+    private func tellChanges(_ sightings: [MembershipMachine.Sighting]) {
+        let hosts = Dictionary(sightings.map { ($0.member.id, $0.host) }) { first, _ in first }
+        for id in environment.lease.members.subtracting(seen.keys).sorted() {
+            seen[id] = hosts[id] ?? ""
+            if id == environment.owner { continue }
+            environment.logger.notice(
+                "another member is there", metadata: ["id": "\(id)", "host": "\(hosts[id] ?? "")"])
+        }
+        for id in Set(seen.keys).subtracting(environment.lease.members).sorted() {
+            let host = seen.removeValue(forKey: id) ?? ""
+            if id == environment.owner { continue }
+            environment.logger.notice(
+                "another member is gone, its tasks are shared out", metadata: ["id": "\(id)", "host": "\(host)"])
         }
     }
 
@@ -192,12 +219,22 @@ actor TaskSupervisor {
         let free = await free(among: wanted.subtracting(running.keys))
         // Meanwhile the lease may have ended, or this member been told to leave.
         let stillWanted = self.wanted()
+        var taken: [TaskKey] = []
         for key in free.sorted(by: { $0.description < $1.description }) {
             guard let stage = stages[key.stage], stillWanted.contains(key), running[key] == nil else { continue }
             let task = StageTask(stage: stage, partition: key.partition, environment: environment)
             running[key] = Running(task: task)
             unreleased.remove(key)
             starts.continuation.yield(task)
+            taken.append(key)
+        }
+        if !taken.isEmpty {
+            environment.logger.info(
+                "tasks taken",
+                metadata: [
+                    "tasks": "\(taken.map { "\($0.stage)/\($0.partition)" }.joined(separator: ", "))",
+                    "running": "\(running.count)",
+                ])
         }
         showTasks()
     }
