@@ -14,17 +14,23 @@ extension NATSConnection {
 
     /// Sends a message and waits for one reply.
     ///
-    /// - Parameter timeout: seen to within a tenth of a second.
+    /// - Parameters:
+    ///   - timeout: seen to within a tenth of a second.
+    ///   - consumer: `<stream>.<consumer>` whose next message is the reply too.
     /// - Throws: what `publish` throws, `.noResponders`, `.timeout`, `.cancelled`.
     package func request(
-        subject: String, headers: NATSHeaders = [:], payload: [UInt8], timeout: Duration
+        subject: String, headers: NATSHeaders = [:], payload: [UInt8], timeout: Duration,
+        messageOf consumer: String? = nil
     ) async throws(NATSError) -> NATSMessage {
         try check(subject: subject, headers: headers, payload: payload)
         await outbox.room()
         let token = TokenBox()
         let result: Result<NATSMessage, NATSError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                send(subject: subject, headers: headers, payload: payload, timeout: timeout, token: token) {
+                send(
+                    subject: subject, headers: headers, payload: payload, timeout: timeout, messageOf: consumer,
+                    token: token
+                ) {
                     continuation.resume(returning: $0)
                 }
                 // The handler may have run before there was a token to cancel.
@@ -46,10 +52,11 @@ extension NATSConnection {
     }
 
     private func send(
-        subject: String, headers: NATSHeaders, payload: [UInt8], timeout: Duration, token box: TokenBox,
-        complete: @escaping ReplyRouter.Completion
+        subject: String, headers: NATSHeaders, payload: [UInt8], timeout: Duration, messageOf consumer: String?,
+        token box: TokenBox, complete: @escaping ReplyRouter.Completion
     ) {
         guard let token = router.expectReply(subject: subject, timeout: timeout, complete: complete) else { return }
+        if let consumer { router.awaitMessage(of: consumer, token: token) }
         box.value = token
         enqueue(subject: subject, headers: headers, payload: payload, token: token)
     }

@@ -24,6 +24,8 @@ final class ReplyRouter: Sendable {
         var nextToken: UInt64 = 0
         var routes: [UInt64: Route] = [:]
         var deliveries: [String: Delivery] = [:]
+        /// Replies that a message of a durable consumer ends, the first to ask first.
+        var awaiting: [String: [UInt64]] = [:]
 
         var consumers: [PullConsumer] {
             routes.values.compactMap { if case .pulls(let consumer) = $0 { consumer } else { nil } }
@@ -92,13 +94,25 @@ final class ReplyRouter: Sendable {
         state.withLock { _ = $0.deliveries.removeValue(forKey: name) }
     }
 
+    /// Lets a message of `<stream>.<consumer>` be the reply, as well as a status.
+    func awaitMessage(of name: String, token: UInt64) {
+        state.withLock { state in
+            state.awaiting[name, default: []].removeAll { state.routes[$0] == nil }
+            state.awaiting[name, default: []].append(token)
+        }
+    }
+
     // MARK: What happened
 
     /// Called on cnats' delivery thread for every message of the inbox, in order.
     func messageArrived(_ message: NATSMessage) {
         if let reply = message.reply, let ack = AckSubject(reply) {
-            guard let delivery = state.withLock({ $0.deliveries[ack.consumer] }) else { return }
-            delivery.consumer.messageArrived(message, ack, generation: delivery.generation)
+            if let delivery = state.withLock({ $0.deliveries[ack.consumer] }) {
+                delivery.consumer.messageArrived(message, ack, generation: delivery.generation)
+            } else {
+                // Nobody waits any more: the server delivers it again.
+                takeAwaiting(ack.consumer)?(.success(message))
+            }
             return
         }
         guard let dot = message.subject.utf8.lastIndex(of: UInt8(ascii: ".")) else { return }
@@ -163,6 +177,18 @@ final class ReplyRouter: Sendable {
                     NATSError(.timeout, "No reply on \(subject) came in time; whether it took effect is unknown.")))
         }
         consumers.forEach { $0.timeAdvanced(to: now) }
+    }
+
+    private func takeAwaiting(_ name: String) -> Completion? {
+        state.withLock { state in
+            while let token = state.awaiting[name]?.first {
+                state.awaiting[name]?.removeFirst()
+                guard case .reply(_, _, let complete) = state.routes.removeValue(forKey: token) else { continue }
+                return complete
+            }
+            state.awaiting[name] = nil
+            return nil
+        }
     }
 
     private func takeReply(_ token: UInt64) -> Completion? {
