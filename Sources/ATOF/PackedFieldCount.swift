@@ -5,7 +5,9 @@ struct PackedFieldCount {
     private let bytes: UnsafeBufferPointer<UInt8>
     private var index = 0
 
-    private init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+    init(_ bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+
+    var isAtEnd: Bool { index == bytes.count }
 
     /// - Returns: a number above `limit` when there are more fields; they are not counted further.
     static func ofBatch(_ bytes: UnsafeBufferPointer<UInt8>, limit: Int) -> Int {
@@ -31,7 +33,7 @@ struct PackedFieldCount {
     }
 
     /// Steps over a field; `content` is that of a length-delimited one.
-    private mutating func next() -> (number: UInt64, content: UnsafeBufferPointer<UInt8>?)? {
+    mutating func next() -> (number: UInt64, content: UnsafeBufferPointer<UInt8>?)? {
         guard let tag = varint() else { return nil }
         switch tag & 7 {
         case 0: return varint() == nil ? nil : (tag >> 3, nil)

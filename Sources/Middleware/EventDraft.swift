@@ -15,6 +15,8 @@ package struct EventDraft {
     private var changedName: String?
     private var changedAttributes: [String]?
     private var changedDataSchema: Event.DataSchema?
+    private var changedVersion: String?
+    private var changedCategory: String?
 
     private enum Replacement {
         case none
@@ -63,6 +65,29 @@ package struct EventDraft {
         set { changedDataSchema = newValue }
     }
 
+    package var atofVersion: String {
+        get { changedVersion ?? event.atofVersion }
+        set { changedVersion = newValue }
+    }
+
+    /// A category that ATOF does not define, which may be any text; nil for all others, which no step can change.
+    package var foreignCategory: String? {
+        guard let category = event.category, category.raw != category.known.rawValue else { return nil }
+        return changedCategory ?? category.raw
+    }
+
+    mutating func replaceForeignCategory(by text: String) {
+        // It stays one that is not defined: nothing that it means to readers changes.
+        changedCategory = Event.Category.Known(rawValue: text) == nil ? text : "redacted"
+    }
+
+    /// Up to three numbers with dots between: what versions of ATOF look like, and neither an address nor any other secret.
+    var hasPlainVersion: Bool {
+        let numbers = atofVersion.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        return numbers.count <= 3
+            && numbers.allSatisfy { (1...3).contains($0.count) && $0.allSatisfy { (0x30...0x39).contains($0) } }
+    }
+
     /// The texts of payloads that no step has replaced, for those who need not parse them; nil when there is none or it is replaced.
     package var originalData: RawJSON? { EventDraft.original(changedData, event.data) }
     package var originalMetadata: RawJSON? { EventDraft.original(changedMetadata, event.metadata) }
@@ -86,13 +111,18 @@ package struct EventDraft {
 
     private var nameScan: DetectorScan.Candidates?
 
-    /// Which detectors the event's name, attributes and schema may have something for; nil once one of them was replaced.
+    /// Which detectors the event's name, attributes, schema, category and version may have something for; nil once one of them was
+    /// replaced.
     mutating func scannedNames() -> DetectorScan.Candidates? {
-        guard changedName == nil, changedAttributes == nil, changedDataSchema == nil else { return nil }
+        guard changedName == nil, changedAttributes == nil, changedDataSchema == nil, changedVersion == nil,
+            changedCategory == nil
+        else { return nil }
         if let nameScan { return nameScan }
         var texts = event.attributes
         texts.append(event.name)
         if let schema = event.dataSchema { texts += [schema.name, schema.version] }
+        if let category = foreignCategory { texts.append(category) }
+        if !hasPlainVersion { texts.append(event.atofVersion) }
         let found = texts.reduce(into: DetectorScan.Candidates()) { found, text in
             TextBytes.withBytes(of: text) { bytes in
                 // Escapes hide what they stand for.
@@ -160,11 +190,16 @@ package struct EventDraft {
         metadata = nil
         categoryProfile = nil
         unknownFields = nil
+        if !hasPlainVersion { atofVersion = EventDraft.ownVersion }
     }
+
+    /// The version of ATOF that Skein speaks.
+    static let ownVersion = "0.1"
 
     package var isChanged: Bool {
         if case .none = changedData, case .none = changedMetadata, case .none = changedProfile,
-            case .none = changedUnknownFields, changedName == nil, changedAttributes == nil, changedDataSchema == nil
+            case .none = changedUnknownFields, changedName == nil, changedAttributes == nil, changedDataSchema == nil, changedVersion == nil,
+            changedCategory == nil
         {
             return false
         }
@@ -175,11 +210,13 @@ package struct EventDraft {
     ///
     /// A field that is appended to a packed message would replace the one before, but leave its bytes on the wire: what was
     /// redacted would still be there. So the event is packed anew.
-    package func packed() -> [UInt8]? {
-        guard isChanged else { return nil }
+    package func packed() -> [UInt8]? { isChanged ? packedAnew() : nil }
+
+    /// The packed event with its replacements, whether there are any or not.
+    func packedAnew() -> [UInt8] {
         var fields = EventFields(kind: event.kind, uuid: event.uuid, timestamp: event.timestamp, name: name)
         fields.parentUUID = event.parentUUID
-        fields.category = event.category?.raw
+        fields.category = foreignCategory ?? event.category?.raw
         fields.attributes = attributes
         fields.dataSchema = dataSchema
         fields.data = EventDraft.text(changedData, event.data)
@@ -187,7 +224,7 @@ package struct EventDraft {
         fields.categoryProfile = EventDraft.text(changedProfile, event.categoryProfile)
         fields.unknownFields = EventDraft.text(changedUnknownFields, event.unknownFields)
         fields.propagationRootUUID = event.propagationRootUUID
-        fields.atofVersion = event.atofVersion
+        fields.atofVersion = atofVersion
         return fields.packed()
     }
 

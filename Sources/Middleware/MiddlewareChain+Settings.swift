@@ -27,10 +27,10 @@ extension MiddlewareChain {
     ) throws(RedactionError) -> any ChainStep {
         // Numbers of one length, so that equal priorities run in the document's order.
         let name = profile.index.map { "pii_redaction.profile_\(padded($0))" } ?? "pii_redaction"
-        if profile.builtin.preset == .trajectoryContext {
-            return TrajectoryContextStep(profile, of: component, name: name, compatibility)
-        }
         do {
+            if profile.builtin.preset == .trajectoryContext {
+                return try TrajectoryContextStep(profile, of: component, name: name, compatibility)
+            }
             return try PIIRedactionStep(profile, of: component, name: name, compatibility)
         } catch {
             let place = profile.index.map { "profiles[\($0)]." } ?? ""

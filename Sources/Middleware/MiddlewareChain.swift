@@ -9,6 +9,12 @@ package protocol ChainStep: Sendable {
 
     /// Changes the draft in place. What it throws counts as a failure of the step: for a sanitizer the payloads are cleared.
     mutating func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) throws -> ChainDecision
+    /// Whether it may put into an event what somebody outside of the configuration says.
+    var bringsContent: Bool { get }
+}
+
+extension ChainStep {
+    package var bringsContent: Bool { false }
 }
 
 package enum ChainDecision: Sendable, Hashable {
@@ -66,6 +72,8 @@ package struct MiddlewareChain: Sendable {
     }
 
     package private(set) var steps: [any ChainStep]
+    /// Whether there is anything that no reader may see.
+    let hasRedactions: Bool
 
     package init(_ steps: [any ChainStep] = []) {
         // Stable, lower priority first, then the name's bytes.
@@ -73,6 +81,7 @@ package struct MiddlewareChain: Sendable {
             left.priority != right.priority
                 ? left.priority < right.priority : left.name.utf8.lexicographicallyPrecedes(right.name.utf8)
         }
+        hasRedactions = steps.contains { $0 is any RedactingStep }
     }
 
     package var isEmpty: Bool { steps.isEmpty }
@@ -81,23 +90,29 @@ package struct MiddlewareChain: Sendable {
     package mutating func withoutPayloads(_ event: Event, tenant: String) -> [UInt8]? {
         var draft = EventDraft(event, tenant: tenant)
         draft.clearPayloads()
-        var notes = ChainNotes()
-        for index in steps.indices where steps[index] is PIIRedactionStep {
-            _ = try? steps[index].apply(&draft, &notes)
+        for index in steps.indices {
+            // The preset would give it payloads again, empty ones.
+            guard var step = steps[index] as? any RedactingStep, !(step is TrajectoryContextStep) else { continue }
+            step.redact(&draft)
         }
-        return draft.packed()
+        return hasRedactions && event.hasForeignBytes ? draft.packedAnew() : draft.packed()
     }
 
     package mutating func apply(_ event: Event, tenant: String, _ notes: inout ChainNotes) -> Outcome {
         if steps.isEmpty { return .unchanged }
         var draft = EventDraft(event, tenant: tenant)
         var hasFailed = false
+        let added = notes.injected.count
+        // Also when the event itself is dropped.
+        defer { if notes.injected.count > added { redactAdded(since: added, tenant: tenant, &notes) } }
         for index in steps.indices {
+            let before = hasRedactions && steps[index].bringsContent ? draft : nil
             do {
                 switch try steps[index].apply(&draft, &notes) {
-                case .pass: continue
+                case .pass: break
                 case .drop(let rule): return .dropped(rule: rule)
                 }
+                if let before { redactAgain(&draft, since: before, by: 0..<index) }
             } catch is WorkerPending {
                 // Only while it is planned who is asked: nothing of the draft is used.
                 return .unchanged
@@ -111,6 +126,14 @@ package struct MiddlewareChain: Sendable {
         }
         if hasFailed { draft.clearPayloads() }
         draft.dropRepeatedMembers()
-        return draft.packed().map { .changed($0) } ?? .unchanged
+        if let packed = draft.packed() { return .changed(packed) }
+        // The bytes that came in have what nobody has looked at.
+        return hasRedactions && event.hasForeignBytes ? .changed(draft.packedAnew()) : .unchanged
+    }
+
+    private mutating func redactAdded(since count: Int, tenant: String, _ notes: inout ChainNotes) {
+        var added = Array(notes.injected[count...])
+        redact(added: &added, tenant: tenant)
+        notes.injected.replaceSubrange(count..., with: added)
     }
 }

@@ -87,6 +87,26 @@ package struct GuardrailStep: ChainStep {
     }
 }
 
+/// Of what a rule redacts, or drops the event for, nothing may come from behind it either.
+extension GuardrailStep: RedactingStep {
+    var redactsLate: Bool { true }
+
+    private var hiddenContent: GuardrailRule.ContentTest? {
+        guard case .content(let test) = rule.condition, !rule.actions.isDisjoint(with: [.redact, .dropEvent]) else {
+            return nil
+        }
+        return test
+    }
+
+    func redact(_ draft: inout EventDraft) {
+        guard let test = hiddenContent, isChosen(draft) else { return }
+        _ = draft.redact(by: test)
+    }
+
+    /// Whom a rule is for is not asked: the text is of no event.
+    func redacted(name: String) -> String? { hiddenContent?.redacted(text: name) }
+}
+
 extension EventDraft {
     /// What a producer's payload is: data, what was made of requests, answers and results, and what ATOF does not know.
     fileprivate mutating func dropPayload() {

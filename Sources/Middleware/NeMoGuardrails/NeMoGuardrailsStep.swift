@@ -21,6 +21,7 @@ package struct NeMoGuardrailsStep: ChainStep {
 
     package var name: String { "\(NeMoGuardrails.name)/\(surface.rawValue)" }
     package var priority: Int32 { settings.priority }
+    package var bringsContent: Bool { true }
 
     package mutating func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) throws -> ChainDecision {
         guard draft.event.kind == .scopeEnd, let data = draft.data else { return .pass }

@@ -78,16 +78,26 @@ struct CallAnnotation {
         return core
     }
 
+    private static let amounts: Set<String> = ["total", "input", "output", "cache_read", "cache_write"]
+
+    /// Three letters (ISO 4217).
+    static func isCurrency(_ text: String) -> Bool {
+        text.utf8.count == 3 && text.utf8.allSatisfy { (0x61...0x7A).contains($0 | 0x20) }
+    }
+
     /// The members of an estimate, and nothing that somebody else has put beside them.
     private static func known(_ cost: JSONValue) -> JSONObject {
         var known = JSONObject()
         for member in cost.objectValue ?? JSONObject() {
             let isKnown =
                 switch member.value {
-                case .int, .unsigned, .double: true
+                case .int, .unsigned, .double: amounts.contains(member.key)
                 case .string(let text):
-                    member.key == "source" || member.key.hasPrefix("pricing_")
-                        || member.key == "currency" && text.utf8.count == 3
+                    switch member.key {
+                    case "source", "pricing_provider", "pricing_model", "pricing_as_of", "pricing_source": true
+                    case "currency": isCurrency(text)
+                    default: false
+                    }
                 case .null, .bool, .array, .object: false
                 }
             if isKnown { known[member.key] = member.value }

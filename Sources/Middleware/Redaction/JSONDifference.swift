@@ -46,4 +46,23 @@ enum JSONDifference {
         default: return middle
         }
     }
+
+    /// The later document, but where the middle one is as the first as it is there.
+    static func keepingUnchanged(from first: JSONValue, to middle: JSONValue, in later: JSONValue) -> JSONValue {
+        if first == middle { return middle }
+        switch (first, middle, later) {
+        case (.object(let before), .object(let after), .object(var result)):
+            for member in after {
+                guard let value = before[member.key], let found = result[member.key] else { continue }
+                result[member.key] = keepingUnchanged(from: value, to: member.value, in: found)
+            }
+            return .object(result)
+        case (.array(let before), .array(let after), .array(var result)) where after.count == result.count:
+            for index in after.indices where before.indices.contains(index) {
+                result[index] = keepingUnchanged(from: before[index], to: after[index], in: result[index])
+            }
+            return .array(result)
+        default: return later
+        }
+    }
 }

@@ -56,21 +56,69 @@ extension RedactionProfile {
 
     // MARK: Skein
 
-    /// Puts back what a measurement cannot do without. A name in which something was found is another one.
+    /// Puts back what a measurement cannot do without, as far as it is what belongs there. A name in which something was found is another
+    /// one.
     private func restored(_ redacted: JSONValue, from measurements: [JSONValue]) -> JSONValue {
         guard var document = redacted.objectValue, let changed = document["measurements"]?.arrayValue,
             changed.count == measurements.count
         else { return redacted }
-        let isEverything = if case .everything = settings.matcher { true } else { false }
         document["measurements"] = .array(
             zip(changed, measurements).map { value, original in
                 guard var members = value.objectValue else { return value }
-                for key in ["kind", "value_type"] where members[key] != nil { members[key] = original[key] }
-                for key in ["name", "unit"] where members[key]?.stringValue != nil && members[key] != original[key] {
-                    members[key] = isEverything ? original[key] : key == "name" ? "redacted" : nil
+                for (key, isKnown) in [("kind", Measurement.isKind), ("value_type", Measurement.isValueType)] {
+                    guard members[key] != nil, let word = original[key], isKnown(word) else { continue }
+                    members[key] = word
+                }
+                if members["name"] != original["name"], members["name"]?.stringValue != nil {
+                    members["name"] = kept(original["name"], Measurement.isName) ?? "redacted"
+                }
+                if members["unit"] != original["unit"], members["unit"]?.stringValue != nil {
+                    members["unit"] = kept(original["unit"], Measurement.isUnit)
                 }
                 return .object(members)
             })
         return .object(document)
+    }
+
+    /// A text that a profile for every text may leave as it is; nil for others, and for profiles that have found something in it.
+    private func kept(_ value: JSONValue?, _ isValid: (JSONValue) -> Bool) -> JSONValue? {
+        guard let words, let value, isValid(value), let text = value.stringValue, words.hasNoSecret(text) else {
+            return nil
+        }
+        return value
+    }
+}
+
+/// What the members of a measurement may be (`middleware-guardrails-pii.md` 1.2).
+enum Measurement {
+    static func isKind(_ value: JSONValue) -> Bool {
+        ["counter", "up_down_counter", "gauge", "histogram"].contains(value)
+    }
+
+    static func isValueType(_ value: JSONValue) -> Bool { ["u64", "i64", "f64"].contains(value) }
+
+    static func isNumber(_ value: JSONValue) -> Bool { value.numberValue != nil }
+
+    /// A letter, then letters, digits and `_.-/`, at most 255.
+    static func isName(_ value: JSONValue) -> Bool {
+        guard let name = value.stringValue, name.utf8.count <= 255, let first = name.utf8.first,
+            (0x61...0x7A).contains(first | 0x20)
+        else { return false }
+        return name.utf8.allSatisfy { byte in
+            TextBytes.isWord(byte) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-")
+                || byte == UInt8(ascii: "/")
+        }
+    }
+
+    /// ASCII, at most 63; no unit that is in use has a space.
+    static func isUnit(_ value: JSONValue) -> Bool {
+        guard let unit = value.stringValue else { return false }
+        return unit.utf8.count <= 63 && unit.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
+
+    /// At most 64 finite numbers.
+    static func areBoundaries(_ value: JSONValue) -> Bool {
+        guard let elements = value.arrayValue else { return false }
+        return elements.count <= 64 && elements.allSatisfy(isNumber)
     }
 }

@@ -204,6 +204,18 @@ struct ModelCallRedaction: Sendable {
         if !isStrict, let summary = earlier["optimization_summary"], let redacted = profile.redact(summary) {
             earlier["optimization_summary"] = redacted.nonNull
         }
+        // Nor does the codec make an estimate of the cost; its texts are the producer's.
+        if !isStrict, var usage = earlier["usage"]?.objectValue, let cost = usage["cost"],
+            var redacted = profile.redact(cost)?.objectValue
+        {
+            // Words of a fixed vocabulary.
+            if cost["source"] == "model_pricing" { redacted["source"] = "model_pricing" }
+            if let currency = cost["currency"]?.stringValue, CallAnnotation.isCurrency(currency) {
+                redacted["currency"] = .string(currency)
+            }
+            usage["cost"] = .object(redacted)
+            earlier["usage"] = .object(usage)
+        }
         let decoded = call.surface.flatMap { call.decode(draft.data, with: $0) }
         call.replace(decoded.map { CallAnnotation.completed($0, from: earlier) }, in: &draft)
     }

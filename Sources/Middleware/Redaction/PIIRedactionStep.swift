@@ -36,7 +36,11 @@ struct PIIRedactionStep: ChainStep {
         case .modelEnd:
             if calls.redactResponse(&draft) { isChanged = true }
         }
-        if profile.coversNames, redactNames(&draft, surface) { isChanged = true }
+        if profile.coversNames {
+            if redactNames(&draft, surface) { isChanged = true }
+        } else if let words = profile.words, !profile.hasSelection, treatOthers(&draft, surface, words) {
+            isChanged = true
+        }
         if isChanged { notes.changes[name, default: 0] += 1 }
         return .pass
     }
@@ -108,6 +112,14 @@ struct PIIRedactionStep: ChainStep {
             draft.attributes = zip(draft.attributes, attributes).map { $1 ?? $0 }
             isChanged = true
         }
+        if let category = draft.foreignCategory, let text = profile.redactor.redact(text: category) {
+            draft.replaceForeignCategory(by: text)
+            isChanged = true
+        }
+        if !draft.hasPlainVersion, let text = profile.redactor.redact(text: draft.atofVersion) {
+            draft.atofVersion = text
+            isChanged = true
+        }
         if let schema = draft.dataSchema {
             let name = profile.redactor.redact(text: schema.name)
             let version = profile.redactor.redact(text: schema.version)
@@ -119,21 +131,22 @@ struct PIIRedactionStep: ChainStep {
         return isChanged
     }
 
+    /// The member of a call's profile that belongs to the event and has been looked at; on an event to which it does not belong nobody else
+    /// does. Nil for events whose whole profile has been.
+    private static func ownMember(_ surface: EventSurface) -> String? {
+        switch surface {
+        case .modelStart: "annotated_request"
+        case .modelEnd: "annotated_response"
+        case .toolStart, .toolEnd: "tool_result_annotation"
+        case .mark, .scopeStart, .scopeEnd: nil
+        }
+    }
+
     /// The members of a call's profile that are no payload: its id, its model, and what nobody knows.
     private func redactCallProfile(_ draft: inout EventDraft, _ surface: EventSurface) -> Bool {
-        switch surface {
-        case .mark, .scopeStart, .scopeEnd: return false
-        case .toolStart, .toolEnd, .modelStart, .modelEnd: break
-        }
+        guard let own = PIIRedactionStep.ownMember(surface) else { return false }
         if let original = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(original) { return false }
         guard let members = draft.categoryProfile?.objectValue else { return false }
-        // The one that belongs to the event has been looked at; on an event to which it does not belong nobody else does.
-        let own =
-            switch surface {
-            case .modelStart: "annotated_request"
-            case .modelEnd: "annotated_response"
-            case .toolStart, .toolEnd, .mark, .scopeStart, .scopeEnd: "tool_result_annotation"
-            }
         var others = members
         others[own] = nil
         guard var changed = profile.redact(.object(others))?.objectValue else { return false }
@@ -141,4 +154,68 @@ struct PIIRedactionStep: ChainStep {
         draft.categoryProfile = CategoryProfile.isValid(.object(changed)) ? .object(changed) : nil
         return true
     }
+
+    // MARK: What a treatment of every text leaves
+
+    /// What stands beside the payloads, for a profile that hashes or masks all texts: everything but the event's name, words, and ids of
+    /// calls, by which readers know what belongs together.
+    private func treatOthers(_ draft: inout EventDraft, _ surface: EventSurface, _ words: StructuralWords) -> Bool {
+        var isChanged = false
+        let unknown = draft.scannedUnknownFields()
+        if let fields = profile.redact(draft.unknownFields, original: unknown) {
+            draft.unknownFields = fields.objectValue.map { .object($0) }
+            isChanged = true
+        }
+        func treated(_ text: String) -> String? { words.isWord(text) ? nil : profile.redactor.redact(text: text) }
+        if draft.attributes.contains(where: { treated($0) != nil }) {
+            draft.attributes = draft.attributes.map { treated($0) ?? $0 }
+            isChanged = true
+        }
+        if let category = draft.foreignCategory, let text = treated(category) {
+            draft.replaceForeignCategory(by: text)
+            isChanged = true
+        }
+        if !draft.hasPlainVersion, let text = profile.redactor.redact(text: draft.atofVersion) {
+            draft.atofVersion = text
+            isChanged = true
+        }
+        if let schema = draft.dataSchema, schema != .measurements {
+            let name = treated(schema.name)
+            // A version is no word, but a number or several.
+            let isVersion = schema.version.utf8.count <= 16 && words.isWord("v\(schema.version)")
+            let version = isVersion ? nil : profile.redactor.redact(text: schema.version)
+            if name != nil || version != nil {
+                draft.dataSchema = .init(name: name ?? schema.name, version: version ?? schema.version)
+                isChanged = true
+            }
+        }
+        return treatCallProfile(&draft, surface, words) || isChanged
+    }
+
+    private func treatCallProfile(
+        _ draft: inout EventDraft, _ surface: EventSurface, _ words: StructuralWords
+    ) -> Bool {
+        guard let own = PIIRedactionStep.ownMember(surface), let members = draft.categoryProfile?.objectValue,
+            members.contains(where: { $0.key != own })
+        else { return false }
+        var others = members
+        others[own] = nil
+        // An id is a word too, with more digits.
+        if let id = others["tool_call_id"]?.stringValue, words.isModel(id) { others["tool_call_id"] = nil }
+        guard var changed = profile.redact(.object(others))?.objectValue else { return false }
+        for key in [own, "tool_call_id"] where others[key] == nil { changed[key] = members[key] }
+        draft.categoryProfile = CategoryProfile.isValid(.object(changed)) ? .object(changed) : nil
+        return true
+    }
+}
+
+extension PIIRedactionStep: RedactingStep {
+    var redactsLate: Bool { profile.compatibility == .skein }
+
+    mutating func redact(_ draft: inout EventDraft) {
+        var unsaid = ChainNotes()
+        _ = apply(&draft, &unsaid)
+    }
+
+    func redacted(name: String) -> String? { profile.coversNames ? profile.redactor.redact(text: name) : nil }
 }

@@ -5,12 +5,19 @@ struct RedactionProfile: Sendable {
     let redactor: Redactor
     let settings: BuiltinRedaction
     let compatibility: Compatibility
+    /// What a profile for every text puts back; nil for others, and in strict.
+    let words: StructuralWords?
 
     /// - Throws: the first setting that cannot be followed.
     init(_ settings: BuiltinRedaction, _ compatibility: Compatibility) throws(RedactionError) {
         redactor = try Redactor(settings, compatibility: compatibility)
         self.settings = settings
         self.compatibility = compatibility
+        if case .everything = settings.matcher, compatibility == .skein {
+            words = try StructuralWords()
+        } else {
+            words = nil
+        }
     }
 
     /// Whether only some places of a document are looked at.
@@ -26,8 +33,8 @@ struct RedactionProfile: Sendable {
     /// - Returns: nil when nothing has changed.
     func redact(_ document: JSONValue) -> JSONValue? {
         guard let redacted = redactor.redact(document: document) else { return nil }
-        guard compatibility == .skein, !hasSelection, case .everything = settings.matcher else { return redacted }
-        let restored = StructuralWords.restored(in: redacted, from: document)
+        guard !hasSelection, let words else { return redacted }
+        let restored = words.restored(in: redacted, from: document)
         return restored == document ? nil : restored
     }
 

@@ -7,14 +7,14 @@ extension TrajectoryContext {
         var kept = JSONObject()
         for (key, value) in annotation.members.map({ ($0.key, $0.value) }) {
             switch key {
-            case "model": kept[key] = value
+            case "model": kept[key] = model(value)
             case "messages": kept[key] = .array((value.arrayValue ?? []).map(message))
             case "instructions": kept[key] = content(value)
             case "params", "api_specific": kept[key] = .object(members(value.objectValue, compatibility))
             case "tools": kept[key] = .array((value.arrayValue ?? []).map(tool))
             case "tool_choice": kept[key] = choice(value)
             case "store", "parallel_tool_calls", "stream", "max_output_tokens", "max_tool_calls", "top_logprobs":
-                kept[key] = value
+                kept[key] = scalar(value)
             case "user", "previous_response_id": kept[key] = text
             case "metadata", "reasoning", "truncation": kept[key] = [:]
             case "include": kept[key] = list(compatibility)
@@ -36,7 +36,7 @@ extension TrajectoryContext {
         var kept = JSONObject()
         for member in members ?? JSONObject() {
             if TrajectoryContext.vocabulary.contains(member.key) {
-                kept[member.key] = member.value
+                kept[member.key] = word(member.value)
             } else if TrajectoryContext.untyped.contains(member.key) {
                 kept[member.key] = [:]
             } else if member.key == "context_management" {
@@ -72,7 +72,7 @@ extension TrajectoryContext {
         for member in members {
             switch (member.key, role) {
             case ("content", _): kept["content"] = member.value.isNull ? .null : content(member.value)
-            case ("name", "function"), ("name", "tool_call"): kept["name"] = member.value
+            case ("name", "function"), ("name", "tool_call"): kept["name"] = name(member.value)
             case ("name", _), ("tool_call_id", _), ("call_id", _), ("id", _): kept[member.key] = text
             case ("arguments", "tool_call"), ("output", "tool_result"): kept[member.key] = [:]
             case ("tool_calls", _): kept["tool_calls"] = .array((member.value.arrayValue ?? []).map(call))
@@ -84,7 +84,7 @@ extension TrajectoryContext {
 
     private func call(_ value: JSONValue) -> JSONValue {
         [
-            "function": ["arguments": "{}", "name": value["function"]?["name"] ?? text], "id": text,
+            "function": ["arguments": "{}", "name": name(value["function"]?["name"]) ?? text], "id": text,
             "type": "function",
         ]
     }
@@ -95,7 +95,7 @@ extension TrajectoryContext {
     }
 
     private func part(_ value: JSONValue) -> JSONValue {
-        guard let members = value.objectValue, let type = members["type"]?.stringValue else { return [:] }
+        guard let members = value.objectValue, let type = word(members["type"])?.stringValue else { return [:] }
         var kept = JSONObject([("type", .string(type))])
         switch type {
         case "text", "refusal": kept[type] = text
@@ -107,7 +107,7 @@ extension TrajectoryContext {
             kept[type] = .object(image)
         case "tool_use":
             kept["id"] = text
-            kept["name"] = members["name"]
+            kept["name"] = name(members["name"])
             kept["input"] = [:]
         case "tool_result":
             kept["tool_use_id"] = text
@@ -122,7 +122,7 @@ extension TrajectoryContext {
     /// A provider's own value, of which nothing but the provider is known.
     private func native(_ members: JSONObject, with discriminator: JSONValue = [:]) -> JSONObject {
         var kept = discriminator.objectValue ?? JSONObject()
-        kept["provider"] = members["provider"]
+        kept["provider"] = word(members["provider"])
         kept["kind"] = text
         kept["value"] = [:]
         return kept
@@ -135,7 +135,7 @@ extension TrajectoryContext {
             return .object(native(value.objectValue ?? JSONObject(), with: ["type": "provider_native"]))
         }
         var kept = JSONObject()
-        kept["name"] = function["name"]
+        kept["name"] = name(function["name"])
         kept["description"] = function["description"].map { _ in text }
         kept["parameters"] = function["parameters"].map { _ in [:] }
         kept["strict"] = function["strict"].map { _ in false }
@@ -143,9 +143,9 @@ extension TrajectoryContext {
     }
 
     private func choice(_ value: JSONValue) -> JSONValue {
-        guard let members = value.objectValue else { return value }
+        guard let members = value.objectValue else { return word(value) ?? .null }
         if members["function"] != nil {
-            return ["function": ["name": members["function"]?["name"] ?? text], "type": "function"]
+            return ["function": ["name": name(members["function"]?["name"]) ?? text], "type": "function"]
         }
         return .object(native(members))
     }

@@ -41,9 +41,25 @@ extension TrajectoryContext {
         return kept
     }
 
+    /// The usage with the texts that an estimate of the cost may have.
+    func usage(_ usage: JSONValue) -> JSONValue? {
+        guard let words, var members = usage.objectValue, var cost = members["cost"]?.objectValue else { return usage }
+        for key in ["pricing_provider", "pricing_model", "pricing_as_of"] {
+            guard let value = cost[key] else { continue }
+            // A date begins with no letter.
+            let text = (key == "pricing_as_of" ? "v" : "") + (value.stringValue ?? " ")
+            if !words.isModel(text) { cost[key] = nil }
+        }
+        // An address, perhaps with somebody's name in it.
+        cost["pricing_source"] = nil
+        members["cost"] = .object(cost)
+        return .object(members)
+    }
+
     /// A body of the surface that says what may stay of a response, and nothing else.
     func body(of response: NormalizedResponse, on surface: Surface, _ compatibility: Compatibility) -> JSONObject {
-        let skeleton = ResponseSkeleton(response: response, text: text, compatibility: compatibility)
+        let skeleton = ResponseSkeleton(
+            response: response, context: self, text: text, compatibility: compatibility)
         return switch surface {
         case .openAIChat: skeleton.openAIChat
         case .openAIResponses: skeleton.openAIResponses
@@ -57,6 +73,7 @@ extension TrajectoryContext {
 /// The bodies of a response without its texts.
 private struct ResponseSkeleton {
     let response: NormalizedResponse
+    let context: TrajectoryContext
     let text: JSONValue
     let compatibility: Compatibility
 
@@ -69,7 +86,9 @@ private struct ResponseSkeleton {
     }
     private var calls: [ToolCall] { response.toolCalls ?? [] }
     private var id: JSONValue? { response.id.map { _ in text } }
-    private var model: JSONValue? { response.model.map { .string($0) } }
+    private var model: JSONValue? { response.model.flatMap { context.model(.string($0)) } }
+
+    private func name(of call: ToolCall) -> JSONValue { context.name(.string(call.name)) ?? text }
 
     private func count(_ path: KeyPath<Usage, UInt64?>) -> JSONValue? {
         response.usage?[keyPath: path].map { JSONValue(count: $0) }
@@ -91,6 +110,8 @@ private struct ResponseSkeleton {
     /// What the provider said that it cost; estimates are none of its members.
     private var cost: JSONValue? {
         guard let cost = response.usage?.cost, cost.source == .providerReported else { return nil }
+        // Amounts of what is no currency say nothing.
+        if context.words != nil, !CallAnnotation.isCurrency(cost.currency) { return nil }
         var members = JSONObject([("currency", .string(cost.currency))])
         for (key, amount) in [
             ("total", cost.total), ("input", cost.input), ("output", cost.output), ("cache_read", cost.cacheRead),
@@ -117,7 +138,7 @@ private struct ResponseSkeleton {
         message["tool_calls"] = response.toolCalls.map { calls in
             .array(
                 calls.map {
-                    ["function": ["arguments": "{}", "name": .string($0.name)], "id": text, "type": "function"]
+                    ["function": ["arguments": "{}", "name": name(of: $0)], "id": text, "type": "function"]
                 })
         }
         var choice = JSONObject([("index", 0), ("message", .object(message))])
@@ -141,7 +162,7 @@ private struct ResponseSkeleton {
                 ["content": [["text": message, "type": "output_text"]], "role": "assistant", "type": "message"])
         }
         output += calls.map {
-            ["arguments": "{}", "call_id": text, "name": .string($0.name), "type": "function_call"]
+            ["arguments": "{}", "call_id": text, "name": name(of: $0), "type": "function_call"]
         }
         var body = JSONObject([("output", .array(output))])
         body["id"] = id
@@ -163,7 +184,7 @@ private struct ResponseSkeleton {
     var anthropic: JSONObject {
         var content: [JSONValue] = []
         if let message { content.append(["text": message, "type": "text"]) }
-        content += calls.map { ["id": text, "input": [:], "name": .string($0.name), "type": "tool_use"] }
+        content += calls.map { ["id": text, "input": [:], "name": name(of: $0), "type": "tool_use"] }
         var body = JSONObject([("content", .array(content)), ("role", "assistant"), ("type", "message")])
         body["id"] = id
         body["model"] = model
@@ -179,7 +200,7 @@ private struct ResponseSkeleton {
     var gemini: JSONObject {
         var parts: [JSONValue] = []
         if let message { parts.append(["text": message]) }
-        parts += calls.map { ["functionCall": ["args": [:], "id": text, "name": .string($0.name)]] }
+        parts += calls.map { ["functionCall": ["args": [:], "id": text, "name": name(of: $0)]] }
         var candidate = JSONObject([("content", ["parts": .array(parts), "role": "model"])])
         candidate["finishReason"] = reason(
             complete: "STOP", length: "MAX_TOKENS", toolUse: "STOP", contentFilter: "SAFETY")
@@ -201,7 +222,7 @@ private struct ResponseSkeleton {
         var message = JSONObject([("role", "ASSISTANT")])
         message["content"] = self.message.map { [["text": $0, "type": "TEXT"]] }
         if !calls.isEmpty {
-            message["toolCalls"] = .array(calls.map { ["arguments": "{}", "id": text, "name": .string($0.name)] })
+            message["toolCalls"] = .array(calls.map { ["arguments": "{}", "id": text, "name": name(of: $0)] })
         }
         var choice = JSONObject([("index", 0), ("message", .object(message))])
         choice["finishReason"] = reason(

@@ -7,10 +7,14 @@ internal import LLMCodecs
 struct TrajectoryContext: Sendable {
     let replacement: String
     private let allowedAttributes: [String: [String]]
+    /// What tells words from texts; nil in strict, which takes what it finds under a name that may stay.
+    let words: StructuralWords?
 
-    init(_ settings: BuiltinRedaction) {
+    /// - Throws: never, unless a detector's own expression is wrong.
+    init(_ settings: BuiltinRedaction, _ compatibility: Compatibility) throws(RedactionError) {
         replacement = settings.replacement ?? "[REDACTED]"
         allowedAttributes = settings.metricStringAttributeAllowlist ?? [:]
+        words = compatibility == .strict ? nil : try StructuralWords()
     }
 
     /// What stands for a text.
@@ -73,12 +77,29 @@ struct TrajectoryContext: Sendable {
         return ["measurements": .array(measurements.map(measurement))]
     }
 
-    private static let measured = ["boundaries", "kind", "name", "unit", "value", "value_type"]
+    /// What of a measurement stays, if it is of its type.
+    private static let measured: [(key: String, isValid: @Sendable (JSONValue) -> Bool)] = [
+        ("boundaries", Measurement.areBoundaries), ("kind", Measurement.isKind), ("name", Measurement.isName),
+        ("unit", { Measurement.isUnit($0) || $0.isNull }), ("value", Measurement.isNumber),
+        ("value_type", Measurement.isValueType),
+    ]
 
     private func measurement(_ value: JSONValue) -> JSONValue {
         guard let members = value.objectValue else { return [:] }
         var kept = JSONObject()
-        for key in TrajectoryContext.measured { kept[key] = members[key] }
+        for (key, isValid) in TrajectoryContext.measured {
+            guard let member = members[key] else { continue }
+            if words == nil || isValid(member) {
+                kept[key] = member
+            } else if key == "name" {
+                // Without one it is no measurement.
+                kept[key] = "redacted"
+            }
+        }
+        if let words {
+            if let name = members["name"]?.stringValue, !words.hasNoSecret(name) { kept["name"] = "redacted" }
+            if let unit = members["unit"]?.stringValue, !words.hasNoSecret(unit) { kept["unit"] = nil }
+        }
         kept["description"] = members["description"].map { $0.isNull ? .null : text }
         if let attributes = members["attributes"] {
             let allowed = (attributes.objectValue ?? JSONObject()).filter { attribute in
@@ -89,12 +110,45 @@ struct TrajectoryContext: Sendable {
         return .object(kept)
     }
 
+    // MARK: Words
+
+    /// A model's name; the replacement where it is none, nil where it is no text.
+    func model(_ value: JSONValue) -> JSONValue? {
+        guard let words else { return value }
+        if value.isNull { return value }
+        guard let name = value.stringValue else { return nil }
+        return words.isModel(name) ? value : text
+    }
+
+    /// A word of a provider's; the replacement for other texts, nil where it is no text.
+    func word(_ value: JSONValue?) -> JSONValue? {
+        guard let words, let value, !value.isNull else { return value }
+        guard let word = value.stringValue else { return nil }
+        return words.isWord(word) ? value : text
+    }
+
+    /// A flag or a number; nil where it is none of them.
+    func scalar(_ value: JSONValue) -> JSONValue? {
+        guard words != nil else { return value }
+        switch value {
+        case .null, .bool, .int, .unsigned, .double: return value
+        case .string, .array, .object: return nil
+        }
+    }
+
+    /// The name of a tool or a function: stays, whatever it is, if it is a text.
+    func name(_ value: JSONValue?) -> JSONValue? {
+        guard let words, let value else { return value }
+        guard let name = value.stringValue else { return nil }
+        return words.hasNoSecret(name) ? value : text
+    }
+
     // MARK: Profiles
 
     /// The members of a profile that are no payload of a model call.
     func profile(_ profile: JSONObject) -> JSONObject {
         var kept = JSONObject()
-        kept["model_name"] = profile["model_name"]
+        kept["model_name"] = profile["model_name"].flatMap(model)
         for key in ["subtype", "tool_call_id"] { kept[key] = profile[key]?.nonNull.map { _ in text } }
         kept["tool_result_annotation"] = profile["tool_result_annotation"]?.nonNull.map { _ in [:] }
         return kept

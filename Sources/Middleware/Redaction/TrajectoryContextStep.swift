@@ -9,10 +9,13 @@ struct TrajectoryContextStep: ChainStep {
     private let surfaces: PIIRedaction.Surfaces
     private let compatibility: Compatibility
 
-    init(_ profile: PIIRedaction.Profile, of component: PIIRedaction, name: String, _ compatibility: Compatibility) {
+    /// - Throws: never, unless a detector's own expression is wrong.
+    init(
+        _ profile: PIIRedaction.Profile, of component: PIIRedaction, name: String, _ compatibility: Compatibility
+    ) throws(RedactionError) {
         self.name = name
         priority = profile.priority
-        context = TrajectoryContext(profile.builtin)
+        context = try TrajectoryContext(profile.builtin, compatibility)
         surfaces = component.surfaces
         self.compatibility = compatibility
     }
@@ -22,7 +25,10 @@ struct TrajectoryContextStep: ChainStep {
         guard surfaces.cover(surface) else { return .pass }
         if let metadata = draft.metadata { draft.metadata = context.metadata(metadata, surface) }
         // Nobody knows what is in there.
-        if compatibility == .skein, draft.event.unknownFields != nil { draft.unknownFields = nil }
+        if compatibility == .skein {
+            if draft.unknownFields != nil { draft.unknownFields = nil }
+            if !draft.hasPlainVersion { draft.atofVersion = EventDraft.ownVersion }
+        }
         switch surface {
         case .mark:
             if let data = draft.data { draft.data = context.markData(data, schema: draft.event.dataSchema) }
@@ -58,6 +64,7 @@ struct TrajectoryContextStep: ChainStep {
             draft.data = projected.data
             var completed = CallAnnotation.completed(projected.annotation, from: annotation)
             completed["optimization_summary"] = nil
+            completed["usage"] = completed["usage"].flatMap(context.usage)
             profile[call.key] = .object(completed)
         }
         let api = profile["annotated_request"]?["api_specific"]?["api"]?.stringValue
@@ -115,4 +122,16 @@ struct TrajectoryContextStep: ChainStep {
         // The reference does it twice: what the first time leaves half said is gone after the second.
         return (.object(context.body(of: decoded, on: surface, compatibility)), annotation)
     }
+}
+
+extension TrajectoryContextStep: RedactingStep {
+    var redactsLate: Bool { compatibility == .skein }
+
+    mutating func redact(_ draft: inout EventDraft) {
+        var unsaid = ChainNotes()
+        _ = apply(&draft, &unsaid)
+    }
+
+    /// Names stay.
+    func redacted(name: String) -> String? { nil }
 }

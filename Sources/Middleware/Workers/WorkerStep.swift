@@ -12,6 +12,7 @@ package struct WorkerStep: ChainStep {
 
     package var name: String { "workers/\(settings.name)/\(surface.rawValue)" }
     package var priority: Int32 { settings.priority }
+    package var bringsContent: Bool { true }
 
     package mutating func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) throws -> ChainDecision {
         guard settings.serves(tenant: draft.tenant), covers(draft) else { return .pass }
