@@ -80,7 +80,8 @@ package final class Collector: Sendable {
         let supervisor = TaskSupervisor(membership, environment, stages: stages, onStart: onStart)
         self.supervisor.withLock { $0 = supervisor }
         let guardService = GuardService(
-            environment, guarding, limit: configuration.guardRequests, partitions: prepared.partitions)
+            environment, guarding, redactions: policy, limit: configuration.guardRequests,
+            partitions: prepared.partitions)
         self.guardService.withLock { $0 = guardService }
         let adminServer = admin.isEnabled ? try await makeAdmin(connection, environment.lease) : nil
         try await withThrowingTaskGroup(of: Void.self) { group in

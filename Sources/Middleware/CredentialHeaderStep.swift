@@ -12,9 +12,10 @@ struct CredentialHeaderStep: ChainStep {
     let compatibility: Compatibility
 
     func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) -> ChainDecision {
-        guard draft.event.kind == .scopeStart, let data = draft.event.data, data.mayContain("headers") else {
-            return .pass
-        }
+        guard draft.event.kind == .scopeStart, let data = draft.event.data,
+            // Most requests have none, which is seen without parsing them.
+            data.mayContain("headers\"", notFollowedBy: ":{}")
+        else { return .pass }
         let isChanged =
             switch draft.event.category?.known {
             case .llm?: removeHeaders(&draft)

@@ -17,6 +17,8 @@ package struct EventDraft {
     private var changedDataSchema: Event.DataSchema?
     private var changedVersion: String?
     private var changedCategory: String?
+    /// Whether a step has replaced anything.
+    package private(set) var isChanged = false
 
     private enum Replacement {
         case none
@@ -31,43 +33,67 @@ package struct EventDraft {
     /// Nil is absent, the same as null.
     package var data: JSONValue? {
         get { EventDraft.current(changedData, event.data, &parsed.data) }
-        set { changedData = .value(newValue?.nonNull) }
+        set {
+            changedData = .value(newValue?.nonNull)
+            isChanged = true
+        }
     }
 
     package var metadata: JSONValue? {
         get { EventDraft.current(changedMetadata, event.metadata, &parsed.metadata) }
-        set { changedMetadata = .value(newValue?.nonNull) }
+        set {
+            changedMetadata = .value(newValue?.nonNull)
+            isChanged = true
+        }
     }
 
     package var categoryProfile: JSONValue? {
         get { EventDraft.current(changedProfile, event.categoryProfile, &parsed.profile) }
-        set { changedProfile = .value(newValue?.nonNull) }
+        set {
+            changedProfile = .value(newValue?.nonNull)
+            isChanged = true
+        }
     }
 
     package var unknownFields: JSONValue? {
         get { EventDraft.current(changedUnknownFields, event.unknownFields, &parsed.unknownFields) }
-        set { changedUnknownFields = .value(newValue?.nonNull) }
+        set {
+            changedUnknownFields = .value(newValue?.nonNull)
+            isChanged = true
+        }
     }
 
     package var name: String {
         get { changedName ?? event.name }
-        set { changedName = newValue }
+        set {
+            changedName = newValue
+            isChanged = true
+        }
     }
 
     package var attributes: [String] {
         get { changedAttributes ?? event.attributes }
-        set { changedAttributes = newValue }
+        set {
+            changedAttributes = newValue
+            isChanged = true
+        }
     }
 
     /// A schema can be renamed, not taken away: what reads the data relies on it.
     package var dataSchema: Event.DataSchema? {
         get { changedDataSchema ?? event.dataSchema }
-        set { changedDataSchema = newValue }
+        set {
+            changedDataSchema = newValue
+            isChanged = true
+        }
     }
 
     package var atofVersion: String {
         get { changedVersion ?? event.atofVersion }
-        set { changedVersion = newValue }
+        set {
+            changedVersion = newValue
+            isChanged = true
+        }
     }
 
     /// A category that ATOF does not define, which may be any text; nil for all others, which no step can change.
@@ -79,6 +105,7 @@ package struct EventDraft {
     mutating func replaceForeignCategory(by text: String) {
         // It stays one that is not defined: nothing that it means to readers changes.
         changedCategory = Event.Category.Known(rawValue: text) == nil ? text : "redacted"
+        isChanged = true
     }
 
     /// Up to three numbers with dots between: what versions of ATOF look like, and neither an address nor any other secret.
@@ -131,6 +158,21 @@ package struct EventDraft {
             }
         }
         nameScan = found
+        return found
+    }
+
+    private var eventScan: DetectorScan.Candidates?
+
+    /// Which detectors anything of the event may have something for; nil once a step has replaced something.
+    mutating func scannedEvent() -> DetectorScan.Candidates? {
+        if isChanged { return nil }
+        if let eventScan { return eventScan }
+        var found = scannedNames() ?? .all
+        found.formUnion(scannedData()?.scan.candidates ?? [])
+        found.formUnion(scannedMetadata()?.scan.candidates ?? [])
+        found.formUnion(scannedCategoryProfile()?.scan.candidates ?? [])
+        found.formUnion(scannedUnknownFields()?.scan.candidates ?? [])
+        eventScan = found
         return found
     }
 
@@ -195,16 +237,6 @@ package struct EventDraft {
 
     /// The version of ATOF that Skein speaks.
     static let ownVersion = "0.1"
-
-    package var isChanged: Bool {
-        if case .none = changedData, case .none = changedMetadata, case .none = changedProfile,
-            case .none = changedUnknownFields, changedName == nil, changedAttributes == nil, changedDataSchema == nil, changedVersion == nil,
-            changedCategory == nil
-        {
-            return false
-        }
-        return true
-    }
 
     /// The packed event with its replacements; nil when nothing was replaced.
     ///

@@ -17,6 +17,10 @@ struct PlantedSecrets {
     private(set) var planted: [Planted] = []
     /// ATOF JSON lines: an agent, and below it everything that holds a secret.
     private(set) var lines: [String] = []
+    /// Names of agents that ask before they act.
+    private(set) var agents: [String] = []
+    /// The place of those.
+    static let asking = "agent that asks"
     private var random: SeededRandom
     private var scopes = 0
 
@@ -31,6 +35,11 @@ struct PlantedSecrets {
             for place in Self.places {
                 for kind in Self.kinds { plant(kind, place) }
             }
+        }
+        for kind in Self.kinds {
+            let (text, secret) = kind.make(&random)
+            planted.append(Planted(secret: secret, kind: kind.name, place: Self.asking))
+            agents.append("agent of \(text)")
         }
         lines.append(AtofLine(phase: "end", uuid: Self.root.description, name: "planner").text)
     }
@@ -193,6 +202,7 @@ struct PlantedSecrets {
         var metadata = "null"
         var profile = "null"
         var schema = "null"
+        var version = "0.1"
         var more = ""
     }
 
@@ -284,6 +294,41 @@ struct PlantedSecrets {
                         """),
             ]
         },
+        Place(name: "name of an agent, and what is around its payloads") { text in
+            let more = ",\"x\":\(quoted(text))"
+            return ["start", "end"].map { phase in
+                Event(
+                    kind: "scope", phase: phase, category: "agent", name: quoted("a \(text)"),
+                    schema: "{\"name\":\(quoted("s \(text)")),\"version\":\(quoted(text))}", more: more)
+            }
+        },
+        Place(name: "category and version of the format") { text in
+            [Event(category: "c \(text)", version: "0.1 \(text)")]
+        },
+        Place(name: "what a measurement consists of") { text in
+            ["name", "kind", "value_type", "unit"].map { key in
+                let others = ["name": "n", "kind": "gauge", "value_type": "i64", "unit": "1"].map { member in
+                    "\(quoted(member.key)):\(quoted(member.key == key ? text : member.value))"
+                }
+                return Event(
+                    data: "{\"measurements\":[{\(others.joined(separator: ",")),\"value\":1}]}",
+                    schema: "{\"name\":\"nemo.relay.metric_measurements\",\"version\":\"1\"}")
+            }
+        },
+        Place(name: "estimate of a cost") { text in
+            let response = "{\"id\":\"r\",\"model\":\"gpt-4o\",\"choices\":[]}"
+            return [
+                Event(
+                    kind: "scope", phase: "start", category: "llm", name: "\"openai.chat\"",
+                    data: chatRequest("{\"role\":\"user\",\"content\":\"hi\"}")),
+                Event(
+                    kind: "scope", phase: "end", category: "llm", name: "\"openai.chat\"", data: response,
+                    profile: """
+                        {"annotated_response":{"model":"gpt-4o","api_specific":{"api":"openai_chat"},"usage":{"cost":\
+                        {"total":1.0,"currency":"USD","source":"model_pricing","pricing_source":\(quoted(text))}}}}
+                        """),
+            ]
+        },
         Place(name: "credential header") { text in
             [
                 Event(
@@ -316,8 +361,8 @@ struct PlantedSecrets {
     private func line(_ event: Event, _ uuid: EventUUID) -> String {
         let phase = event.phase.map { "\"scope_category\":\"\($0)\",\"attributes\":[]," } ?? ""
         return """
-            {"atof_version":"0.1","kind":"\(event.kind)",\(phase)"uuid":"\(uuid)","parent_uuid":"\(Self.root)",\
-            "name":\(event.name),"category":\(event.category.map { "\"\($0)\"" } ?? "null"),\
+            {"atof_version":\(Self.quoted(event.version)),"kind":"\(event.kind)",\(phase)"uuid":"\(uuid)","parent_uuid":"\(Self.root)",\
+            "name":\(event.name),"category":\(event.category.map { Self.quoted($0) } ?? "null"),\
             "timestamp":"2026-03-02T09:14:08Z","data":\(event.data),"metadata":\(event.metadata),\
             "category_profile":\(event.profile),"data_schema":\(event.schema)\(event.more)}
             """

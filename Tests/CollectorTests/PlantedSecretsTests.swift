@@ -23,6 +23,29 @@ struct PlantedSecretsTests {
             \(profiles.map { "[[components.config.profiles]]\n[components.config.profiles.builtin]\naction = \"redact\"\n\($0)" }
                 .joined(separator: "\n"))
             [[components]]
+            kind = "guardrails"
+            [[components.config.rules]]
+            name = "content"
+            priority = 10
+            content = { detectors = [\(detectors.map { "\"\($0)\"" }.joined(separator: ", "))], patterns = ['PATIENT-\\d{10}'] }
+            actions = ["alert"]
+            [[components.config.rules]]
+            name = "asked"
+            tools = { deny = ["forbidden"] }
+            actions = ["reject", "alert"]
+            [[components.config.rules]]
+            name = "calls"
+            budget = { measure = "calls", limit = 1 }
+            actions = ["alert", "verdict"]
+            [[components.config.rules]]
+            name = "by-agent"
+            budget = { measure = "calls", limit = 1, per = "agent", window_seconds = 3600 }
+            actions = ["alert"]
+            [[components.config.rules]]
+            name = "loop"
+            loop = { repeats = 2, call = "llm" }
+            actions = ["alert", "verdict"]
+            [[components]]
             kind = "observability"
             [components.config]
             version = 4
@@ -96,12 +119,15 @@ struct PlantedSecretsTests {
                             payload: $0)
                     })
                 try await rig.catchUp(collector)
+                try await ask(secrets.agents, rig)
                 metrics = collector.metrics.prometheusText()
             }
             let search = SecretSearch(secrets.planted)
             // The test can fail: what is searched for was published. (Escaped letters are not found as they are.)
             let found = Set(search.found(in: Self.joined(payloads)).map(\.secret))
-            let missing = secrets.planted.filter { $0.place != "escaped" && !found.contains($0.secret) }
+            let missing = secrets.planted.filter {
+                !["escaped", PlantedSecrets.asking].contains($0.place) && !found.contains($0.secret)
+            }
             #expect(missing.isEmpty, "was not even published: \(missing.first?.description ?? "")")
 
             var outputs = [
@@ -128,7 +154,8 @@ struct PlantedSecretsTests {
             let names = Set(outputs.filter { $0.bytes.count > 100 }.map(\.name))
             for name in [
                 "log", "metrics", SkeinSubjects.processedStream, SkeinSubjects.trajectoriesStream,
-                SkeinSubjects.deadStream, "/full", "/gen-ai", "/openinference", "/refuses", "/v1/logs", "/v1/metrics",
+                SkeinSubjects.deadStream, SkeinSubjects.alertsStream, "/full", "/gen-ai", "/openinference", "/refuses",
+                "/v1/logs", "/v1/metrics",
             ] {
                 #expect(names.contains(name), "nothing was written to \(name)")
             }
@@ -139,6 +166,24 @@ struct PlantedSecretsTests {
                     leaks.isEmpty,
                     "\(output.name) holds \(leaks.count): \(leaks.prefix(5).map(\.description).joined(separator: "; "))"
                 )
+            }
+        }
+    }
+
+    /// Agents ask what is denied, and somebody is told of each. Returns when all of that, and what `watch` tells, is there to be read.
+    private func ask(_ agents: [String], _ rig: Rig) async throws {
+        try await eventually("the guard answers") { try await rig.guardMembers().count == 1 }
+        let client = GuardClient(rig.jetStream.connection)
+        for agent in agents {
+            let reply = try await client.ask(
+                .tool("forbidden", agent: agent), tenant: "acme", timeout: .seconds(10))
+            guard case .reject = reply.decision else { throw Failure("\(reply.decision)") }
+        }
+        for rule in ["content", "asked", "calls"] {
+            try await eventually("alerts of \(rule) are told") {
+                let told = try await rig.contents(
+                    of: SkeinSubjects.alertsStream, matching: SkeinSubjects.alert(tenant: "acme", rule: rule))
+                return told.count >= (rule == "asked" ? agents.count : 1)
             }
         }
     }

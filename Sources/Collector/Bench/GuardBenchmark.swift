@@ -86,7 +86,8 @@ struct GuardBenchmark {
             prefetch: PrefetchBudget(total: 1),
             owner: UUID().uuidString, lease: .alone("bench"), metrics: Metrics(), logger: logger)
         let service = GuardService(
-            environment, GuardPolicy(GuardrailRules(rules: rules)), limit: GuardBenchmark.perSecond, partitions: 1)
+            environment, GuardPolicy(GuardrailRules(rules: rules)), redactions: CurrentPolicy(),
+            limit: GuardBenchmark.perSecond, partitions: 1)
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await service.run() }
             defer { group.cancelAll() }

@@ -9,16 +9,21 @@ struct GuardAlerts: Sendable {
 
     private let writer: PolicyAlertWriter
     private let environment: StageEnvironment
+    private let policy: CurrentPolicy
     private let queue = AsyncStream.makeStream(of: PolicyAlert.self, bufferingPolicy: .bufferingOldest(bound))
 
-    init(_ environment: StageEnvironment) {
+    /// - Parameter policy: an agent's name is told as the redactions leave it.
+    init(_ environment: StageEnvironment, _ policy: CurrentPolicy) {
         self.environment = environment
+        self.policy = policy
         writer = PolicyAlertWriter(environment.jetStream, environment.metrics)
     }
 
     func tell(_ alerts: [GuardVerdict.Alert], of context: GuardContext) {
         let now = Wall.nanoseconds()
         let question = context.question
+        if alerts.isEmpty { return }
+        let agent = question.agent.map { policy.version.chain.redacted(name: $0) }
         for alert in alerts {
             // An agent that asks again and again is one occasion a minute.
             let whose = question.trajectory?.description ?? question.agent ?? ""
@@ -26,7 +31,7 @@ struct GuardAlerts: Sendable {
                 rule: alert.rule, tenant: context.tenant, time: now, message: alert.message,
                 occasion: "guard/\(whose)/\(now / 60_000_000_000)")
             policyAlert.trajectory = question.trajectory
-            policyAlert.agent = question.agent
+            policyAlert.agent = agent
             if case .dropped = queue.continuation.yield(policyAlert) {
                 environment.metrics.add("skein_guard_alerts_dropped_total", 1, ["rule": alert.rule])
             }

@@ -29,13 +29,16 @@ final class GuardService: Sendable {
 
     /// - Parameters:
     ///   - policy: while it is off nobody is answered.
+    ///   - redactions: what is told of questions is as they leave it.
     ///   - limit: questions under way at the most.
     ///   - partitions: spread the tenants over the members.
-    init(_ environment: StageEnvironment, _ policy: GuardPolicy, limit: Int, partitions: Int) {
+    init(
+        _ environment: StageEnvironment, _ policy: GuardPolicy, redactions: CurrentPolicy, limit: Int, partitions: Int
+    ) {
         self.environment = environment
         self.limit = limit
         partitioning = Partitioning(count: partitions)
-        alerts = GuardAlerts(environment)
+        alerts = GuardAlerts(environment, redactions)
         state = Mutex(State(policy: policy))
         changes.continuation.yield()
     }

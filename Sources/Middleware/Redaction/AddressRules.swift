@@ -36,11 +36,95 @@ enum AddressRules {
             guard isAddress(text[range]) else { continue }
             return isCode(text[range]) ? .refuse(resume: end) : .init(found: [range], resume: candidate.upperBound)
         }
+        // Something else with an address in it, such as a label before one.
         let run = UnsafeBufferPointer(rebasing: text[candidate])
-        let found = (strict?.allMatches(in: run) ?? []).filter { !isCode(run[$0]) }
+        var found = (strict?.allMatches(in: run) ?? []) + addresses(in: run)
+        found = found.filter { !isCode(run[$0]) }.sorted { $0.lowerBound < $1.lowerBound }
+        var hidden: [Range<Int>] = []
+        for range in found {
+            // Of addresses that overlap nobody knows which one it is.
+            if let last = hidden.last, range.lowerBound < last.upperBound {
+                hidden[hidden.count - 1] = last.lowerBound..<max(last.upperBound, range.upperBound)
+            } else {
+                hidden.append(range)
+            }
+        }
         return .init(
-            found: found.map { candidate.lowerBound + $0.lowerBound..<candidate.lowerBound + $0.upperBound },
+            found: hidden.map { candidate.lowerBound + $0.lowerBound..<candidate.lowerBound + $0.upperBound },
             resume: candidate.upperBound)
+    }
+
+    /// The longest address from each group of a run on. An address has at most 45 bytes before its zone, so this takes time in proportion to
+    /// the run.
+    private static func addresses(in run: UnsafeBufferPointer<UInt8>) -> [Range<Int>] {
+        let zone = run.firstIndex(of: UInt8(ascii: "%")) ?? run.count
+        var found: [Range<Int>] = []
+        var covered = 0
+        for start in 0..<zone {
+            // At the begin, at a colon, and behind one.
+            let isStart =
+                start == 0 || run[start] == UInt8(ascii: ":") || run[start - 1] == UInt8(ascii: ":")
+            guard isStart, let end = addressEnd(from: start, in: run, zone), end > covered else { continue }
+            found.append(start..<(end == zone ? run.count : end))
+            covered = end
+        }
+        return found
+    }
+
+    /// Where the longest address that begins at a place ends; nil when none does.
+    private static func addressEnd(from start: Int, in run: UnsafeBufferPointer<UInt8>, _ zone: Int) -> Int? {
+        var (index, groups, hasGap, isBehindGap) = (start, 0, false, false)
+        var end: Int?
+        // What has no group before the first colon begins with two of them.
+        if run[index] == UInt8(ascii: ":") {
+            guard index + 1 < zone, run[index + 1] == UInt8(ascii: ":") else { return nil }
+        }
+        while index < zone {
+            if run[index] == UInt8(ascii: ":") {
+                if isBehindGap { break }
+                let isGap = index + 1 < zone && run[index + 1] == UInt8(ascii: ":")
+                if isGap {
+                    guard !hasGap else { break }
+                    (hasGap, isBehindGap) = (true, true)
+                    index += 2
+                    if groups < 8 { end = index }
+                    continue
+                }
+                index += 1
+                guard groups > 0 else { break }
+            }
+            isBehindGap = false
+            let group = index
+            while index < zone, index - group < 5, isHexadecimal(run[index]) { index += 1 }
+            let length = index - group
+            guard (1...4).contains(length) else { break }
+            if index < zone, run[index] == UInt8(ascii: "."), let tail = tailEnd(from: group, in: run, zone) {
+                return groups + 2 == 8 && !hasGap || hasGap && groups + 2 < 8 ? tail : end
+            }
+            groups += 1
+            guard groups <= (hasGap ? 7 : 8) else { break }
+            if hasGap || groups == 8 { end = index }
+        }
+        return end
+    }
+
+    /// Where four numbers with dots between end: what an address of version 6 may have in the place of its last two groups.
+    private static func tailEnd(from start: Int, in run: UnsafeBufferPointer<UInt8>, _ zone: Int) -> Int? {
+        var index = start
+        for number in 0..<4 {
+            if number > 0 {
+                guard index < zone, run[index] == UInt8(ascii: ".") else { return nil }
+                index += 1
+            }
+            let first = index
+            while index < zone, index - first < 3, isDigit(run[index]) { index += 1 }
+            if index == first { return nil }
+        }
+        return index
+    }
+
+    private static func isHexadecimal(_ byte: UInt8) -> Bool {
+        isDigit(byte) || (0x61...0x66).contains(byte | 0x20)
     }
 
     /// Scopes of program text, `std::vector`, have at most two names and no digit; `::` alone says nothing about anybody.

@@ -10,10 +10,15 @@ struct DetectorMatcher: Sendable {
     private let isStrict: Bool
     /// What the reference takes for addresses, for runs that are none as a whole.
     let strictIPv6: Pattern?
+    /// What a scan says of texts in which it may find something.
+    let wanted: DetectorScan.Candidates
 
     init(_ detector: Detector, _ compatibility: Compatibility) throws(PatternError) {
         self.detector = detector
         isStrict = compatibility == .strict
+        var wanted = DetectorScan.Candidates(detector)
+        if isStrict, detector == .phone { wanted.insert(.date) }
+        self.wanted = wanted
         pattern = try Pattern(isStrict ? detector.strictExpression : detector.expression)
         strictIPv6 = !isStrict && detector == .ipv6 ? try Pattern(detector.strictExpression) : nil
     }

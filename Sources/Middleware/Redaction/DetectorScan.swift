@@ -33,6 +33,9 @@ struct DetectorScan {
             }
         }
 
+        /// A date of ISO 8601, which the reference takes for a telephone number and Skein does not.
+        static let date = Candidates(rawValue: 1 << 14)
+
         static let email = Candidates(Detector.email)
         static let phone = Candidates(Detector.phone)
         static let ipv6 = Candidates(Detector.ipv6)
@@ -96,6 +99,8 @@ struct DetectorScan {
     private var numberStart = 0
     private var digits = 0
     private var numberEnd = -1
+    /// Behind its last digit, when it is long enough for a telephone number.
+    private var phoneEnd = -1
     private var upperCount = 0
     private var upperEnd = -1
     private var dots = 0
@@ -177,12 +182,24 @@ struct DetectorScan {
                 beyondASCII(index)
             case .quote:
                 endToken(index)
+                // No number goes on behind it, and what it was depends on which side of the quote it was.
+                endNumber()
+                numberEnd = -1
                 if form == .document { isText.toggle() }
             case .other: endToken(index)
             }
             index += 1
         }
         endToken(text.count)
+        endNumber()
+    }
+
+    /// What began with a digit and is no longer going on: a telephone number, unless it is a date and nothing else.
+    private mutating func endNumber() {
+        guard phoneEnd >= 0 else { return }
+        let isDate = phoneEnd - numberStart == 10 && DetectorScan.isDate(at: numberStart, in: text)
+        if isText { found.insert(isDate ? .date : .phone) } else { hasOuterNumber = true }
+        phoneEnd = -1
     }
 
     /// A byte that is in no token of base 64.
@@ -199,13 +216,14 @@ struct DetectorScan {
     @inline(__always)
     private mutating func digit(_ index: Int, length: Int) {
         if index != numberEnd {
+            endNumber()
             numberStart = index
             digits = 0
         }
         digits += 1
         numberEnd = index + length
         if numberEnd - numberStart >= 8 {
-            if isText { found.insert(.phone) } else { hasOuterNumber = true }
+            phoneEnd = numberEnd
             if digits >= 13 { found.insert(.creditCard) }
         }
     }
@@ -224,6 +242,25 @@ struct DetectorScan {
         if index > 0, text[index - 1] | 0x20 == UInt8(ascii: "r"), isBearer(before: index) {
             found.insert(.bearerToken)
         }
+    }
+
+    /// Ten bytes that are a date and that nothing before makes something else.
+    private static func isDate(at start: Int, in text: UnsafeBufferPointer<UInt8>) -> Bool {
+        // A plus sign, that of ASCII or a wide one.
+        if start > 0, text[start - 1] == UInt8(ascii: "+") || text[start - 1] >= 0x80 { return false }
+        func number(_ range: Range<Int>) -> Int? {
+            var value = 0
+            for byte in text[range] {
+                guard (0x30...0x39).contains(byte) else { return nil }
+                value = value * 10 + Int(byte & 15)
+            }
+            return value
+        }
+        guard text[start + 4] == UInt8(ascii: "-"), text[start + 7] == UInt8(ascii: "-"),
+            let year = number(start..<start + 4), let month = number(start + 5..<start + 7),
+            let day = number(start + 8..<start + 10)
+        else { return false }
+        return PhoneRules.isDay(year, month, day)
     }
 
     private func isBearer(before index: Int) -> Bool {

@@ -46,34 +46,17 @@ struct DocumentRedaction {
 
     private func redacted(_ object: JSONObject, _ cursor: PathSelection.Cursor?, depth: Int) -> JSONObject? {
         var result: JSONObject?
-        var renamed: [(from: String, to: String)] = []
-        for member in object {
+        var renaming = KeyRenaming()
+        for (place, member) in object.members.enumerated() {
             let next = cursor?.member(member.key)
             if let next, next.isLost { continue }
             if let changed = redacted(member.value, next, depth: depth) {
                 if result == nil { result = object }
                 result![member.key] = changed
             }
-            if coversKeys, let key = redacted(member.key, depth: depth) { renamed.append((member.key, key)) }
+            if coversKeys, let key = redacted(member.key, depth: depth) { renaming.add(place, to: key) }
         }
-        if renamed.isEmpty { return result }
-        return DocumentRedaction.renamed(result ?? object, renamed)
-    }
-
-    /// Keys that become the same are told apart by a number, so that no value is lost.
-    private static func renamed(_ object: JSONObject, _ names: [(from: String, to: String)]) -> JSONObject {
-        var result = object
-        for (from, _) in names { result[from] = nil }
-        var counts: [String: Int] = [:]
-        for (from, to) in names {
-            var key = to
-            while result[key] != nil {
-                counts[to, default: 1] += 1
-                key = "\(to) #\(counts[to]!)"
-            }
-            result[key] = object[from]
-        }
-        return result
+        return renaming.isEmpty ? result : renaming.renamed(result ?? object)
     }
 
     /// Selected places are values; without a selection a match is looked for wherever a text is.
@@ -115,10 +98,9 @@ struct DocumentRedaction {
         return TextBytes.withBytes(of: text) { bytes in
             let hasEscapes = compatibility == .skein && TextBytes.contains(bytes, UInt8(ascii: "\\"))
             if let byte = matcher.detector.requiredByte, !hasEscapes { return TextBytes.contains(bytes, byte) }
-            let wanted = DetectorScan.Candidates(matcher.detector)
-            if DetectorScan.candidates(in: bytes, .text).contains(wanted) { return true }
+            if !DetectorScan.candidates(in: bytes, .text).isDisjoint(with: matcher.wanted) { return true }
             // And in what its escapes stand for.
-            return hasEscapes && DetectorScan.candidates(in: bytes, .escaped).contains(wanted)
+            return hasEscapes && !DetectorScan.candidates(in: bytes, .escaped).isDisjoint(with: matcher.wanted)
         }
     }
 

@@ -8,6 +8,8 @@ struct PIIRedactionStep: ChainStep {
     private let profile: RedactionProfile
     private let surfaces: PIIRedaction.Surfaces
     private let calls: ModelCallRedaction
+    /// What a scan must say for there to be anything to do; nil when it may have to do something whatever the scan says.
+    private let wanted: DetectorScan.Candidates?
 
     /// - Throws: the first setting that cannot be followed.
     init(
@@ -18,9 +20,12 @@ struct PIIRedactionStep: ChainStep {
         surfaces = component.surfaces
         self.profile = try RedactionProfile(profile.builtin, compatibility)
         calls = ModelCallRedaction(profile: self.profile, configured: component.codec)
+        wanted = self.profile.hasSelection ? nil : self.profile.redactor.wanted
     }
 
     func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) -> ChainDecision {
+        // Most events have nothing for most detectors. With paths also an event goes through a codec in which nothing is found.
+        if let wanted, let found = draft.scannedEvent(), found.isDisjoint(with: wanted) { return .pass }
         let surface = EventSurface(draft.event)
         guard surfaces.cover(surface) else { return .pass }
         var isChanged = redactMetadata(&draft)

@@ -54,7 +54,7 @@ enum PhoneRules {
         return dates > 0 && hours <= dates
     }
 
-    private static func isDay(_ year: Int, _ month: Int, _ day: Int) -> Bool {
+    static func isDay(_ year: Int, _ month: Int, _ day: Int) -> Bool {
         (1800...2199).contains(year) && (1...12).contains(month) && (1...31).contains(day)
     }
 

@@ -98,7 +98,7 @@ package struct Redactor: Sendable {
     package func mayMatch(_ json: RawJSON, _ scan: PayloadScan) -> Bool {
         switch redaction?.finder {
         case nil, .everything: true
-        case .detector(let matcher): scan.candidates.contains(.init(matcher.detector))
+        case .detector(let matcher): !scan.candidates.isDisjoint(with: matcher.wanted)
         // Escapes hide what they stand for.
         case .pattern(let pattern): scan.hasEscapes || json.withBytes(pattern.mayMatch)
         }
@@ -130,7 +130,12 @@ extension Redactor {
     func mayMatch(_ candidates: DetectorScan.Candidates) -> Bool {
         switch redaction?.finder {
         case nil, .everything, .pattern: true
-        case .detector(let matcher): candidates.contains(.init(matcher.detector))
+        case .detector(let matcher): !candidates.isDisjoint(with: matcher.wanted)
         }
+    }
+
+    /// What a scan says of everything in which something may be found; nil when no scan can tell.
+    var wanted: DetectorScan.Candidates? {
+        if case .detector(let matcher)? = redaction?.finder { matcher.wanted } else { nil }
     }
 }

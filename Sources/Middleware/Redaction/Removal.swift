@@ -13,19 +13,20 @@ struct Removal {
     private func removed(_ value: JSONValue, _ cursor: PathSelection.Cursor) -> JSONValue? {
         switch value {
         case .object(let object):
-            var result = object
+            // Nil is a member that goes. All of them may: each by itself would move those behind it.
+            var values = object.map { Optional($0.value) }
             var changed = false
-            for member in object {
+            for (index, member) in object.enumerated() {
                 let next = cursor.member(member.key)
                 if next.isSelected {
-                    result[member.key] = nil
+                    values[index] = nil
                     changed = true
                 } else if !next.isLost, let value = removed(member.value, next) {
-                    result[member.key] = value
+                    values[index] = value
                     changed = true
                 }
             }
-            return changed ? .object(result) : nil
+            return changed ? .object(JSONObject(present: Array(zip(object.keys, values)))) : nil
         case .array(let elements):
             var result = elements
             var changed = false
