@@ -120,6 +120,9 @@ package enum SkeinSubjects {
     /// The key of a tenant's counters in the state bucket.
     package static func budgetKey(tenant: String) -> String { "guard.\(tenant)" }
 
+    /// A key beside it, which holds most of what the tenant's budgets stand at.
+    package static func budgetBaseKey(tenant: String, slot: Int) -> String { "guard.\(tenant).\(slot)" }
+
     /// The tenant of a PROCESSED subject, `skein.v1.processed.<tenant>.<partition>.<source>`.
     package static func tenant(ofProcessed subject: String) -> String? { token(3, of: subject) }
 

@@ -146,6 +146,7 @@ struct GuardBudgetsCommand: AsyncParsableCommand {
             Examples:
               skein guard budgets
               skein guard budgets --tenant acme --format json
+              skein guard budgets --tenant acme --reset --yes     its budgets begin anew, within a second
             """)
 
     @OptionGroup var connection: ConnectionOptions
@@ -156,9 +157,20 @@ struct GuardBudgetsCommand: AsyncParsableCommand {
     @Option(help: "text or json.")
     var format = OutputFormat.text
 
-    func validate() throws { try check("--tenant", name: tenant) }
+    @Flag(help: "Forget what the tenant's agents have used.")
+    var reset = false
+
+    @Flag(help: "Do it; without it nothing is forgotten.")
+    var yes = false
+
+    func validate() throws {
+        try check("--tenant", name: tenant)
+        if reset, tenant == nil { throw ValidationError("--reset goes with --tenant: say whose budgets begin anew") }
+        if yes, !reset { throw ValidationError("--yes goes with --reset only") }
+    }
 
     func run() async throws {
+        if reset, let tenant { return try await reset(tenant) }
         let states = try await connection.with { try await BudgetList.read(JetStream($0), tenant: tenant) }
         let rows = states.flatMap { state in
             state.counters.counters.map { Row(tenant: state.tenant, key: $0.key, counter: $0.value) }
@@ -172,6 +184,19 @@ struct GuardBudgetsCommand: AsyncParsableCommand {
             encoder.keyEncodingStrategy = .convertToSnakeCase
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             Terminal.out(Array(try encoder.encode(rows)))
+        }
+    }
+
+    private func reset(_ tenant: String) async throws {
+        guard yes else {
+            throw UsageError(
+                "this forgets what the agents of tenant \(tenant) have used of all its budgets; say --yes to do it")
+        }
+        let hadAny = try await connection.with { try await BudgetList.reset(JetStream($0), tenant: tenant) }
+        switch format {
+        case .text:
+            Terminal.out(hadAny ? "the budgets of \(tenant) begin anew" : "no budget of \(tenant) has been used")
+        case .json: Terminal.out("{\"reset\":\(hadAny)}")
         }
     }
 

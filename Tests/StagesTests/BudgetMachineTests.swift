@@ -33,7 +33,7 @@ struct BudgetMachineTests {
         let second = machine.written(revision: 7, now: 0)
         #expect(second.answers == [.init(1, .counted), .init(2, .counted)])
         guard case .write(let bytes, revision: 7)? = second.access else { throw Missing() }
-        #expect(try BudgetCounters(snapshot: bytes).used(Self.demand, now: 0) == 3)
+        #expect(try BudgetCounters(head: bytes).used(Self.demand, now: 0) == 3)
         let last = machine.written(revision: 8, now: 0)
         #expect(last == .init(answers: [.init(3, .counted), .init(4, .exhausted(Self.demand, used: 3))]))
         #expect(machine.isIdle)
@@ -90,7 +90,7 @@ struct BudgetMachineTests {
         if wasWritten {
             #expect(again == .init(answers: [.init(1, .counted)]))
         } else {
-            #expect(try BudgetCounters(snapshot: Self.snapshot(again)).used(Self.demand, now: 0) == 1)
+            #expect(try BudgetCounters(head: Self.snapshot(again)).used(Self.demand, now: 0) == 1)
         }
     }
 
@@ -128,7 +128,7 @@ struct BudgetMachineTests {
         _ = machine.asked(1, Self.call(1, deadline: 5), now: 0)
         _ = machine.asked(2, Self.call(2, deadline: 50), now: 0)
         let actions = machine.loaded(nil, revision: nil, now: 5)
-        #expect(try BudgetCounters(snapshot: Self.snapshot(actions)).used(Self.demand, now: 0) == 1)
+        #expect(try BudgetCounters(head: Self.snapshot(actions)).used(Self.demand, now: 0) == 1)
         #expect(machine.written(revision: 1, now: 6).answers == [.init(1, .expired), .init(2, .counted)])
     }
 
@@ -226,18 +226,18 @@ struct BudgetCountersTests {
             BudgetDemand(budget: "a", subject: .trajectory(Self.run), limit: 9, amount: 2),
         ]
         for id in 1...3 as ClosedRange<UInt64> { _ = Self.count(&counters, id, demands, at: 5 * Self.minute) }
-        let bytes = counters.snapshot
-        var again = try BudgetCounters(snapshot: bytes)
+        let bytes = counters.head(nil)
+        var again = try BudgetCounters(head: bytes)
         #expect(again.counters == counters.counters)
         // Known calls are known again.
         #expect(Self.count(&again, 2, demands, at: 5 * Self.minute) == .counted)
         #expect(again.counters == counters.counters)
         for index in bytes.indices {
-            #expect(throws: SnapshotError.self) { try BudgetCounters(snapshot: Array(bytes[..<index])) }
+            #expect(throws: SnapshotError.self) { try BudgetCounters(head: Array(bytes[..<index])) }
             for byte: UInt8 in [0, 0x7F, 0xFF] {
                 var changed = bytes
                 changed[index] = byte
-                if var counters = try? BudgetCounters(snapshot: changed) {
+                if var counters = try? BudgetCounters(head: changed) {
                     counters.expire(now: 6 * Self.minute)
                     _ = Self.count(&counters, 99, demands, at: 6 * Self.minute)
                 }

@@ -78,8 +78,11 @@ final class GuardService: Sendable {
     private func serve() async throws {
         let (connection, member) = (environment.jetStream.connection, environment.owner)
         // A late answer is as good as none.
+        var limits = BudgetCounters.Limits()
+        limits.bytes = min(limits.bytes, connection.maxPayload / 8 * 3)
         let desk = BudgetDesk(
-            environment.state.over(JetStream(connection, timeout: .seconds(1))), metrics: environment.metrics)
+            environment.state.over(JetStream(connection, timeout: .seconds(1))), metrics: environment.metrics,
+            limits: limits)
         let router = BudgetRouter(
             connection, member: member, lease: environment.lease, partitioning: partitioning, desk: desk,
             metrics: environment.metrics)

@@ -1,5 +1,3 @@
-package import ATOF
-
 /// What the calls of one tenant have used of its budgets, and which calls those were.
 ///
 /// Bounded: counters whose window is over go, so do subjects that were not used for long; of too many the ones that were used longest ago
@@ -12,6 +10,8 @@ package struct BudgetCounters: Sendable {
         package var callLife: UInt64 = 300 * 1_000_000_000
         /// Nanoseconds after which an agent or a trajectory that does nothing is forgotten.
         package var subjectLife: UInt64 = 24 * 3600 * 1_000_000_000
+        /// Of all counters together, as they are stored: names of agents may be long. With the calls it fits into a message of 1 MiB.
+        package var bytes = 384 << 10
 
         package init() {}
     }
@@ -31,19 +31,32 @@ package struct BudgetCounters: Sendable {
         package var time: UInt64
     }
 
-    private struct CountedCall {
+    struct CountedCall: Sendable {
         let id: UInt64
         let time: UInt64
     }
 
+    /// What was counted since a base was made.
+    struct Changes: Sendable {
+        var keys: Set<Key> = []
+        /// How many of the last calls.
+        var calls = 0
+    }
+
     package private(set) var counters: [Key: Counter] = [:]
+    /// The most that the counters take when they are stored.
+    package private(set) var bytes = 0
     /// Subjects that were forgotten because there were too many.
     package private(set) var evicted = 0
     /// Calls counted since these counters were made or read.
     package private(set) var counted = 0
-    private var calls: Deque<CountedCall> = Deque()
+    private(set) var calls: Deque<CountedCall> = Deque()
     private var known: Set<UInt64> = []
     private let limits: Limits
+    /// Since the base that heads refer to; everything when there is none.
+    private(set) var changes = Changes()
+    /// Since the base that is being written.
+    private var pending: Changes?
 
     package init(limits: Limits = Limits()) { self.limits = limits }
 
@@ -55,21 +68,26 @@ package struct BudgetCounters: Sendable {
             let (sum, overflow) = used.addingReportingOverflow(demand.amount)
             if overflow || sum > demand.limit {
                 // Who asks in vain uses the counter too: it must not be the first to be forgotten.
-                counters[place(demand, now: now).0]?.time = now
+                let key = place(demand, now: now).0
+                if counters[key] != nil {
+                    counters[key]?.time = now
+                    note(key)
+                }
                 return .exhausted(demand, used: used)
             }
         }
         guard makeRoom(for: call, now: now) else {
-            return .unavailable("\(limits.counters) counters of the tenant are in use until their windows end")
+            return .unavailable(
+                "\(counters.count) counters of the tenant are in use until their windows end, and take \(bytes) bytes")
         }
         for demand in call.demands {
             let (key, start) = place(demand, now: now)
             let used = used(demand, now: now)
-            counters[key] = Counter(start: start, used: used + demand.amount, time: now)
+            set(key, Counter(start: start, used: used + demand.amount, time: now))
+            note(key)
         }
         counted += 1
-        known.insert(call.id)
-        calls.append(CountedCall(id: call.id, time: now))
+        remember(CountedCall(id: call.id, time: now))
         forget(now: now)
         return .counted
     }
@@ -89,6 +107,50 @@ package struct BudgetCounters: Sendable {
         return (key, max(start, counters[key]?.start ?? 0))
     }
 
+    mutating func set(_ key: Key, _ counter: Counter) {
+        if counters.updateValue(counter, forKey: key) == nil { bytes += BudgetCounters.bytes(of: key) }
+    }
+
+    mutating func note(_ key: Key) {
+        changes.keys.insert(key)
+        pending?.keys.insert(key)
+    }
+
+    /// - Returns: false for a call that is known already.
+    @discardableResult
+    mutating func remember(_ call: CountedCall) -> Bool {
+        guard known.insert(call.id).inserted else { return false }
+        calls.append(call)
+        changes.calls += 1
+        pending?.calls += 1
+        return true
+    }
+
+    /// What a counter takes at the most: its budget's number, kind of subject, window, start, use and time, and the name.
+    private static func bytes(of key: Key) -> Int {
+        switch key.subject {
+        case .tenant: 40
+        case .agent(let name): 44 + name.utf8.count
+        case .trajectory: 56
+        }
+    }
+
+    // MARK: Bases
+
+    /// A base is made of what is counted now; heads refer to the one before until `baseTaken`.
+    mutating func baseBegun() { pending = Changes() }
+
+    /// From now on heads say what was counted since the base that was begun.
+    mutating func baseTaken() {
+        if let pending { changes = pending }
+        pending = nil
+    }
+
+    mutating func baseAbandoned() { pending = nil }
+
+    /// What is counted now is in the base of which it was read.
+    mutating func isInBase() { changes = Changes() }
+
     // MARK: Forgetting
 
     private mutating func forget(now: UInt64) {
@@ -102,110 +164,40 @@ package struct BudgetCounters: Sendable {
 
     /// Whether the call's new counters fit. One whose window runs is never forgotten: its subject would begin anew.
     private mutating func makeRoom(for call: BudgetCall, now: UInt64) -> Bool {
-        let new = Set(call.demands.map { place($0, now: now).0 }).filter { counters[$0] == nil }.count
-        guard new > 0, counters.count + new > limits.counters else { return true }
+        let new = Set(call.demands.map { place($0, now: now).0 }).filter { counters[$0] == nil }
+        let newBytes = new.reduce(0) { $0 + BudgetCounters.bytes(of: $1) }
+        if new.isEmpty || hasRoom(new.count, newBytes) { return true }
         expire(now: now)
-        guard counters.count + new > limits.counters else { return true }
+        if hasRoom(new.count, newBytes) { return true }
         // Some more than needed, so that not every new subject looks through all of them.
-        let excess = counters.count + new - limits.counters + limits.counters / 16
         let oldest = counters.filter { $0.key.subject != .tenant && $0.key.window == 0 }
             .sorted { $0.value.time < $1.value.time }
-        for (key, _) in oldest.prefix(excess) { counters[key] = nil }
-        evicted += min(excess, oldest.count)
-        return counters.count + new <= limits.counters
+        for (key, _) in oldest {
+            if hasRoom(new.count + limits.counters / 16, newBytes + limits.bytes / 16) { break }
+            remove(key)
+            evicted += 1
+        }
+        return hasRoom(new.count, newBytes)
+    }
+
+    private func hasRoom(_ count: Int, _ newBytes: Int) -> Bool {
+        counters.count + count <= limits.counters && bytes + newBytes <= limits.bytes
+    }
+
+    private mutating func remove(_ key: Key) {
+        guard counters.removeValue(forKey: key) != nil else { return }
+        bytes -= BudgetCounters.bytes(of: key)
+        changes.keys.remove(key)
+        pending?.keys.remove(key)
     }
 
     /// Drops what no call can use any more.
     package mutating func expire(now: UInt64) {
-        counters = counters.filter { key, counter in
-            if key.window > 0 { return counter.start + key.window > now }
-            return key.subject == .tenant || counter.time + limits.subjectLife > now
+        let old = counters.filter { key, counter in
+            if key.window > 0 { return counter.start + key.window <= now }
+            return key.subject != .tenant && counter.time + limits.subjectLife <= now
         }
-    }
-}
-
-// MARK: Snapshot
-
-extension BudgetCounters {
-    private static let version: UInt8 = 1
-
-    package var snapshot: [UInt8] {
-        var writer = SnapshotWriter(version: BudgetCounters.version)
-        let budgets = Set(counters.keys.map(\.budget)).sorted()
-        let numbers = Dictionary(uniqueKeysWithValues: zip(budgets, 0...))
-        writer.write(budgets.count)
-        for budget in budgets { writer.write(budget) }
-        writer.write(counters.count)
-        for (key, counter) in counters {
-            writer.write(numbers[key.budget] ?? 0)
-            writer.write(key.subject)
-            writer.write(key.window)
-            writer.write(counter.start)
-            writer.write(counter.used)
-            writer.write(counter.time)
-        }
-        writer.write(calls.count)
-        for call in calls {
-            writer.write(call.id)
-            writer.write(call.time)
-        }
-        return writer.bytes
-    }
-
-    /// - Throws: `SnapshotError`.
-    package init(snapshot bytes: [UInt8], limits: Limits = Limits()) throws(SnapshotError) {
-        self.init(limits: limits)
-        var reader = try SnapshotReader(bytes, version: BudgetCounters.version)
-        var budgets: [String] = []
-        for _ in 0..<(try reader.readCount()) { budgets.append(try reader.readText()) }
-        for _ in 0..<(try reader.readCount()) {
-            guard let number = Int(exactly: try reader.readNumber()), budgets.indices.contains(number) else {
-                throw SnapshotError("a counter names a budget that is not there")
-            }
-            let subject = try reader.readSubject()
-            let window = try reader.readTime()
-            let counter = Counter(
-                start: try reader.readTime(), used: try reader.readNumber(), time: try reader.readTime())
-            counters[Key(budget: budgets[number], subject: subject, window: window)] = counter
-        }
-        for _ in 0..<(try reader.readCount()) {
-            let call = CountedCall(id: try reader.readNumber(), time: try reader.readTime())
-            if known.insert(call.id).inserted { calls.append(call) }
-        }
-        try reader.end()
-    }
-}
-
-extension SnapshotWriter {
-    mutating func write(_ subject: BudgetSubject) {
-        switch subject {
-        case .tenant: write(0)
-        case .agent(let name):
-            write(1)
-            write(name)
-        case .trajectory(let uuid):
-            write(2)
-            write(uuid)
-        }
-    }
-}
-
-extension SnapshotReader {
-    mutating func readSubject() throws(SnapshotError) -> BudgetSubject {
-        switch try readNumber() {
-        case 0: .tenant
-        case 1: .agent(try readText())
-        case 2: .trajectory(try readUUID())
-        case let other:
-            throw SnapshotError("a budget counts for something of kind \(other), which this build does not know")
-        }
-    }
-
-    /// Nanoseconds since 1970, or of a window, small enough to be added.
-    mutating func readTime() throws(SnapshotError) -> UInt64 {
-        let time = try readNumber()
-        guard time < 1 << 62 else { throw SnapshotError("a time of the snapshot is out of range") }
-        return time
+        for key in old.keys { remove(key) }
     }
 }
 
@@ -225,6 +217,9 @@ struct Deque<Element: Sendable>: Sendable, Sequence {
         elements.removeFirst(head)
         head = 0
     }
+
+    /// The last so many, or all.
+    func suffix(_ count: Int) -> ArraySlice<Element> { elements[head...].suffix(count) }
 
     func makeIterator() -> ArraySlice<Element>.Iterator { elements[head...].makeIterator() }
 }
