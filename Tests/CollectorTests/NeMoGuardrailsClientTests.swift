@@ -10,8 +10,9 @@ import Testing
 
 @Suite("Client of NeMo Guardrails")
 struct NeMoGuardrailsClientTests {
-    private static let passed = #"{"choices":[{"message":{"role":"assistant","content":"hi"}}]}"#
-    private static let changed = #"{"choices":[{"message":{"role":"assistant","content":"ho"}}]}"#
+    private static let none = #""guardrails":{"log":{"activated_rails":[]}}"#
+    private static let passed = #"{"choices":[{"message":{"role":"assistant","content":"hi"}}],\#(none)}"#
+    private static let changed = #"{"choices":[{"message":{"role":"assistant","content":"ho"}}],\#(none)}"#
     private static let blocked =
         #"{"choices":[{"message":{"role":"assistant","content":"no"}}],"guardrails":{"log":{"activated_rails":[{"name":"r","stop":true}]}}}"#
     private static let check = NeMoGuardrailsCheck.input(model: "m", messages: [["role": "user", "content": "hi"]])
@@ -128,7 +129,7 @@ struct NeMoGuardrailsClientTests {
                 defer { count.withLock { $0.now -= 1 } }
                 let body = try? JSONParser.parse(request.body)
                 let text = body?["messages"]?[1]?["content"]?.compactText ?? ""
-                return Self.reply(#"{"choices":[{"message":{"role":"assistant","content":\#(text)}}]}"#)
+                return Self.reply(#"{"choices":[{"message":{"role":"assistant","content":\#(text)}}],\#(Self.none)}"#)
             }, { $0.maximumInFlight = 3 }
         ) { client, _ in
             let outcomes = await client.check((0..<60).map { .output(model: "m", text: "text \($0)") })

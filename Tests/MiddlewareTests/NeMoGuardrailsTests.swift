@@ -89,7 +89,7 @@ struct NeMoGuardrailsTests {
             (#"[{"name":"a","stop":false},{"name":"b","stop":true}]"#, "b"),
             (#"[{"name":"a","decisions":["refuse to respond"]}]"#, "a"),
             (#"[{"stop":true}]"#, ""), (#"[{"name":7,"stop":true}]"#, ""), (#"[{"name":"a","stop":"true"}]"#, ""),
-            (#"[{"name":"a","decisions":["refused"]}]"#, ""), ("{}", ""), ("null", ""),
+            (#"[{"name":"a","decisions":["refused"]}]"#, ""), ("[]", ""),
         ])
     func blocking(_ rails: String, _ rail: String) throws {
         let verdict = try Self.verdict(Self.answer(rails: rails))
@@ -121,7 +121,9 @@ struct NeMoGuardrailsTests {
         "what is no answer is a failure without a word of it",
         arguments: [
             (200, "secret"), (200, "{}"), (200, #"{"choices":[]}"#), (200, #"{"choices":[{"message":"secret"}]}"#),
-            (200, #"{"choices":[{"message":{"content":null}}]}"#), (500, #"{"error":"secret"}"#), (302, pass),
+            (200, #"{"choices":[{"message":{"content":null}}]}"#), (200, pass), (200, answer(rails: "null")),
+            (200, answer(rails: "{}")), (200, answer(content: "secret", rails: "true")), (500, #"{"error":"secret"}"#),
+            (302, pass),
             (404, ""),
         ])
     func failures(_ status: Int, _ body: String) {

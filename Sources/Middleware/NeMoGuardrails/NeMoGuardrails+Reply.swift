@@ -1,6 +1,7 @@
 internal import ATOF
 
-/// Reads the answers to remote checks (`middleware-guardrails-pii.md` 9.1).
+/// Reads the answers to remote checks (`middleware-guardrails-pii.md` 9.1). Stricter than the reference: what does not say which rails ran
+/// has passed nothing.
 extension NeMoGuardrailsVerdict {
     /// - Throws: `NeMoGuardrailsFailure` that says what is wrong with the answer, without a word of it.
     package init(status: Int, body: [UInt8], to check: NeMoGuardrailsCheck) throws(NeMoGuardrailsFailure) {
@@ -14,7 +15,13 @@ extension NeMoGuardrailsVerdict {
             throw NeMoGuardrailsFailure(
                 .wrongAnswer, status: status, "the answer is no chat completion: choices[0].message is missing")
         }
-        if let rail = NeMoGuardrailsVerdict.blockingRail(in: reply) {
+        // Every request asks for them. A text alone may be what a rail has put in the place of the model's.
+        guard let rails = reply["guardrails"]?["log"]?["activated_rails"]?.arrayValue else {
+            throw NeMoGuardrailsFailure(
+                .wrongAnswer, status: status,
+                "the answer does not say which rails ran: guardrails.log.activated_rails is missing")
+        }
+        if let rail = NeMoGuardrailsVerdict.blockingRail(of: rails) {
             self = .blocked(rail: rail)
             return
         }
@@ -28,8 +35,7 @@ extension NeMoGuardrailsVerdict {
     }
 
     /// A rail that stopped or refused, and has a name: one without does not block.
-    private static func blockingRail(in reply: JSONValue) -> String? {
-        let rails = reply["guardrails"]?["log"]?["activated_rails"]?.arrayValue ?? []
+    private static func blockingRail(of rails: [JSONValue]) -> String? {
         for rail in rails {
             let refuses =
                 rail["decisions"]?.arrayValue?.contains { $0.stringValue?.hasPrefix("refuse ") == true } ?? false
