@@ -128,9 +128,14 @@ package final class Collector: Sendable {
             let (read, warnings) = try source.read(below: try document.text())
             for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning.sentence)"]) }
             try read.checkActivation()
-            try read.checkRestart(since: configuration)
+            try read.checkShared(with: configuration)
             settings.withLock { $0.takePolicy(of: read) }
+        } else if shared != nil {
+            logger.warning(
+                "there is no shared policy: only what the files say holds",
+                metadata: ["bucket": "\(SharedPolicy.bucket)", "key": "\(SharedPolicy.key)"])
         }
+        metrics.set("skein_policy_is_shared", document == nil ? 0 : 1)
         let policy = try CurrentPolicy(configuration)
         let reloader = PolicyReloader(
             source, policy: policy, configuration: configuration, shared: shared, sharedDocument: document,
@@ -176,7 +181,10 @@ package final class Collector: Sendable {
             jetStream: jetStream, state: prepared.state, prefetch: PrefetchBudget(total: configuration.prefetchBytes),
             owner: member,
             lease: Lease(MembershipMachine(id: member, timeToLive: timeToLive, partitions: prepared.partitions)),
-            metrics: metrics, logger: logger)
+            metrics: metrics, logger: logger,
+            alerts: PolicyAlertWriter(
+                jetStream, metrics, logger,
+                stream: StreamLayout(configuration.streams, partitions: prepared.partitions).alerts))
         environment.checkpointInterval = configuration.checkpointInterval
         environment.checkpointMessages = configuration.checkpointMessages
         // A batch frame and the stamped root come on top of the event.

@@ -13,9 +13,13 @@ package struct OfflineProjection {
         case openinference, logs, metrics
     }
 
+    /// Whose events they are when nobody says it.
+    package static let tenant = "offline"
+
     private let output: Output
     private let configuration: CollectorConfiguration
     private let sessionID: String?
+    private let tenant: String
     private var endpoint = CollectorConfiguration.Endpoint(
         name: "offline", url: "", projection: ProjectionConfiguration(projection: .full),
         resource: ResourceConfiguration())
@@ -32,16 +36,19 @@ package struct OfflineProjection {
     private var logs: OfflineLogs?
     private var metrics: OfflineMetrics?
 
+    /// - Parameter tenant: whose events they are, for rules that hold for some tenants only.
     /// - Throws: `CollectorError` for a mark projection that is none, `ConfigurationError` for a policy that no collector would follow.
     package init(
-        _ output: Output, configuration: CollectorConfiguration, sessionID: String?, markProjection: String?
+        _ output: Output, configuration: CollectorConfiguration, sessionID: String?, markProjection: String?,
+        tenant: String = OfflineProjection.tenant
     ) throws {
         try configuration.checkActivation()
         self.output = output
         self.configuration = configuration
         self.sessionID = sessionID
+        self.tenant = tenant
         process = ProcessMachine(partitioning: Partitioning(count: 1), policy: try configuration.makeChain())
-        policy = OfflinePolicy(try configuration.makeChain(prices: false))
+        policy = OfflinePolicy(try configuration.makeChain(prices: false), tenant: tenant)
         switch output {
         case .full, .genAI, .openinference:
             let kind = ProjectionConfiguration.Projection(rawValue: output.rawValue) ?? .full
@@ -115,7 +122,7 @@ package struct OfflineProjection {
     /// What a producer would publish for the event.
     private func message(_ payload: [UInt8]) -> StageMessage {
         StageMessage(
-            subject: "skein.v1.events.0.offline.file", sequence: number, timeNanoseconds: number,
+            subject: "skein.v1.events.0.\(tenant).file", sequence: number, timeNanoseconds: number,
             contentType: nil, payload: payload)
     }
 

@@ -85,6 +85,12 @@ package struct KeyValueBucket: Sendable {
         return Entry(key: key, value: message.payload, revision: message.sequence, created: message.time)
     }
 
+    /// Whether somebody has deleted a key that is absent: that leaves a marker. Of a key that never was, or of a bucket that was lost and
+    /// created again, there is nothing.
+    package func wasDeleted(_ key: String) async throws(NATSError) -> Bool {
+        try await jetStream.lastMessage(stream: stream, subject: subject(key), fromLeader: true) != nil
+    }
+
     /// Sets a key whatever it holds. Returns the revision.
     @discardableResult
     package func put(_ key: String, _ value: [UInt8]) async throws(NATSError) -> UInt64 {

@@ -7,11 +7,18 @@ extension MiddlewareChain {
 
     /// Leads the events of a message of EVENTS through a copy of the chain, which leaves its questions in the exchange. What comes of the
     /// events is of no account: nothing is taken in, and whatever cannot be read is left for whoever takes it in.
-    package func plan(_ message: StageMessage, _ exchange: inout WorkerExchange) {
+    ///
+    /// - Parameter maximumEventBytes: as `ProcessMachine` has it. A larger event goes no further: were it asked about, the answer would be
+    ///   taken for that to another event of its UUID.
+    package func plan(
+        _ message: StageMessage, maximumEventBytes: Int = ProcessMachine.maximumEventBytes,
+        _ exchange: inout WorkerExchange
+    ) {
         guard !message.isTick, let tenant = SkeinSubjects.tenant(ofStoredEvents: message.subject) else { return }
         var chain = self
         exchange.isPlanning = true
-        for event in MiddlewareChain.events(of: message) {
+        for event in MiddlewareChain.events(of: message)
+        where EventBatchWriter.size(ofPacked: event.packed.count) <= maximumEventBytes {
             var notes = ChainNotes()
             // Handed over and back, not copied for each event.
             swap(&notes.workers, &exchange)

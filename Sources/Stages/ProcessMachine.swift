@@ -53,10 +53,12 @@ package struct ProcessMachine: Sendable {
     }
 
     private let partitioning: Partitioning
-    private let maximumEventBytes: Int
-    private var policy: MiddlewareChain
+    package let maximumEventBytes: Int
+    private var policy: EventPolicy
     private var scopes: ScopeTable
     private var producers: ProducerTable
+    /// Of messages that are read again.
+    private var stored = StoredDecisions()
     /// What became of what was received, by tenant and routing key.
     package private(set) var ledger: Ledger<String>
 
@@ -64,11 +66,12 @@ package struct ProcessMachine: Sendable {
     ///   - maximumEventBytes: of a packed event with its root.
     ///   - policy: what every event passes that is no duplicate. No part of the snapshot.
     package init(
-        partitioning: Partitioning, maximumEventBytes: Int = 64 << 20, policy: MiddlewareChain = MiddlewareChain()
+        partitioning: Partitioning, maximumEventBytes: Int = maximumEventBytes,
+        policy: MiddlewareChain = MiddlewareChain()
     ) {
         self.partitioning = partitioning
         self.maximumEventBytes = maximumEventBytes
-        self.policy = policy
+        self.policy = EventPolicy(policy, maximumEventBytes: maximumEventBytes)
         scopes = ScopeTable()
         producers = ProducerTable()
         ledger = Ledger()
@@ -76,9 +79,12 @@ package struct ProcessMachine: Sendable {
 
     private static let version: UInt8 = 2
 
+    /// Of a packed event with its root, unless it is told otherwise.
+    package static let maximumEventBytes = 64 << 20
+
     package init(
-        partitioning: Partitioning, maximumEventBytes: Int = 64 << 20, policy: MiddlewareChain = MiddlewareChain(),
-        snapshot: [UInt8]
+        partitioning: Partitioning, maximumEventBytes: Int = maximumEventBytes,
+        policy: MiddlewareChain = MiddlewareChain(), snapshot: [UInt8]
     ) throws(SnapshotError) {
         self.init(partitioning: partitioning, maximumEventBytes: maximumEventBytes, policy: policy)
         // What 0.1.0 wrote is the scopes alone.
@@ -106,12 +112,18 @@ package struct ProcessMachine: Sendable {
     package var producerGaps: [ProducerGap] { producers.gaps }
     package var missingEvents: UInt64 { producers.missing }
 
+    /// Messages that are read again stay as far as they are stored.
+    package mutating func follow(_ decisions: StoredDecisions) { stored = decisions }
+
     /// From the next message on another policy holds.
-    package mutating func replacePolicy(_ policy: MiddlewareChain) { self.policy = policy }
+    package mutating func replacePolicy(_ policy: MiddlewareChain) {
+        self.policy = EventPolicy(policy, maximumEventBytes: maximumEventBytes)
+    }
 
     /// - Parameter exchange: what was asked outside about the events of the message, with the answers.
     package mutating func receive(_ message: StageMessage, _ exchange: WorkerExchange = WorkerExchange()) -> Outcome {
         if message.isTick { return Outcome() }
+        if !stored.isEmpty, message.sequence > stored.last { stored = StoredDecisions() }
         var run = Run(message: message)
         run.outcome.notes.workers = exchange
         receive(&run)
@@ -229,8 +241,15 @@ package struct ProcessMachine: Sendable {
             run.outcome.counts.duplicates += 1
         case .new(let root):
             if repaired != nil { run.outcome.counts.repaired += 1 }
-            let governed = govern(event, repaired: repaired, &run)
-            run.pass(governed, root: root, index: index, partition: partitioning.partition(ofRoot: root))
+            let partition = partitioning.partition(ofRoot: root)
+            let before = stored.isStored(
+                event.uuid, event.kind, tenant: run.tenant, partition: partition,
+                at: EventReference(sequence: run.message.sequence, index: index))
+            let governed = govern(event, repaired: repaired, wasStored: before, &run)
+            if event.kind == .scopeStart, case .dropped = governed {
+                scopes.dropStart(of: event.uuid, tenant: run.tenant)
+            }
+            run.pass(governed, root: root, index: index, partition: partition)
         }
     }
 
@@ -243,37 +262,28 @@ package struct ProcessMachine: Sendable {
         case dropped
     }
 
+    /// - Parameter wasStored: whether the event is in PROCESSED already, or was dropped; what the policy says now changes neither.
+    private mutating func govern(
+        _ event: Event, repaired: [UInt8]?, wasStored: Bool?, _ run: inout Run
+    ) -> Governed {
+        switch (govern(event, repaired: repaired, &run), wasStored) {
+        case (.dropped, true?): repaired.map { .packed($0, isChanged: false) } ?? .event(event)
+        case (.event, false?), (.packed, false?): .dropped
+        case (let governed, _): governed
+        }
+    }
+
     private mutating func govern(_ event: Event, repaired: [UInt8]?, _ run: inout Run) -> Governed {
         // An end whose start nobody sees would belong to nothing.
         if event.kind == .scopeEnd, scopes.isStartDropped(of: event.uuid, tenant: run.tenant) { return .dropped }
         guard !policy.isEmpty else { return repaired.map { .packed($0, isChanged: false) } ?? .event(event) }
         // The steps are to see, and to pass on, what everybody can read.
         let subject = repaired.flatMap(ProcessMachine.unpack) ?? event
-        switch policy.apply(subject, tenant: run.tenant, &run.outcome.notes) {
-        case .unchanged: return repaired.map { .packed($0, isChanged: false) } ?? .event(event)
-        case .changed(let packed):
-            guard EventBatchWriter.size(ofPacked: packed.count) > maximumEventBytes else {
-                return .packed(packed, isChanged: true)
-            }
-            run.outcome.notes.failures.append(
-                .init(
-                    step: "chain",
-                    reason: "the event would take \(packed.count) bytes, the most is \(maximumEventBytes)"))
-            return withoutPayloads(subject, tenant: run.tenant)
-        case .dropped:
-            switch event.kind {
-            case .scopeStart:
-                scopes.dropStart(of: event.uuid, tenant: run.tenant)
-                return .dropped
-            case .mark: return .dropped
-            // Without its end a scope that has begun would stay open for all readers.
-            case .scopeEnd: return withoutPayloads(subject, tenant: run.tenant)
-            }
+        return switch policy.apply(subject, tenant: run.tenant, &run.outcome.notes) {
+        case .unchanged: repaired.map { .packed($0, isChanged: false) } ?? .event(event)
+        case .changed(let packed): .packed(packed, isChanged: true)
+        case .dropped: .dropped
         }
-    }
-
-    private mutating func withoutPayloads(_ event: Event, tenant: String) -> Governed {
-        policy.withoutPayloads(event, tenant: tenant).map { .packed($0, isChanged: true) } ?? .event(event)
     }
 
     private static func unpack(_ packed: [UInt8]) -> Event? {

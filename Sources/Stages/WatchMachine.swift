@@ -7,7 +7,7 @@ package import Middleware
 /// A pure machine. Time is the log's, so that who reads the same messages again says the same again, under the same ids. It counts calls
 /// and scopes; guardrails' scopes and marks count for nothing, so that a verdict never causes another one.
 package struct WatchMachine: Sendable {
-    /// The bounds of what is kept. All tenants share them; nothing else.
+    /// The bounds of what is kept. All tenants share them: who has the most scopes and runs gives first.
     package struct Limits: Sendable, Hashable {
         package var openScopes = 65_536
         package var closedScopes = 16_384
@@ -43,8 +43,8 @@ package struct WatchMachine: Sendable {
     private var now: UInt64 = 0
     private var scopes: WatchedScopes
     private var runs: [WatchedScopes.Key: WatchedRun] = [:]
-    private var openRuns = AgeOrder<WatchedScopes.Key>()
-    private var endedRuns = AgeOrder<WatchedScopes.Key>()
+    private var openRuns = FairAgeOrder<WatchedScopes.Key>()
+    private var endedRuns = FairAgeOrder<WatchedScopes.Key>()
     private var sums: WatchedSums
     /// When the next trajectory will have lasted too long.
     private var nextOverdue = UInt64.max

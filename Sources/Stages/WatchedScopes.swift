@@ -3,9 +3,9 @@ internal import ATOF
 /// The scopes of a partition that `watch` knows: to which trajectory each belongs, how deep it is, and what is directly below it.
 ///
 /// Open scopes stay; what has ended is forgotten in the order in which it ended once there are more than `closedLimit`. When more than
-/// `openLimit` scopes are open, the one that was opened first counts as ended.
+/// `openLimit` scopes are open, the one that was opened first counts as ended. Of several tenants the one that has the most gives first.
 struct WatchedScopes: Sendable {
-    struct Key: Sendable, Hashable {
+    struct Key: OfTenant {
         let tenant: String
         let uuid: EventUUID
     }
@@ -25,8 +25,8 @@ struct WatchedScopes: Sendable {
     private let openLimit: Int
     private let closedLimit: Int
     private var scopes: [Key: Scope] = [:]
-    private var open = AgeOrder<Key>()
-    private var closed = AgeOrder<Key>()
+    private var open = FairAgeOrder<Key>()
+    private var closed = FairAgeOrder<Key>()
 
     init(openLimit: Int, closedLimit: Int) {
         self.openLimit = openLimit

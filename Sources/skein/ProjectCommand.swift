@@ -11,6 +11,7 @@ struct ProjectCommand: AsyncParsableCommand {
             Examples:
               skein project run.jsonl --as trajectories
               skein project run.jsonl --as openinference --config skein.toml
+              skein project run.jsonl --as processed --config skein.toml --tenant acme
 
             The file is the whole stream: its end is the end of everything that is still open.
             """)
@@ -28,10 +29,14 @@ struct ProjectCommand: AsyncParsableCommand {
     @Option(help: "Session id of the atif document.")
     var sessionId: String?
 
+    @Option(help: "Whose events they are: for rules of the policy that hold for some tenants only.")
+    var tenant = OfflineProjection.tenant
+
     @Option(help: "inherit, event or tool: wins over the endpoint's mark_projection.")
     var markProjection: String?
 
     func validate() throws {
+        try check(tenant: tenant)
         if sessionId != nil, output != .atif { throw ValidationError("--session-id goes with --as atif only") }
         if let markProjection, !["inherit", "event", "tool"].contains(markProjection) {
             throw ValidationError("--mark-projection is \"\(markProjection)\", must be inherit, event or tool")
@@ -45,7 +50,7 @@ struct ProjectCommand: AsyncParsableCommand {
         let reader = try LineReader(path: file)
         let configuration = try files.read(needsSecrets: false)
         var projection = try OfflineProjection(
-            output, configuration: configuration, sessionID: sessionId, markProjection: markProjection)
+            output, configuration: configuration, sessionID: sessionId, markProjection: markProjection, tenant: tenant)
         var refused = 0
         while let line = try reader.next() {
             do throws(EventError) {

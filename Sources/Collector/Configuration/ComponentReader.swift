@@ -9,6 +9,8 @@ struct ComponentReader: Sendable {
 
     /// When other settings of the kind count.
     enum Change: Sendable {
+        /// No policy: with the next start, from the files.
+        case fromFiles
         case atStart
         case whileRunning
         /// While running, unless what must not differ does: a value of the settings that stays for the life of a collector.
@@ -23,7 +25,7 @@ struct ComponentReader: Sendable {
 
     /// One line for each kind.
     static let all: [ComponentReader] = [
-        ComponentReader("observability", ObservabilityReader.read),
+        ComponentReader("observability", change: .fromFiles, ObservabilityReader.read),
         ComponentReader("pricing", PricingReader.read),
         ComponentReader("pii_redaction", change: .whileRunning, PIIRedactionReader.read),
         ComponentReader(

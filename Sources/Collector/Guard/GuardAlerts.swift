@@ -6,6 +6,8 @@ internal import Stages
 /// number of them, and one more is counted and dropped.
 struct GuardAlerts: Sendable {
     private static let bound = 256
+    /// That are published at the same time.
+    private static let width = 8
 
     private let writer: PolicyAlertWriter
     private let environment: StageEnvironment
@@ -16,7 +18,7 @@ struct GuardAlerts: Sendable {
     init(_ environment: StageEnvironment, _ policy: CurrentPolicy) {
         self.environment = environment
         self.policy = policy
-        writer = PolicyAlertWriter(environment.jetStream, environment.metrics)
+        writer = environment.alerts
     }
 
     func tell(_ alerts: [GuardVerdict.Alert], of context: GuardContext) {
@@ -43,6 +45,12 @@ struct GuardAlerts: Sendable {
 
     /// Publishes until there is nothing more to come, or the task is cancelled.
     func run() async {
+        await withDiscardingTaskGroup { group in
+            for _ in 0..<GuardAlerts.width { group.addTask { await self.publish() } }
+        }
+    }
+
+    private func publish() async {
         for await alert in queue.stream {
             do {
                 try await writer.write(alert)

@@ -87,7 +87,7 @@ final class PolicyReloader: Sendable {
             return asked
         }
         do {
-            let document = try await shared?.read()
+            let document = try await shared?.read(known: state.withLock { $0.seen != nil })
             let isNew = state.withLock { $0.seen != document?.revision }
             guard isAsked || isNew else { return }
             state.withLock { $0.seen = document?.revision }

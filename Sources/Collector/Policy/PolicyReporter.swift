@@ -6,14 +6,10 @@ internal import Stages
 /// Tells what the steps of the policy say beside what they do to events: alerts, failures, counts.
 struct PolicyReporter: Sendable {
     private let context: StageContext
-    private let alerts: PolicyAlertWriter
     /// By step.
     private var failures: [String: Int] = [:]
 
-    init(_ context: StageContext) {
-        self.context = context
-        alerts = PolicyAlertWriter(context.jetStream, context.metrics)
-    }
+    init(_ context: StageContext) { self.context = context }
 
     mutating func count(_ notes: ChainNotes) {
         for (step, count) in notes.changes {
@@ -22,15 +18,15 @@ struct PolicyReporter: Sendable {
         for failure in notes.failures { report(failure) }
     }
 
-    /// Returns once the broker has the alerts.
-    func tell(_ found: [ChainNotes.Alert], of message: StageMessage) async throws {
-        for alert in found {
-            let tenant = SkeinSubjects.tenant(ofStoredEvents: message.subject) ?? SkeinSubjects.ownTenant
+    /// What is told of the events of a message.
+    func alerts(_ found: [ChainNotes.Alert], of message: StageMessage) -> [PolicyAlert] {
+        let tenant = SkeinSubjects.tenant(ofStoredEvents: message.subject) ?? SkeinSubjects.ownTenant
+        return found.map { alert in
             var document = PolicyAlert(
                 rule: alert.rule, tenant: tenant, time: message.timeNanoseconds, message: alert.message,
                 occasion: alert.event.description)
             document.event = alert.event
-            try await alerts.write(document)
+            return document
         }
     }
 

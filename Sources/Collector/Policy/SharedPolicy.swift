@@ -36,9 +36,17 @@ struct SharedPolicy: Sendable {
         entries = try await KeyValueBucket.open(jetStream, name: SharedPolicy.bucket, replicas: replicas)
     }
 
-    /// Nil when the key is absent.
-    func read() async throws(NATSError) -> Document? {
-        try await entries.get(SharedPolicy.key, fromLeader: true).map(Document.init)
+    /// Nil when there is no document.
+    ///
+    /// - Parameter known: whether there was one. Then nil is only what somebody has deleted: that a bucket was lost, and created again by
+    ///   whoever started next, takes nobody's policy away.
+    /// - Throws: `NATSError`; `CollectorError` that says what to do when the document is lost.
+    func read(known: Bool = false) async throws -> Document? {
+        if let entry = try await entries.get(SharedPolicy.key, fromLeader: true) { return Document(entry) }
+        guard known, try await !entries.wasDeleted(SharedPolicy.key) else { return nil }
+        throw CollectorError(
+            "the bucket \(SharedPolicy.bucket) was lost and is empty; put the document into its key \(SharedPolicy.key) again, or "
+                + "delete that key to go on without one")
     }
 
     /// A message for every write of the key; those that come while nobody listens are found by looking now and then.

@@ -12,6 +12,7 @@ package struct StageEnvironment: Sendable {
     package let lease: Lease
     package let metrics: Metrics
     package let logger: Logger
+    package let alerts: PolicyAlertWriter
     /// Of dead letters.
     let letterLog = LogThrottle()
 
@@ -37,7 +38,7 @@ package struct StageEnvironment: Sendable {
 
     package init(
         jetStream: JetStream, state: KeyValueBucket, prefetch: PrefetchBudget, owner: String, lease: Lease,
-        metrics: Metrics, logger: Logger
+        metrics: Metrics, logger: Logger, alerts: PolicyAlertWriter? = nil
     ) {
         self.jetStream = jetStream
         self.state = state
@@ -46,5 +47,6 @@ package struct StageEnvironment: Sendable {
         self.lease = lease
         self.metrics = metrics
         self.logger = logger
+        self.alerts = alerts ?? PolicyAlertWriter(jetStream, metrics, logger)
     }
 }

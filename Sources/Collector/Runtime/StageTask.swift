@@ -203,7 +203,8 @@ package actor StageTask {
         let context = StageContext(
             key: key, epoch: await store.epoch, fences: !store.wasReleased, lease: lease, jetStream: jetStream,
             metrics: environment.metrics, logger: logger,
-            deadLetters: DeadLetterWriter(jetStream, environment.metrics, logger, environment.letterLog))
+            deadLetters: DeadLetterWriter(jetStream, environment.metrics, logger, environment.letterLog),
+            alerts: environment.alerts)
         if context.fences { try await removeConsumers(before: context.epoch) }
         let snapshot = try TaskSnapshot(try await store.snapshot())
         chunks = try await restoreChunks(snapshot.chunks)

@@ -80,6 +80,22 @@ package struct StageContext: Sendable {
     package let metrics: Metrics
     package let logger: Logger
     package let deadLetters: DeadLetterWriter
+    package let alerts: PolicyAlertWriter
+
+    package init(
+        key: TaskKey, epoch: UInt64, fences: Bool, lease: Lease, jetStream: JetStream, metrics: Metrics, logger: Logger,
+        deadLetters: DeadLetterWriter, alerts: PolicyAlertWriter? = nil
+    ) {
+        self.key = key
+        self.epoch = epoch
+        self.fences = fences
+        self.lease = lease
+        self.jetStream = jetStream
+        self.metrics = metrics
+        self.logger = logger
+        self.deadLetters = deadLetters
+        self.alerts = alerts ?? PolicyAlertWriter(jetStream, metrics, logger)
+    }
 
     package var labels: KeyValuePairs<String, String> { ["stage": key.stage, "partition": String(key.partition)] }
 }

@@ -26,13 +26,19 @@ struct ChainHead: Sendable {
         else { return }
         sequence = last.sequence
         guard last.headers[SkeinHeaders.sourceCreated] == incarnation else { return }
-        covered = last.headers[SkeinHeaders.source].flatMap { EventReference($0) } ?? .start
+        covered = ChainHead.covered(last, incarnation)
         epoch = last.headers[SkeinHeaders.epoch].flatMap { UInt64($0) } ?? 0
         if let id = last.headers[SkeinHeaders.chunkID],
             let number = last.headers[SkeinHeaders.chunk].flatMap({ ChunkAssembler.parse($0)?.number })
         {
             chunk = (id, number)
         }
+    }
+
+    /// The last source event that a message of a chain covers.
+    static func covered(_ message: StoredMessage, _ incarnation: String) -> EventReference {
+        guard message.headers[SkeinHeaders.sourceCreated] == incarnation else { return .start }
+        return message.headers[SkeinHeaders.source].flatMap { EventReference($0) } ?? .start
     }
 
     /// Of the next message.

@@ -27,7 +27,7 @@ struct ProcessStage: Stage {
 
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         let version = policy.version
-        let machine =
+        var machine =
             if let snapshot {
                 try ProcessMachine(
                     partitioning: partitioning, maximumEventBytes: maximumEventBytes, policy: version.chain,
@@ -37,7 +37,12 @@ struct ProcessStage: Stage {
                     partitioning: partitioning, maximumEventBytes: maximumEventBytes, policy: version.chain)
             }
         let incarnation = String(try await context.jetStream.streamInfo(stream).created)
-        if context.fences { try await ProcessedFence(context, incarnation: incarnation).raise() }
+        if context.fences {
+            try await ProcessedFence(context, incarnation: incarnation).raise()
+            // Whoever released the task has noted everything that it stored.
+            machine.follow(
+                try await StoredDecisionReader(context: context, incarnation: incarnation, position: position).read())
+        }
         return ProcessWorker(
             context, machine: machine, policy: policy, version: version, advisers: advisers, incarnation: incarnation,
             position: position)
@@ -52,6 +57,7 @@ actor ProcessWorker: StageWorker {
     private var version: CurrentPolicy.Version
     private let advisers: EventAdvisers
     private var reporter: PolicyReporter
+    private let alerts: AlertQueue
     private let incarnation: String
     private var chains: [String: ProcessedChain] = [:]
     /// A count of uses, and for each chain that of its last.
@@ -77,6 +83,7 @@ actor ProcessWorker: StageWorker {
         self.version = version
         self.advisers = advisers
         reporter = PolicyReporter(context)
+        alerts = AlertQueue(context.alerts)
         self.incarnation = incarnation
         received = position
         room = ProcessedChain.Room(limit: ProcessWorker.pendingLimit)
@@ -89,7 +96,7 @@ actor ProcessWorker: StageWorker {
         }
         let outcome = machine.receive(message, await asked(about: message))
         reporter.count(outcome.notes)
-        try await reporter.tell(outcome.notes.alerts, of: message)
+        try await alerts.tell(reporter.alerts(outcome.notes.alerts, of: message), of: message.sequence)
         for letter in outcome.deadLetters { try await context.deadLetters.write(letter) }
         for piece in outcome.pieces {
             try await chain(for: piece).append(piece, sequence: message.sequence)
@@ -103,10 +110,11 @@ actor ProcessWorker: StageWorker {
     private func asked(about message: StageMessage) async -> WorkerExchange {
         var exchange = WorkerExchange()
         guard version.chain.asksOutside else { return exchange }
-        version.chain.plan(message, &exchange)
+        let limit = machine.maximumEventBytes
+        version.chain.plan(message, maximumEventBytes: limit, &exchange)
         while exchange.isAsking {
             await advisers.answer(&exchange)
-            version.chain.plan(message, &exchange)
+            version.chain.plan(message, maximumEventBytes: limit, &exchange)
         }
         return exchange
     }
@@ -162,7 +170,8 @@ actor ProcessWorker: StageWorker {
     func producers() -> [ProducerGap] { machine.producerGaps }
 
     func confirmed() -> UInt64 {
-        chains.values.reduce(received) { min($0, $1.firstUnconfirmed.map { $0 - 1 } ?? received) }
+        let told = alerts.firstUnconfirmed.map { $0 - 1 } ?? received
+        return chains.values.reduce(min(told, received)) { min($0, $1.firstUnconfirmed.map { $0 - 1 } ?? received) }
     }
 
     func flush() {}
@@ -170,6 +179,11 @@ actor ProcessWorker: StageWorker {
     func run() async throws {
         // One delivery loop for each chain; the first that fails ends them all.
         try await withThrowingDiscardingTaskGroup { deliveries in
+            deliveries.addTask { [alerts, continuation = begun.continuation] in
+                // Behind it the loop below would wait for further chains.
+                defer { continuation.finish() }
+                try await alerts.run()
+            }
             for await chain in begun.stream {
                 deliveries.addTask { [continuation = begun.continuation] in
                     do {

@@ -40,8 +40,8 @@ struct WatchStage: Stage {
     }
 }
 
-/// Delivers within `receive`: a message is finished when its alerts and verdicts are stored. They are few compared with events, and the
-/// next message may wait for them.
+/// Delivers verdicts within `receive`, and alerts beside it: a message is finished when all of them are stored. They are few compared with
+/// events, and the next message may wait for verdicts.
 ///
 /// Verdicts are the exception while EVENTS is full: it may be full because this task has not read on. They wait in the snapshot then, and
 /// only when many of them do is nothing more read.
@@ -57,7 +57,7 @@ actor WatchWorker: StageWorker {
     }
 
     private let context: StageContext
-    private let alerts: PolicyAlertWriter
+    private let alerts: AlertQueue
     private var machine: WatchMachine
     private var waiting: [WaitingVerdict]
     private var received: UInt64
@@ -69,7 +69,7 @@ actor WatchWorker: StageWorker {
         self.context = context
         self.machine = machine
         self.waiting = waiting
-        alerts = PolicyAlertWriter(context.jetStream, context.metrics)
+        alerts = AlertQueue(context.alerts)
         received = position
     }
 
@@ -84,7 +84,7 @@ actor WatchWorker: StageWorker {
             for (event, _) in taken.events { machine.receive(event, tenant: taken.tenant, into: &output) }
             context.metrics.add("skein_events_received_total", taken.events.count, ["stage": context.key.stage])
         }
-        for alert in output.alerts { try await alerts.write(alert) }
+        try await alerts.tell(output.alerts, of: message.sequence)
         waiting += output.verdicts.map { .init(subject: $0.subject, id: $0.id, rule: $0.rule, payload: $0.payload) }
         try await publishVerdicts()
         await tellShares()
@@ -188,16 +188,12 @@ actor WatchWorker: StageWorker {
         return StageSnapshot(bytes: writer.bytes)
     }
 
-    func confirmed() -> UInt64 { received }
+    func confirmed() -> UInt64 { min(received, alerts.firstUnconfirmed.map { $0 - 1 } ?? received) }
 
     /// Verdicts that wait are tried again with the next tick.
     func deadline() -> UInt64? { waiting.isEmpty ? machine.deadline : time }
 
     func flush() async { await tellShares(now: true) }
 
-    func run() async throws {
-        // Nothing is delivered beside `receive`; this only ends with the task.
-        for await _ in AsyncStream<Void>.makeStream().stream {}
-        try Task.checkCancellation()
-    }
+    func run() async throws { try await alerts.run() }
 }
