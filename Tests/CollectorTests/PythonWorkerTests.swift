@@ -12,7 +12,7 @@ struct PythonWorkerTests {
         "Examples/worker.py does what it says", .enabled(if: PythonExample.isPrepared, "needs nats-py: run ./dev test"))
     func example() async throws {
         try await Rig.with { rig in
-            var settings = WorkerSettings(name: "python-example", surfaces: [.mark, .toolRequest, .metadataInjector])
+            var settings = WorkerSettings(name: "python-example", surfaces: [.mark, .toolRequest, .toolIntercept])
             // The first call of an interpreter on a busy machine.
             settings.deadline = .seconds(20)
             let pool = WorkerPool(
@@ -30,7 +30,7 @@ struct PythonWorkerTests {
                                     data: ["to": "[email]", "count": 1.0, "list": ["[email] and [email]", .null]],
                                     categoryProfile: JSONObject([("subtype", "x")]), metadata: nil)),
                             .success(.value(["to": "[email]", "n": .unsigned(18_446_744_073_709_551_615)])),
-                            .success(.metadata(JSONObject([("checked.by", "python-example")]))),
+                            .success(.value(["to": "[email]", "n": .unsigned(18_446_744_073_709_551_615)])),
                         ])
                 }
             }
@@ -49,7 +49,7 @@ struct PythonWorkerTests {
         return [
             .init(place: place(.mark, .mark), tenant: "t", item: event),
             .init(place: place(.toolRequest, .scopeStart), tenant: "t", item: .value(arguments, name: "send")),
-            .init(place: place(.metadataInjector, .mark), tenant: "t", item: event),
+            .init(place: place(.toolIntercept, .scopeStart), tenant: "t", item: .value(arguments, name: "send")),
         ]
     }
 }

@@ -29,9 +29,11 @@ enum WorkerMessages {
         case .toolRequest: 10
         case .toolResponse: 11
         case .toolConditional: 12
+        case .toolIntercept: 13
         case .llmRequest: 20
         case .llmResponse: 21
         case .llmConditional: 22
+        case .llmIntercept: 23
         case .mark: 30
         case .scopeStart: 31
         case .scopeEnd: 32

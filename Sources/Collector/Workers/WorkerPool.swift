@@ -248,6 +248,11 @@ final class WorkerPool: Sendable {
         }
     }
 
+    /// Counts a result that turned out to be none of its call.
+    func refuse(_ failure: WorkerFailure, _ worker: String, _ surface: WorkerSurface) {
+        count(failure, 1, worker, surface)
+    }
+
     private func failed(
         _ failure: WorkerFailure, _ amount: Int, _ worker: String, _ surface: WorkerSurface
     ) -> [WorkerAnswer] {

@@ -16,7 +16,8 @@ extension WorkerReply {
         switch (result, kind) {
         case (.failed, _): .failure(.workerError)
         case (.unchanged, .injector), (.unchanged, .payload), (.unchanged, .event), (.replacement, .event),
-            (.value, .payload), (.omitted, .payload), (.metadata, .injector), (.verdict, .conditional):
+            (.value, .payload), (.omitted, .payload), (.metadata, .injector), (.verdict, .conditional),
+            (.unchanged, .intercept), (.value, .intercept):
             .success(result)
         case (.unchanged, .conditional), (.replacement, _), (.value, _), (.omitted, _), (.metadata, _), (.verdict, _):
             .failure(.wrongReply)

@@ -53,7 +53,7 @@ extension WorkerSettings.FailurePolicy {
     package static func `default`(of surface: WorkerSurface) -> Self {
         switch surface.kind {
         case .injector: .open
-        case .payload, .event, .conditional: .closed
+        case .payload, .event, .conditional, .intercept: .closed
         }
     }
 }

@@ -5,9 +5,9 @@ package struct WorkerStep: ChainStep {
     package let settings: WorkerSettings
     package let surface: WorkerSurface
 
-    /// The steps of the surfaces that a stream has: conditional rules are asked before the act, by the guard service.
+    /// The steps of the surfaces that a stream has: the others are asked before the act, by the guard service.
     package static func steps(of settings: WorkerSettings) -> [WorkerStep] {
-        settings.surfaces.filter { $0.kind != .conditional }.map { WorkerStep(settings: settings, surface: $0) }
+        settings.surfaces.filter { !$0.isBeforeAct }.map { WorkerStep(settings: settings, surface: $0) }
     }
 
     package var name: String { "workers/\(settings.name)/\(surface.rawValue)" }
@@ -46,13 +46,13 @@ package struct WorkerStep: ChainStep {
         case .toolResponse: event.kind == .scopeEnd && event.category?.known == .tool && draft.data != nil
         case .llmRequest: event.kind == .scopeStart && event.category?.known == .llm && draft.data != nil
         case .llmResponse: event.kind == .scopeEnd && event.category?.known == .llm && draft.data != nil
-        case .toolConditional, .llmConditional: false
+        case .toolConditional, .llmConditional, .toolIntercept, .llmIntercept: false
         }
     }
 
     private func item(of draft: EventDraft) -> WorkerCall.Item {
         switch surface.kind {
-        case .payload, .conditional: .value(draft.data ?? .null, name: draft.name)
+        case .payload, .conditional, .intercept: .value(draft.data ?? .null, name: draft.name)
         case .event, .injector: .event(draft.packed() ?? draft.event.packed.array)
         }
     }
@@ -97,7 +97,7 @@ package struct WorkerStep: ChainStep {
         case .event: draft.clearPayloads()
         case .payload: omitPayload(of: &draft)
         case .injector: draft.metadata = nil
-        case .conditional: break
+        case .conditional, .intercept: break
         }
     }
 
@@ -107,8 +107,8 @@ package struct WorkerStep: ChainStep {
         case .llmRequest: removeFromProfile("annotated_request", &draft)
         case .llmResponse: removeFromProfile("annotated_response", &draft)
         case .toolResponse: removeFromProfile("tool_result_annotation", &draft)
-        case .metadataInjector, .toolRequest, .toolConditional, .llmConditional, .mark, .scopeStart,
-            .scopeEnd:
+        case .metadataInjector, .toolRequest, .toolConditional, .llmConditional, .toolIntercept, .llmIntercept, .mark,
+            .scopeStart, .scopeEnd:
             break
         }
     }

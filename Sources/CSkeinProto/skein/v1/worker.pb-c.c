@@ -1092,33 +1092,37 @@ const ProtobufCMessageDescriptor skein__v1__worker_reply__descriptor =
   (ProtobufCMessageInit) skein__v1__worker_reply__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue skein__v1__worker_surface__enum_values_by_number[11] =
+static const ProtobufCEnumValue skein__v1__worker_surface__enum_values_by_number[13] =
 {
   { "WORKER_SURFACE_UNSPECIFIED", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_UNSPECIFIED", 0 },
   { "WORKER_SURFACE_METADATA_INJECTOR", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_METADATA_INJECTOR", 2 },
   { "WORKER_SURFACE_TOOL_REQUEST", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_TOOL_REQUEST", 10 },
   { "WORKER_SURFACE_TOOL_RESPONSE", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_TOOL_RESPONSE", 11 },
   { "WORKER_SURFACE_TOOL_CONDITIONAL", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_TOOL_CONDITIONAL", 12 },
+  { "WORKER_SURFACE_TOOL_INTERCEPT", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_TOOL_INTERCEPT", 13 },
   { "WORKER_SURFACE_LLM_REQUEST", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_LLM_REQUEST", 20 },
   { "WORKER_SURFACE_LLM_RESPONSE", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_LLM_RESPONSE", 21 },
   { "WORKER_SURFACE_LLM_CONDITIONAL", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_LLM_CONDITIONAL", 22 },
+  { "WORKER_SURFACE_LLM_INTERCEPT", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_LLM_INTERCEPT", 23 },
   { "WORKER_SURFACE_MARK", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_MARK", 30 },
   { "WORKER_SURFACE_SCOPE_START", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_SCOPE_START", 31 },
   { "WORKER_SURFACE_SCOPE_END", "SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_SCOPE_END", 32 },
 };
 static const ProtobufCIntRange skein__v1__worker_surface__value_ranges[] = {
-{0, 0},{2, 1},{10, 2},{20, 5},{30, 8},{0, 11}
+{0, 0},{2, 1},{10, 2},{20, 6},{30, 10},{0, 13}
 };
-static const ProtobufCEnumValueIndex skein__v1__worker_surface__enum_values_by_name[11] =
+static const ProtobufCEnumValueIndex skein__v1__worker_surface__enum_values_by_name[13] =
 {
-  { "WORKER_SURFACE_LLM_CONDITIONAL", 7 },
-  { "WORKER_SURFACE_LLM_REQUEST", 5 },
-  { "WORKER_SURFACE_LLM_RESPONSE", 6 },
-  { "WORKER_SURFACE_MARK", 8 },
+  { "WORKER_SURFACE_LLM_CONDITIONAL", 8 },
+  { "WORKER_SURFACE_LLM_INTERCEPT", 9 },
+  { "WORKER_SURFACE_LLM_REQUEST", 6 },
+  { "WORKER_SURFACE_LLM_RESPONSE", 7 },
+  { "WORKER_SURFACE_MARK", 10 },
   { "WORKER_SURFACE_METADATA_INJECTOR", 1 },
-  { "WORKER_SURFACE_SCOPE_END", 10 },
-  { "WORKER_SURFACE_SCOPE_START", 9 },
+  { "WORKER_SURFACE_SCOPE_END", 12 },
+  { "WORKER_SURFACE_SCOPE_START", 11 },
   { "WORKER_SURFACE_TOOL_CONDITIONAL", 4 },
+  { "WORKER_SURFACE_TOOL_INTERCEPT", 5 },
   { "WORKER_SURFACE_TOOL_REQUEST", 2 },
   { "WORKER_SURFACE_TOOL_RESPONSE", 3 },
   { "WORKER_SURFACE_UNSPECIFIED", 0 },
@@ -1130,9 +1134,9 @@ const ProtobufCEnumDescriptor skein__v1__worker_surface__descriptor =
   "WorkerSurface",
   "Skein__V1__WorkerSurface",
   "skein.v1",
-  11,
+  13,
   skein__v1__worker_surface__enum_values_by_number,
-  11,
+  13,
   skein__v1__worker_surface__enum_values_by_name,
   5,
   skein__v1__worker_surface__value_ranges,

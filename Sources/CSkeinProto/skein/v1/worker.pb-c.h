@@ -45,11 +45,16 @@ typedef enum _Skein__V1__WorkerSurface {
   SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_TOOL_RESPONSE = 11,
   SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_TOOL_CONDITIONAL = 12,
   /*
+   * The arguments with which a tool is called, before it is: what the worker makes of them is what the agent calls it with.
+   */
+  SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_TOOL_INTERCEPT = 13,
+  /*
    * The same of a model call.
    */
   SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_LLM_REQUEST = 20,
   SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_LLM_RESPONSE = 21,
   SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_LLM_CONDITIONAL = 22,
+  SKEIN__V1__WORKER_SURFACE__WORKER_SURFACE_LLM_INTERCEPT = 23,
   /*
    * A whole event; answers with the three payloads that take the place of its own.
    */
@@ -239,11 +244,11 @@ struct  Skein__V1__WorkerResult
      */
     Skein__V1__WorkerReplacement *event;
     /*
-     * Of TOOL_REQUEST, TOOL_RESPONSE, LLM_REQUEST, LLM_RESPONSE: JSON text in the place of `value`.
+     * Of TOOL_REQUEST, TOOL_RESPONSE, LLM_REQUEST, LLM_RESPONSE, TOOL_INTERCEPT, LLM_INTERCEPT: JSON text in the place of `value`.
      */
     ProtobufCBinaryData value;
     /*
-     * Of the same: the payload and its annotation are removed.
+     * Of the first four: the payload and its annotation are removed.
      */
     protobuf_c_boolean omitted;
     /*
