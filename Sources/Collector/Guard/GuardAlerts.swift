@@ -1,5 +1,6 @@
 internal import ATOF
 internal import Logging
+internal import Middleware
 internal import Stages
 
 /// Tells of rules that fired before the act. Agents do not wait for it: alerts that the broker takes too slowly wait here, a bounded
