@@ -136,6 +136,7 @@ struct PlantedSecretsTests {
             ]
             for stream in [
                 SkeinSubjects.processedStream, SkeinSubjects.trajectoriesStream, SkeinSubjects.deadStream,
+                SkeinSubjects.alertsStream,
             ] {
                 let messages = try await rig.contents(of: stream)
                 outputs.append(Output(name: stream, bytes: Self.joined(messages.map(\.payload))))
