@@ -10,7 +10,8 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "skein",
     products: [
-        .executable(name: "skein", targets: ["skein"])
+        .executable(name: "skein", targets: ["skein"]),
+        .library(name: "AgentKit", targets: ["AgentKit"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -42,10 +43,14 @@ let package = Package(
         .target(name: "Trajectories", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Projections", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Stages", dependencies: ["ATOF", "LLMCodecs", "Middleware"], swiftSettings: strict),
+        .target(name: "AgentEvents", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
 
         // Input and output.
         .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib", "SHA2"], swiftSettings: strict),
         .target(name: "NATSTransport", dependencies: ["CNATS", "CChildProcess"], swiftSettings: strict),
+        .target(
+            name: "AgentKit", dependencies: ["ATOF", "AgentEvents", "LLMCodecs", "NATSTransport", "Stages"],
+            swiftSettings: strict),
         .target(
             name: "OTLP", dependencies: ["ATOF", "Projections", "CProtobufC", "CSkeinProto", "HTTPTransport"],
             swiftSettings: strict),
@@ -65,6 +70,10 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+
+        // Documentation that builds.
+        .executableTarget(
+            name: "SwiftAgent", dependencies: ["AgentKit"], path: "Examples/SwiftAgent", swiftSettings: strict),
 
         // Tests.
         .target(name: "HTTPTestServer", dependencies: ["CZlib"], path: "Tests/HTTPTestServer", swiftSettings: strict),
@@ -105,6 +114,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "NATSTransportTests", dependencies: ["NATSTransport", "NATSTestCluster"], swiftSettings: strict),
+        .testTarget(
+            name: "AgentKitTests", dependencies: ["ATOF", "AgentEvents", "AgentKit", "LLMCodecs"],
+            resources: [.copy("Recorded")], swiftSettings: strict),
         .testTarget(
             name: "CollectorTests",
             dependencies: [

@@ -1,15 +1,15 @@
 /// The identity of a scope or mark: 128 bits, in the order in which they are written.
-package struct EventUUID: Sendable, Hashable, Comparable {
-    package let high: UInt64
-    package let low: UInt64
+public struct EventUUID: Sendable, Hashable, Comparable {
+    public let high: UInt64
+    public let low: UInt64
 
-    package init(high: UInt64, low: UInt64) {
+    public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
 
     /// - Returns: nil unless there are 16 bytes.
-    package init?(bytes: some RandomAccessCollection<UInt8>) {
+    public init?(bytes: some RandomAccessCollection<UInt8>) {
         guard bytes.count == 16 else { return nil }
         var high: UInt64 = 0
         var low: UInt64 = 0
@@ -21,7 +21,7 @@ package struct EventUUID: Sendable, Hashable, Comparable {
 
     /// Accepts the hyphenated form in any case, 32 hexadecimal digits, `{…}` and `urn:uuid:…`
     /// (`atif-trajectories.md` 1.1).
-    package init?(_ text: String) {
+    public init?(_ text: String) {
         var digits = text.utf8[...]
         if digits.starts(with: "urn:uuid:".utf8) {
             digits = digits.dropFirst(9)
@@ -60,14 +60,14 @@ package struct EventUUID: Sendable, Hashable, Comparable {
         return result
     }
 
-    package static func < (left: EventUUID, right: EventUUID) -> Bool {
+    public static func < (left: EventUUID, right: EventUUID) -> Bool {
         (left.high, left.low) < (right.high, right.low)
     }
 }
 
 extension EventUUID: CustomStringConvertible {
     /// Lower-case, hyphenated.
-    package var description: String {
+    public var description: String {
         String(knownUTF8Capacity: 36) { buffer in
             let raw = UnsafeMutableRawBufferPointer(buffer)
             let (second, third) = (EventUUID.digits(high), EventUUID.digits(low >> 32))
