@@ -39,7 +39,7 @@ package struct EventFields: Sendable {
         }
         bytes.appendField(3, uuid: uuid)
         if let parentUUID { bytes.appendField(4, uuid: parentUUID) }
-        bytes.appendField(5, bytes: packedTimestamp)
+        appendTimestamp(to: &bytes)
         bytes.appendField(6, bytes: name.utf8)
         if let category { bytes.appendField(7, bytes: category.utf8) }
         for attribute in attributes { bytes.appendField(8, bytes: attribute.utf8) }
@@ -58,11 +58,13 @@ package struct EventFields: Sendable {
         return bytes
     }
 
-    private var packedTimestamp: [UInt8] {
-        var bytes: [UInt8] = []
+    /// The message `Timestamp`, put in place: its length is known only afterwards, and is one byte.
+    private func appendTimestamp(to bytes: inout [UInt8]) {
+        bytes.appendHeader(5, count: 0)
+        let start = bytes.count
         // `sint64` puts the sign into the lowest bit.
         bytes.appendField(1, varint: UInt64(bitPattern: timestamp.seconds << 1 ^ timestamp.seconds >> 63))
         bytes.appendField(2, varint: UInt64(timestamp.nanoseconds))
-        return bytes
+        bytes[start - 1] = UInt8(bytes.count - start)
     }
 }

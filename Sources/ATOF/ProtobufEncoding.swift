@@ -28,9 +28,8 @@ extension [UInt8] {
 
     /// The 16 bytes of a UUID.
     mutating func append(_ uuid: EventUUID) {
-        for word in [uuid.high, uuid.low] {
-            Swift.withUnsafeBytes(of: word.bigEndian) { append(contentsOf: $0) }
-        }
+        Swift.withUnsafeBytes(of: uuid.high.bigEndian) { append(contentsOf: $0) }
+        Swift.withUnsafeBytes(of: uuid.low.bigEndian) { append(contentsOf: $0) }
     }
 
     mutating func appendField(_ number: UInt64, bytes: some Collection<UInt8>) {

@@ -31,6 +31,13 @@ package struct SkillLoad: Sendable, Hashable {
         return found.filter { names.insert($0.skill).inserted }
     }
 
+    /// Whether calls of a tool of this name can load skills: of all others the arguments need not be looked at.
+    package static func concerns(tool name: String) -> Bool {
+        let identifier = name.identifier
+        return identifier == "skill" || identifier == "skillview" || StructuredRead.isReader(name)
+            || ShellRead.tools.contains(identifier)
+    }
+
     /// The mark's data.
     package var data: JSONValue { ["skill_name": .string(skill)] }
 

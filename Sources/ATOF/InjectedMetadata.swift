@@ -1,9 +1,7 @@
-package import ATOF
-
 /// What may be added to an event's metadata (`middleware-guardrails-pii.md` 6, injectors).
 package enum InjectedMetadata {
     /// One wrong member spoils them all.
-    static func isValid(_ additions: JSONObject) -> Bool {
+    package static func isValid(_ additions: JSONObject) -> Bool {
         additions.allSatisfy { isKey($0.key) && isValue($0.value) }
     }
 
@@ -39,19 +37,5 @@ package enum InjectedMetadata {
         guard let elements = value.arrayValue else { return primitive(value) != nil }
         let kinds = elements.map(primitive)
         return kinds.allSatisfy { $0 != nil && $0 == kinds.first }
-    }
-
-    /// Adds what is not there yet; metadata that is no object stays as it is.
-    ///
-    /// - Returns: whether anything was added.
-    static func insert(_ additions: JSONObject, into draft: inout EventDraft) -> Bool {
-        guard var metadata = (draft.metadata ?? .object(JSONObject())).objectValue else { return false }
-        var isChanged = false
-        for addition in additions where metadata[addition.key] == nil {
-            metadata[addition.key] = addition.value
-            isChanged = true
-        }
-        if isChanged { draft.metadata = .object(metadata) }
-        return isChanged
     }
 }
