@@ -74,6 +74,8 @@ let package = Package(
         // Documentation that builds.
         .executableTarget(
             name: "SwiftAgent", dependencies: ["AgentKit"], path: "Examples/SwiftAgent", swiftSettings: strict),
+        .executableTarget(
+            name: "agentkit-bench", dependencies: ["AgentKit"], path: "Tests/AgentKitBench", swiftSettings: strict),
 
         // Tests.
         .target(name: "HTTPTestServer", dependencies: ["CZlib"], path: "Tests/HTTPTestServer", swiftSettings: strict),

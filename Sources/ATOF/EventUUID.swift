@@ -1,8 +1,11 @@
 /// The identity of a scope or mark: 128 bits, in the order in which they are written.
 public struct EventUUID: Sendable, Hashable, Comparable {
+    /// The first eight bytes as a number.
     public let high: UInt64
+    /// The last eight bytes as a number; they become the id of a span.
     public let low: UInt64
 
+    /// The identity whose bytes are these two numbers, the highest first.
     public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
@@ -60,6 +63,7 @@ public struct EventUUID: Sendable, Hashable, Comparable {
         return result
     }
 
+    /// In the order of their bytes: those of version 7 in the order of their milliseconds.
     public static func < (left: EventUUID, right: EventUUID) -> Bool {
         (left.high, left.low) < (right.high, right.low)
     }

@@ -20,10 +20,12 @@ public struct AgentKitError: Error, Sendable, Hashable, CustomStringConvertible 
         case internalError = "internal_error"
     }
 
+    /// What kind of failure it is: what callers decide on.
     public let code: Code
     /// Without the prefix of its code.
     public let message: String
 
+    /// A failure of a kind; `description` puts the prefix of the kind in front of the message.
     public init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message

@@ -27,7 +27,8 @@ package enum CallStatus {
             object[description] = .string(text)
             if object["error.type"] == nil { object["error.type"] = .string(type) }
             if object["exception.type"] == nil { object["exception.type"] = exception.map { .string($0) } }
-        case .cancelled: object[description] = .string(kind == .tool ? "tool execution cancelled" : "LLM execution cancelled")
+        case .cancelled:
+            object[description] = .string(kind == .tool ? "tool execution cancelled" : "LLM execution cancelled")
         case .streamDropped: object[description] = "stream dropped before clean completion"
         }
         return JSON(.object(object))

@@ -159,6 +159,7 @@ private struct SingleContainer: SingleValueEncodingContainer {
 }
 
 extension JSON: Encodable {
+    /// The value with any encoder; numbers keep their type.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch value {

@@ -33,9 +33,13 @@ public struct JSON: Sendable {
     /// The elements of an array.
     public static func array(_ elements: some Sequence<JSON>) -> JSON { JSON(.array(elements.map(\.value))) }
 
+    /// A string.
     public init(_ text: String) { self.init(.string(text)) }
+    /// A boolean.
     public init(_ flag: Bool) { self.init(.bool(flag)) }
+    /// A floating-point number; one that is not finite is written as null.
     public init(_ number: Double) { self.init(.double(number)) }
+    /// An integer; beyond 64 bits a floating-point number.
     public init(_ number: some BinaryInteger) {
         if let signed = Int64(exactly: number) {
             self.init(.int(signed))
@@ -66,6 +70,7 @@ public struct JSON: Sendable {
         }
     }
 
+    /// Whether this is the absent payload, encoded or not.
     public var isNull: Bool {
         switch storage {
         case .value(let value): value.isNull
@@ -76,12 +81,17 @@ public struct JSON: Sendable {
 
     // MARK: Reading
 
+    /// The text of a string; nil for anything else.
     public var stringValue: String? { value.stringValue }
+    /// The value of a boolean; nil for anything else.
     public var boolValue: Bool? { value.boolValue }
+    /// The value of an integer; nil for anything else, also for `1.0`.
     public var intValue: Int? { value.int64Value.flatMap { Int(exactly: $0) } }
     /// Any number.
     public var doubleValue: Double? { value.numberValue }
+    /// The elements of an array; nil for anything else.
     public var arrayValue: [JSON]? { value.arrayValue?.map { JSON($0) } }
+    /// The members of an object; nil for anything else.
     public var objectValue: [String: JSON]? {
         value.objectValue.map { object in
             Dictionary(object.map { ($0.key, JSON($0.value)) }, uniquingKeysWith: { $1 })
@@ -124,10 +134,12 @@ extension JSON: Hashable {
     /// Whether they are the same value, however it is held.
     public static func == (left: JSON, right: JSON) -> Bool { left.value == right.value }
 
+    /// Of the value, however it is held.
     public func hash(into hasher: inout Hasher) { hasher.combine(value) }
 }
 
 extension JSON: CustomStringConvertible {
+    /// Compact JSON text.
     public var description: String { text }
 }
 
@@ -135,13 +147,20 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Express
     ExpressibleByFloatLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral,
     ExpressibleByStringInterpolation
 {
+    /// A string.
     public init(stringLiteral value: String) { self.init(.string(value)) }
+    /// An integer.
     public init(integerLiteral value: Int64) { self.init(.int(value)) }
+    /// A boolean.
     public init(booleanLiteral value: Bool) { self.init(.bool(value)) }
+    /// A floating-point number, also of `1.0`.
     public init(floatLiteral value: Double) { self.init(.double(value)) }
+    /// An array.
     public init(arrayLiteral elements: JSON...) { self = .array(elements) }
+    /// An object. Of a repeated key the last value counts.
     public init(dictionaryLiteral elements: (String, JSON)...) {
         self.init(.object(JSONObject(elements.map { ($0.0, $0.1.value) })))
     }
+    /// Null.
     public init(nilLiteral: ()) { self.init(.null) }
 }

@@ -2,6 +2,7 @@ internal import ATOF
 
 /// One entry of a metric mark (`middleware-guardrails-pii.md` 1.2).
 public struct MetricMeasurement: Sendable, Hashable {
+    /// What an instrument does with measurements.
     public enum Kind: String, Sendable, Hashable {
         case counter
         case upDownCounter = "up_down_counter"
@@ -32,16 +33,22 @@ public struct MetricMeasurement: Sendable, Hashable {
         }
     }
 
+    /// Begins with a letter, then letters, digits, `_`, `.`, `-` and `/`; 255 at most.
     public var name: String
+    /// Of the instrument.
     public var kind: Kind
+    /// What was measured: counters and histograms take no signed integers, up-down counters no unsigned ones.
     public var value: Value
+    /// ASCII, 63 characters at most.
     public var unit: String?
+    /// Of the instrument.
     public var description: String?
     /// An object of plain values and arrays of them.
     public var attributes: JSON
     /// Of histograms only.
     public var boundaries: [Double]?
 
+    /// A measurement; it is checked when it is published.
     public init(
         _ kind: Kind, _ name: String, _ value: Value, unit: String? = nil, description: String? = nil,
         attributes: JSON = .null, boundaries: [Double]? = nil
@@ -61,7 +68,9 @@ public struct MetricMeasurement: Sendable, Hashable {
     ///
     /// - Throws: `AgentKitError` that names the first entry that is wrong: all are published, or none.
     package static func data(of measurements: [MetricMeasurement]) throws(AgentKitError) -> JSON {
-        if measurements.isEmpty { throw AgentKitError(.invalidArgument, "measurements must contain at least one entry") }
+        if measurements.isEmpty {
+            throw AgentKitError(.invalidArgument, "measurements must contain at least one entry")
+        }
         var known: [String: MetricMeasurement] = [:]
         for (index, measurement) in measurements.enumerated() {
             if let complaint = measurement.complaint {

@@ -8,6 +8,7 @@ public struct ModelRequest: Sendable, Hashable {
     /// The body.
     public var content: JSON
 
+    /// A request with its headers and its body.
     public init(headers: JSON = [:], content: JSON) {
         self.headers = headers
         self.content = content

@@ -1,10 +1,11 @@
 package import ATOF
+internal import Synchronization
+
 #if canImport(Glibc)
     internal import Glibc
 #else
     internal import Musl
 #endif
-internal import Synchronization
 
 /// Where times and identifiers come from; tests have their own.
 package struct AgentClock: Sendable {

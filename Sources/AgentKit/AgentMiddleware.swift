@@ -3,8 +3,11 @@
 /// Of each kind a name is taken once in each place. Lower priorities run first; at the same one global before local, outer before inner
 /// scopes, then by name. Callbacks run on the path of whoever makes the call, so they are quick, and they may be called concurrently.
 public struct AgentMiddleware: Sendable {
+    /// Returns what takes the place of the three payloads.
     public typealias EventSanitizer = @Sendable (AgentEvent) throws -> AgentEvent.Payloads
+    /// Gets the name of the call; nil omits the payload.
     public typealias PayloadSanitizer = @Sendable (_ name: String, _ payload: JSON) throws -> JSON?
+    /// Nil omits the request and its annotation.
     public typealias RequestSanitizer = @Sendable (ModelRequest) throws -> ModelRequest?
 
     enum Action: Sendable {
@@ -26,7 +29,9 @@ public struct AgentMiddleware: Sendable {
         case modelStreamIntercept(ModelStreamIntercept)
     }
 
+    /// Taken once for each kind in each place; of guardrails the name of their scope.
     public let name: String
+    /// Lower runs first, and outside.
     public let priority: Int32
     let action: Action
 
@@ -59,12 +64,14 @@ public struct AgentMiddleware: Sendable {
         Self(name, priority, .markSanitizer(body))
     }
 
+    /// Replaces the payloads of starts, of calls too. When it throws, the event is published without any.
     public static func scopeStartSanitizer(
         _ name: String, priority: Int32 = 100, _ body: @escaping EventSanitizer
     ) -> Self {
         Self(name, priority, .scopeStartSanitizer(body))
     }
 
+    /// Replaces the payloads of ends, of calls too. When it throws, the event is published without any.
     public static func scopeEndSanitizer(
         _ name: String, priority: Int32 = 100, _ body: @escaping EventSanitizer
     ) -> Self {
@@ -123,12 +130,14 @@ public struct AgentMiddleware: Sendable {
         Self(name, priority, .modelRequestSanitizer(body))
     }
 
+    /// Rewrites the response that is published, not the one that the caller gets.
     public static func modelResponseSanitizer(
         _ name: String, priority: Int32 = 100, _ body: @escaping PayloadSanitizer
     ) -> Self {
         Self(name, priority, .modelResponseSanitizer(body))
     }
 
+    /// Decides whether a model is called. An error aborts the call as a rejection does.
     public static func modelGuardrail(
         _ name: String, priority: Int32 = 100,
         _ body: @escaping @Sendable (ModelRequest) async throws -> GuardDecision
@@ -139,7 +148,8 @@ public struct AgentMiddleware: Sendable {
     /// Rewrites the request, or its annotation when a request codec is active.
     public static func modelRequestIntercept(
         _ name: String, priority: Int32 = 100, breaksChain: Bool = false,
-        _ body: @escaping @Sendable (_ call: String, _ request: ModelRequest, _ annotation: JSON?) async throws ->
+        _ body:
+            @escaping @Sendable (_ call: String, _ request: ModelRequest, _ annotation: JSON?) async throws ->
             ModelRequestOutcome
     ) -> Self {
         Self(name, priority, .modelRequestIntercept(ModelRequestIntercept(breaksChain: breaksChain, body: body)))
@@ -156,7 +166,8 @@ public struct AgentMiddleware: Sendable {
     /// Wraps the provider in streamed calls. `next` works until the stream that the intercept returned has ended.
     public static func modelStreamIntercept(
         _ name: String, priority: Int32 = 100,
-        _ body: @escaping @Sendable (_ call: String, _ request: ModelRequest, _ next: ModelStreamNext) async throws ->
+        _ body:
+            @escaping @Sendable (_ call: String, _ request: ModelRequest, _ next: ModelStreamNext) async throws ->
             ModelChunks
     ) -> Self {
         Self(name, priority, .modelStreamIntercept(ModelStreamIntercept(body: body)))

@@ -16,7 +16,10 @@ public final class AgentRuntime: Sendable {
     let settings: AgentSettings
     let clock: AgentClock
     private let registered = Mutex(RegistrationSnapshot())
+    /// What marks outside of any scope are below.
+    private let bottom: ScopeFrame
 
+    /// A runtime that hands its events to an output.
     public convenience init(output: any EventOutput, settings: AgentSettings = AgentSettings()) {
         self.init(output: output, settings: settings, clock: .system)
     }
@@ -25,6 +28,8 @@ public final class AgentRuntime: Sendable {
         self.output = output
         self.settings = settings
         self.clock = clock
+        let now = clock.now()
+        bottom = .root(uuid: clock.makeUUID(now), at: now)
     }
 
     // MARK: Registrations
@@ -79,14 +84,19 @@ public final class AgentRuntime: Sendable {
         position?.scope.runtime ?? shared.withLock { $0 } ?? silent
     }
 
-    /// The innermost scope of this task; outside of any, the bottom of a stack of its own.
-    public var currentScope: AgentScope {
-        if let position = AgentRuntime.position, position.scope.runtime === self { return position.scope }
-        return makeStack()
+    /// The innermost scope of this task; outside of any, one that is never published and that is the parent of everything there.
+    public var currentScope: AgentScope { openScope ?? AgentScope(bottom: bottom, runtime: self) }
+
+    private var openScope: AgentScope? {
+        guard let position = AgentRuntime.position, position.scope.runtime === self else { return nil }
+        return position.scope
     }
 
+    /// Where scopes and calls begin: outside of any scope each begins a run of its own.
+    var startingScope: AgentScope { openScope ?? makeStack() }
+
     /// A stack with nothing on it.
-    func makeStack() -> AgentScope {
+    private func makeStack() -> AgentScope {
         let now = clock.now()
         return AgentScope(bottom: .root(uuid: clock.makeUUID(now), at: now), runtime: self)
     }
@@ -99,7 +109,7 @@ public final class AgentRuntime: Sendable {
         attributes: [ScopeAttribute] = [], isolation: isolated (any Actor)? = #isolation,
         _ body: (AgentScope) async throws -> Result
     ) async rethrows -> Result {
-        try await currentScope.withScope(
+        try await startingScope.withScope(
             type, name, input: input, metadata: metadata, attributes: attributes, isolation: isolation, body)
     }
 
@@ -108,7 +118,7 @@ public final class AgentRuntime: Sendable {
         _ type: ScopeType, _ name: String, input: JSON = .null, metadata: JSON = .null,
         attributes: [ScopeAttribute] = [], _ body: (AgentScope) throws -> Result
     ) rethrows -> Result {
-        try currentScope.withScope(
+        try startingScope.withScope(
             type, name, input: input, metadata: metadata, attributes: attributes, body)
     }
 

@@ -98,7 +98,9 @@ extension AgentScope {
         }
         var (live, observed) = try draft.finished(for: call)
         let sanitizers = registered(\.modelRequestSanitizers)
-        if !sanitizers.isEmpty, let copy = observed.request { observed.sanitize(AgentScope.sanitized(copy, sanitizers)) }
+        if !sanitizers.isEmpty, let copy = observed.request {
+            observed.sanitize(AgentScope.sanitized(copy, sanitizers))
+        }
         let isFresh = run.takesHistory(below: frame)
         if !isFresh, !runtime.settings.publishesFullHistory { observed.leaveOutToldHistory() }
 
@@ -135,7 +137,9 @@ extension AgentScope {
             .llm, name, uuid: makeUUID(), parent: frame, attributes: attributes.map(\.rawValue), metadata: metadata)
         var observed = ObservedModelRequest(request, codec: codec?.surface)
         let sanitizers = registered(\.modelRequestSanitizers)
-        if !sanitizers.isEmpty, let copy = observed.request { observed.sanitize(AgentScope.sanitized(copy, sanitizers)) }
+        if !sanitizers.isEmpty, let copy = observed.request {
+            observed.sanitize(AgentScope.sanitized(copy, sanitizers))
+        }
         let isFresh = run.takesHistory(below: frame)
         if !isFresh, !runtime.settings.publishesFullHistory { observed.leaveOutToldHistory() }
         var machine = ModelCallMachine(call, model: model, codec: codec?.surface)

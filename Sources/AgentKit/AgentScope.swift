@@ -36,7 +36,9 @@ public final class AgentScope: Sendable {
         run.scopeStarted(frame)
     }
 
+    /// The identity that events below have as their parent.
     public var uuid: EventUUID { frame.uuid }
+    /// As it was opened with.
     public var name: String { frame.name }
     /// What another process needs to go on below this scope.
     public var context: PropagationContext { PropagationContext(root: frame.propagationRoot, parent: frame.uuid) }

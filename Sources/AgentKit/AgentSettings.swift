@@ -5,6 +5,7 @@ public struct AgentSettings: Sendable {
     /// Asks the collectors before tools and models are called; nil asks nobody.
     public var remoteGuards: RemoteGuards?
 
+    /// Nothing but the defaults, unless said otherwise.
     public init(publishesFullHistory: Bool = false, remoteGuards: RemoteGuards? = nil) {
         self.publishesFullHistory = publishesFullHistory
         self.remoteGuards = remoteGuards

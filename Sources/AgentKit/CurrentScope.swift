@@ -41,7 +41,7 @@ public func callTool(
     _ name: String, _ arguments: JSON = .null, id: String? = nil, attributes: [ToolAttribute] = [],
     metadata: JSON = .null, _ body: @escaping @Sendable (JSON) async throws -> JSON
 ) async throws -> JSON {
-    try await AgentRuntime.current.currentScope.callTool(
+    try await AgentRuntime.current.startingScope.callTool(
         name, arguments, id: id, attributes: attributes, metadata: metadata, body)
 }
 
@@ -52,7 +52,7 @@ public func callModel(
     attributes: [ModelAttribute] = [], metadata: JSON = .null,
     _ body: @escaping @Sendable (ModelRequest) async throws -> JSON
 ) async throws -> JSON {
-    try await AgentRuntime.current.currentScope.callModel(
+    try await AgentRuntime.current.startingScope.callModel(
         name, request, model: model, codec: codec, attributes: attributes, metadata: metadata, body)
 }
 
@@ -62,6 +62,6 @@ public func streamModel(
     attributes: [ModelAttribute] = [], metadata: JSON = .null,
     _ body: @escaping @Sendable (ModelRequest) async throws -> ModelChunks
 ) async throws -> ModelStream {
-    try await AgentRuntime.current.currentScope.streamModel(
+    try await AgentRuntime.current.startingScope.streamModel(
         name, request, model: model, codec: codec, attributes: attributes, metadata: metadata, body)
 }

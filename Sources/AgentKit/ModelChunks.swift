@@ -1,5 +1,6 @@
 /// The chunks of a streamed model response, whatever they come from: events of the provider's stream as JSON.
 public struct ModelChunks: AsyncSequence, Sendable {
+    /// A chunk.
     public typealias Element = JSON
 
     private let makeIterator: @Sendable () -> Iterator
@@ -21,13 +22,16 @@ public struct ModelChunks: AsyncSequence, Sendable {
             })
     }
 
+    /// Begins to read; most sources can be read once.
     public func makeAsyncIterator() -> Iterator { makeIterator() }
 
+    /// Reads one chunk after the other.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate let advance: () async throws -> JSON?
 
         fileprivate init(_ advance: @escaping () async throws -> JSON?) { self.advance = advance }
 
+        /// The next chunk; nil at the end. Throws what the source throws.
         public mutating func next() async throws -> JSON? { try await advance() }
     }
 

@@ -4,11 +4,13 @@ internal import Synchronization
 
 /// The chunks of a managed model call. They are read once; whoever stops reading ends the call.
 public struct ModelStream: AsyncSequence, Sendable {
+    /// A chunk.
     public typealias Element = JSON
 
     let chunks: ModelChunks
     let state: StreamState
 
+    /// Begins to read. The call ends when the iterator is gone.
     public func makeAsyncIterator() -> Iterator {
         Iterator(chunks: chunks.makeAsyncIterator(), reader: Reader(state: state))
     }
@@ -16,10 +18,12 @@ public struct ModelStream: AsyncSequence, Sendable {
     /// Ends the call now; what comes later is not read.
     public func close() { state.dropped() }
 
+    /// Reads one chunk after the other, and notes each.
     public struct Iterator: AsyncIteratorProtocol {
         fileprivate var chunks: ModelChunks.Iterator
         fileprivate let reader: Reader
 
+        /// The next chunk; nil at the end. Throws what the provider's stream throws.
         public mutating func next() async throws -> JSON? {
             let state = reader.state
             if state.isEnded { return nil }
@@ -123,7 +127,8 @@ final class StreamState: Sendable {
         }
         guard case (var machine, let value)? = taken else { return }
         for lease in leases { lease.revoke() }
-        let sanitized = value.isNull
+        let sanitized =
+            value.isNull
             ? nil : scope.sanitized(value, name: machine.call.name, \.modelResponseSanitizers)
         scope.publish(event(&machine, sanitized, scope.runtime.clock.now()))
     }

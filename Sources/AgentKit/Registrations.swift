@@ -42,7 +42,8 @@ struct Registrations: Sendable {
         case .modelResponseSanitizer(let body): try modelResponseSanitizers.insert(body, name: name, priority: priority)
         case .modelGuardrail(let body): try modelGuardrails.insert(body, name: name, priority: priority)
         case .modelRequestIntercept(let body): try modelRequestIntercepts.insert(body, name: name, priority: priority)
-        case .modelExecutionIntercept(let body): try modelExecutionIntercepts.insert(body, name: name, priority: priority)
+        case .modelExecutionIntercept(let body):
+            try modelExecutionIntercepts.insert(body, name: name, priority: priority)
         case .modelStreamIntercept(let body): try modelStreamIntercepts.insert(body, name: name, priority: priority)
         }
     }

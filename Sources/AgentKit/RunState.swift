@@ -24,5 +24,7 @@ final class RunState: Sendable {
     }
 
     /// - Returns: whether the model call that starts now is the first of its agent since then; no other one is told so.
-    func takesHistory(below frame: ScopeFrame) -> Bool { freshness.withLock { $0.modelCallStarted(parent: frame.uuid) } }
+    func takesHistory(below frame: ScopeFrame) -> Bool {
+        freshness.withLock { $0.modelCallStarted(parent: frame.uuid) }
+    }
 }

@@ -1,9 +1,11 @@
 /// What a tool returns.
 public struct ToolResult: Sendable, Hashable {
+    /// What the caller gets.
     public var result: JSON
     /// About the result, for those who read events; null is none.
     public var annotation: JSON
 
+    /// A result and its annotation.
     public init(_ result: JSON, annotation: JSON = .null) {
         self.result = result
         self.annotation = annotation
@@ -12,11 +14,14 @@ public struct ToolResult: Sendable, Hashable {
 
 /// What an execution intercept returns.
 public struct ToolOutcome: Sendable, Hashable {
+    /// What the caller gets.
     public var result: JSON
+    /// About the result, for those who read events.
     public var annotation: JSON
     /// Published behind the end of the call, if it succeeds.
     public var marks: [PendingMark]
 
+    /// A result with what is told about it.
     public init(_ result: JSON, annotation: JSON = .null, marks: [PendingMark] = []) {
         self.result = result
         self.annotation = annotation

@@ -1,5 +1,5 @@
-internal import AgentEvents
 internal import ATOF
+internal import AgentEvents
 package import NATSTransport
 internal import Stages
 

@@ -1,0 +1,218 @@
+import ATOF
+import AgentKit
+import Testing
+
+@Suite("Scopes, isolation and propagation")
+struct IsolationTests {
+    let recorder = Recorder()
+    var runtime: AgentRuntime { recorder.runtime }
+
+    @Test("a hundred concurrent requests do not mix")
+    func requests() async throws {
+        let runtime = runtime
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<100 {
+                group.addTask {
+                    try await runtime.withScope(.agent, "agent-\(index)") { scope in
+                        try scope.register(
+                            .markSanitizer("only-mine") { event in
+                                var payloads = event.payloads
+                                payloads.data = JSON(index)
+                                return payloads
+                            })
+                        try await withThrowingTaskGroup(of: Void.self) { inner in
+                            for tool in 0..<3 {
+                                inner.addTask {
+                                    await Task.yield()
+                                    try await callTool("tool-\(index)-\(tool)") { _ in
+                                        mark("mark-\(index)")
+                                        return JSON(index)
+                                    }
+                                }
+                            }
+                            try await inner.waitForAll()
+                        }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        let events = try recorder.output.events
+        #expect(events.count == 100 * (2 + 3 * 3))
+        var agents: [String: EventUUID] = [:]
+        for event in events where event.kind == .scopeStart && event.category?.known == .agent {
+            agents[event.name] = event.uuid
+        }
+        for (event, key) in zip(events, recorder.output.keys) {
+            let index = event.name.split(separator: "-")[1]
+            let agent = try #require(agents["agent-\(index)"])
+            #expect(key == agent)
+            #expect(event.propagationRootUUID == agent)
+            if event.uuid != agent { #expect(event.parentUUID == agent) }
+            if event.isMark { #expect(event.data?.value.int64Value == Int64(index)) }
+        }
+    }
+
+    @Test("an end is at least a microsecond behind its start, also when the clock stands still or is set back")
+    func endTimes() async throws {
+        let output = RecordingOutput()
+        let manual = AgentClock.manual()
+        let still = AgentClock(
+            now: { EventTime(epochMicroseconds: 1_000_000) }, elapsed: { 0 }, makeUUID: manual.makeUUID)
+        let runtime = AgentRuntime(output: output, clock: still)
+        try await runtime.withScope(.agent, "a") { scope in try await scope.callTool("t") { _ in 1 } }
+        let times = try output.events.map { $0.timestamp.epochNanoseconds }
+        #expect(times == [1_000_000_000, 1_000_000_000, 1_000_001_000, 1_000_001_000])
+    }
+
+    @Test("registrations of a scope hold for its own end, and not behind it")
+    func scopeLocal() async throws {
+        try await runtime.withStack { stack in
+            try await stack.withScope(.agent, "a") { scope in
+                try scope.register(.metadataInjector("tag") { _ in ["tag": 1] })
+                scope.mark("inside")
+            }
+            stack.mark("outside")
+        }
+        let events = try recorder.output.events
+        #expect(events.map { $0.metadata?.value["tag"] } == [nil, 1, 1, nil])
+    }
+
+    @Test("event sanitizers replace the three payloads, and one that fails clears them")
+    func eventSanitizers() async throws {
+        try runtime.register(
+            .scopeStartSanitizer("start") { event in
+                AgentEvent.Payloads(data: ["was": event.data], categoryProfile: ["subtype": "x"], metadata: .null)
+            })
+        try runtime.register(.scopeEndSanitizer("end") { _ in throw ValueError(description: "crash") })
+        await runtime.withScope(.custom, "c", input: 1, metadata: ["m": 1]) { scope in scope.setOutput("secret") }
+        let events = try recorder.output.events
+        #expect(events[0].data?.value == ["was": 1])
+        #expect(events[0].categoryProfile?.value == ["subtype": "x"])
+        #expect(events[0].metadata == nil)
+        #expect(events[1].data == nil)
+        #expect(events[1].metadata == nil)
+    }
+
+    @Test("subscribers see what is published")
+    func subscribers() async throws {
+        let (seen, continuation) = AsyncStream<String>.makeStream()
+        try runtime.register(.subscriber("log") { continuation.yield("\($0.name) \($0.metadata)") })
+        await runtime.withScope(.function, "f") { _ in }
+        continuation.finish()
+        var lines: [String] = []
+        for await line in seen { lines.append(line) }
+        #expect(lines == ["f null", #"f {"otel.status_code":"OK"}"#])
+    }
+
+    @Test("a detached task goes on in a scope that it is given")
+    func activation() async throws {
+        let runtime = runtime
+        try await runtime.withScope(.agent, "a") { scope in
+            await Task.detached { await scope.activated { _ in mark("from afar") } }.value
+        }
+        let events = try recorder.output.events
+        #expect(events[1].parentUUID == events[0].uuid)
+    }
+
+    @Test("a fork keeps the parent and loses the registrations")
+    func fork() async throws {
+        let runtime = runtime
+        try await runtime.withScope(.agent, "a") { scope in
+            try scope.register(.metadataInjector("tag") { _ in ["tag": 1] })
+            await runtime.withFork { _ in mark("forked") }
+        }
+        let events = try recorder.output.events
+        #expect(events[1].parentUUID == events[0].uuid)
+        #expect(events[1].propagationRootUUID == events[0].uuid)
+        #expect(events[1].metadata == nil)
+        #expect(Set(recorder.output.keys).count == 1)
+    }
+
+    @Test("free functions without a runtime do nothing and fail nothing")
+    func noRuntime() async throws {
+        let result = try await withScope(.agent, "nobody") { scope in
+            try await scope.callTool("t", ["x": 1]) { $0["x"] ?? .null }
+        }
+        #expect(result == 1)
+    }
+
+    // MARK: Context
+
+    @Test("the context names the managed call under way, and comes back from headers and JSON")
+    func context() async throws {
+        let runtime = runtime
+        try await runtime.withScope(.agent, "a") { scope in
+            #expect(runtime.context == scope.context)
+            #expect(scope.context.rootUUID == scope.uuid)
+            try await scope.callTool("t") { _ in
+                let context = runtime.context
+                #expect(context.parentUUID != scope.uuid)
+                #expect(context.rootUUID == scope.uuid)
+                #expect(try PropagationContext(json: context.json) == context)
+                #expect(try PropagationContext(headers: context.headers) == context)
+                #expect(try PropagationContext(traceparent: context.traceparent()).rootUUID == scope.uuid)
+                return 1
+            }
+        }
+    }
+
+    @Test(
+        "contexts that are none are refused",
+        arguments: [
+            #"{"version":2,"parent_uuid":"01970000-0000-7000-8000-0000000000bb"}"#, #"{"version":1}"#, "no",
+            #"{"version":1,"parent_uuid":"01970000-0000-7000-0000-000000000000"}"#,
+            #"{"version":1,"root_uuid":"x","parent_uuid":"01970000-0000-7000-8000-0000000000bb"}"#,
+        ])
+    func wrongContexts(json: String) {
+        #expect(throws: AgentKitError.self) { try PropagationContext(json: json) }
+    }
+
+    @Test("a context without a root has no traceparent")
+    func noTraceparent() throws {
+        let parent = try #require(EventUUID("01970000-0000-7000-8000-0000000000bb"))
+        let context = try PropagationContext(rootUUID: nil, parentUUID: parent)
+        #expect(throws: AgentKitError.self) { try context.traceparent() }
+        #expect(context.headers.map(\.name) == ["Skein-Context"])
+        #expect(try PropagationContext(headers: [(name: "Other", value: "x")]) == nil)
+    }
+
+    // MARK: Identifiers and payloads
+
+    @Test("identifiers are of version 7 and differ")
+    func identifiers() {
+        let clock = AgentClock.system
+        let now = clock.now()
+        let identifiers = (0..<10_000).map { _ in clock.makeUUID(now) }
+        #expect(Set(identifiers).count == identifiers.count)
+        #expect(identifiers.allSatisfy { $0.high >> 12 & 15 == 7 && $0.low >> 62 == 2 })
+    }
+
+    @Test("Swift values become JSON")
+    func encoding() throws {
+        struct Point: Encodable {
+            var x = 1
+            var y: Double? = nil
+            var tags = ["a", "b"]
+            var nested = ["k": [true, false]]
+            var big = UInt64.max
+            var json: JSON = ["any": nil]
+            var kind = Kind.one
+        }
+        enum Kind: String, Encodable { case one }
+        let json = try JSON(encoding: Point())
+        #expect(
+            json == [
+                "x": 1, "tags": ["a", "b"], "nested": ["k": [true, false]], "big": JSON(UInt64.max),
+                "json": ["any": nil], "kind": "one",
+            ])
+        #expect(try JSON(encoding: [1, 2]) == [1, 2])
+        #expect(try JSON(encoding: "text") == "text")
+    }
+
+    @Test("an event of encoded text that is no JSON is still an event")
+    func brokenText() async throws {
+        await runtime.withScope(.agent, "a", input: .encoded(Array("{broken".utf8))) { _ in }
+        #expect(try recorder.output.events[0].data?.value == "{broken")
+    }
+}
