@@ -15,6 +15,13 @@ public struct AgentEvent: Sendable {
         public var categoryProfile: JSON
         /// What is said about the event; an object in most cases.
         public var metadata: JSON
+
+        /// All three: what is left out is gone.
+        public init(data: JSON = .null, categoryProfile: JSON = .null, metadata: JSON = .null) {
+            self.data = data
+            self.categoryProfile = categoryProfile
+            self.metadata = metadata
+        }
     }
 
     /// What happened.

@@ -190,6 +190,7 @@ struct IsolationTests {
 
     @Test("Swift values become JSON")
     func encoding() throws {
+        enum Kind: String, Encodable { case one }
         struct Point: Encodable {
             var x = 1
             var y: Double? = nil
@@ -199,7 +200,6 @@ struct IsolationTests {
             var json: JSON = ["any": nil]
             var kind = Kind.one
         }
-        enum Kind: String, Encodable { case one }
         let json = try JSON(encoding: Point())
         #expect(
             json == [

@@ -21,7 +21,7 @@ struct ModelCallTests {
                     #expect(headers["x-dynamo-session-id"] == "inner")
                     #expect(headers["x-dynamo-parent-session-id"] == "s-1")
                     #expect(headers["TraceParent"] == nil)
-                    let root = try #require(recorder.event(.scopeStart, "outer")?.uuid)
+                    let root = try #require(try recorder.event(.scopeStart, "outer")?.uuid)
                     let trace = "\(root)".split(separator: "-").joined()
                     #expect(headers["traceparent"]?.stringValue?.hasPrefix("00-\(trace)-") == true)
                     return ["ok": true]

@@ -97,7 +97,7 @@ struct RecordedMarkTests {
             func ask(_ request: ModelRequest, _ text: String) async throws {
                 try await scope.callModel("openai", request, model: "gpt-4o-mini", codec: .openAIChat) { live in
                     #expect(live.content == request.content)
-                    return Scenario.completion(text)
+                    return Scenario.completed(text)
                 }
             }
             try await ask(short, "a1")

@@ -14,7 +14,7 @@ struct RecordedScenarioTests {
         "usage": ["prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17],
     ]
 
-    static func completion(_ text: String, id: String = "chatcmpl-1", model: String? = nil) -> JSON {
+    static func completed(_ text: String, id: String = "chatcmpl-1", model: String? = nil) -> JSON {
         var body = completion
         body["id"] = JSON(id)
         if let model { body["model"] = JSON(model) }
@@ -97,11 +97,11 @@ struct RecordedScenarioTests {
         try await runtime.withScope(.agent, "agent") { scope in
             try await scope.callModel("openai", Self.request(Self.user("hi")), model: "gpt-4o-mini") { request in
                 #expect(request.headers["traceparent"]?.stringValue?.hasPrefix("00-") == true)
-                return Self.completion("yo", model: "gpt-routed")
+                return Self.completed("yo", model: "gpt-routed")
             }
             try await scope.callTool("t", ["x": 1], id: "c1") { _ in ["y": 2] }
             try runtime.register(
-                .modelExecutionIntercept("short") { _, _, _ in Self.completion("short-circuited", id: "sc") })
+                .modelExecutionIntercept("short") { _, _, _ in Self.completed("short-circuited", id: "sc") })
             try await scope.callModel(
                 "openai", Self.request(Self.user("hi2")), model: "gpt-4o-mini", requestCodec: nil,
                 responseCodec: .openAIChat
@@ -142,7 +142,7 @@ struct RecordedScenarioTests {
                 "openai", Self.request(Self.user("hi"), model: "gpt-4o"), model: "gpt-4o", requestCodec: nil,
                 responseCodec: .openAIChat
             ) { _ in
-                var body = Self.completion("yo", model: "gpt-4o-mini")
+                var body = Self.completed("yo", model: "gpt-4o-mini")
                 body["usage"] = ["prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110]
                 return body
             }
@@ -169,7 +169,7 @@ struct RecordedScenarioTests {
                     "openai", Self.request(Self.user("q\(index)")), model: "gpt-4o-mini", codec: .openAIChat
                 ) { request in
                     #expect(request.content["nvext"] != nil)
-                    return Self.completion("a\(index)")
+                    return Self.completed("a\(index)")
                 }
                 try await scope.callTool("t", ["i": JSON(index)], id: "c\(index)") { _ in JSON(index) }
             }
@@ -262,7 +262,7 @@ struct RecordedScenarioTests {
             try await scope.callModel(
                 "openai", Self.request(Self.user("x"), answer), model: "gpt-4o-mini", codec: .openAIChat
             ) { _ in
-                var body = Self.completion("final", id: "2")
+                var body = Self.completed("final", id: "2")
                 body["usage"] = ["prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25]
                 return body
             }
@@ -287,7 +287,7 @@ struct RecordedScenarioTests {
                 "openai", request, model: "gpt-4o-mini", codec: .openAIChat,
                 finalize: { chunks in
                     let texts = chunks.compactMap { $0["choices"]?[0]?["delta"]?["content"]?.stringValue }
-                    var body = Self.completion(texts.joined(), id: "s1")
+                    var body = Self.completed(texts.joined(), id: "s1")
                     body["usage"] = ["prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13]
                     return body
                 }

@@ -32,7 +32,7 @@ struct RemoteGuardTests {
                     .init(name: "deny", outcome: .rejected(reason: "destructive")),
                 ])
         }
-        let recorder = recorder(asker)
+        let recorder = self.recorder(asker)
         try await recorder.runtime.withScope(.agent, "A") { scope in
             await #expect(throws: AgentKitError(.guardrailRejected, "destructive")) {
                 try await scope.callTool("delete_file", ["path": "/"]) { _ in 1 }
@@ -53,7 +53,7 @@ struct RemoteGuardTests {
 
     @Test("a transformed call goes on with what it was transformed to")
     func transform() async throws {
-        let recorder = recorder(Asker { _ in GuardReply(.transform(.tool(arguments: ["path": "/safe"]))) })
+        let recorder = self.recorder(Asker { _ in GuardReply(.transform(.tool(arguments: ["path": "/safe"]))) })
         try await recorder.runtime.currentScope.callTool("read", ["path": "/"]) { arguments in
             #expect(arguments == ["path": "/safe"])
             return 1
@@ -66,7 +66,7 @@ struct RemoteGuardTests {
         let asker = Asker { _ in
             GuardReply(.transform(.llm(headers: JSONObject([("x", "2")]), content: ["model": "small"])))
         }
-        let recorder = recorder(asker)
+        let recorder = self.recorder(asker)
         let request = ModelRequest(headers: ["authorization": "s3cret", "x": "1"], content: ["model": "big"])
         try await recorder.runtime.currentScope.callModel("openai", request) { live in
             #expect(live.content == ["model": "small"])
@@ -86,13 +86,13 @@ struct RemoteGuardTests {
             if isAnswered { return GuardReply(.error(GuardFailure(.busy, "ask again"))) }
             throw AgentKitError(.connectionError, "nobody answers")
         }
-        let closed = recorder(asker)
+        let closed = self.recorder(asker)
         await #expect(throws: AgentKitError.self) { try await closed.runtime.currentScope.callTool("t") { _ in 1 } }
         #expect(try closed.outline == ["start guardrail skein-guard", "end guardrail skein-guard"])
         #expect(try closed.event(.scopeEnd, "skein-guard")?.data?.value["allowed"] == false)
         #expect(try closed.event(.scopeEnd, "skein-guard")?.data?.value["error"] != nil)
 
-        let open = recorder(asker, failsOpen: true)
+        let open = self.recorder(asker, failsOpen: true)
         try await open.runtime.currentScope.callTool("t") { _ in 1 }
         #expect(
             try open.outline == [
