@@ -45,11 +45,17 @@ let package = Package(
         .target(name: "Stages", dependencies: ["ATOF", "LLMCodecs", "Middleware"], swiftSettings: strict),
         .target(name: "AgentEvents", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
 
+        .target(name: "AgentPublishing", dependencies: ["ATOF", "Stages"], swiftSettings: strict),
+
         // Input and output.
         .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib", "SHA2"], swiftSettings: strict),
         .target(name: "NATSTransport", dependencies: ["CNATS", "CChildProcess"], swiftSettings: strict),
         .target(
-            name: "AgentKit", dependencies: ["ATOF", "AgentEvents", "LLMCodecs", "NATSTransport", "Stages"],
+            name: "AgentKit",
+            dependencies: [
+                "ATOF", "AgentEvents", "AgentPublishing", "LLMCodecs", "NATSTransport", "Stages",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict),
         .target(
             name: "OTLP", dependencies: ["ATOF", "Projections", "CProtobufC", "CSkeinProto", "HTTPTransport"],
@@ -58,7 +64,7 @@ let package = Package(
             name: "Collector",
             dependencies: [
                 "ATOF", "LLMCodecs", "Middleware", "Stages", "Trajectories", "Projections", "OTLP", "HTTPTransport",
-                "NATSTransport", "TOMLKit", "FlyingFox",
+                "NATSTransport", "TOMLKit", "FlyingFox", "AgentKit", "AgentPublishing",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -76,6 +82,12 @@ let package = Package(
             name: "SwiftAgent", dependencies: ["AgentKit"], path: "Examples/SwiftAgent", swiftSettings: strict),
         .executableTarget(
             name: "agentkit-bench", dependencies: ["AgentKit"], path: "Tests/AgentKitBench", swiftSettings: strict),
+        .executableTarget(
+            name: "AgentLoad",
+            dependencies: [
+                "ATOF", "AgentKit", "NATSTransport", "Stages", .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Examples/AgentLoad", swiftSettings: strict),
 
         // Tests.
         .target(name: "HTTPTestServer", dependencies: ["CZlib"], path: "Tests/HTTPTestServer", swiftSettings: strict),
@@ -119,6 +131,13 @@ let package = Package(
         .testTarget(
             name: "AgentKitTests", dependencies: ["ATOF", "AgentEvents", "AgentKit", "LLMCodecs"],
             resources: [.copy("Recorded")], swiftSettings: strict),
+        .testTarget(
+            name: "AgentPublishingTests",
+            dependencies: [
+                "ATOF", "AgentKit", "AgentLoad", "AgentPublishing", "NATSTestCluster", "NATSTransport", "Stages",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "CollectorTests",
             dependencies: [

@@ -9,6 +9,9 @@ package struct EventBatchWriter: Sendable {
 
     package init() {}
 
+    /// Makes room for so many bytes.
+    package mutating func reserve(_ capacity: Int) { bytes.reserveCapacity(capacity) }
+
     /// Appends a packed event as it is.
     package mutating func append(packed event: UnsafeBufferPointer<UInt8>) {
         bytes.appendField(1, bytes: event)

@@ -15,6 +15,23 @@ extension JetStream {
         return try PubAck.parse(reply.payload, subject: subject)
     }
 
+    /// Hands a message over and returns at once: for callers that bound what is under way themselves.
+    ///
+    /// - Parameter completion: called exactly once with the ack or the error, on any thread, perhaps before this returns; it must not
+    ///   block. It is not called when this throws.
+    /// - Throws: `.configuration`, `.payloadTooLarge`.
+    package func publish(
+        subject: String, headers: NATSHeaders, payload: [UInt8],
+        completion: @escaping @Sendable (Result<PubAck, NATSError>) -> Void
+    ) throws(NATSError) {
+        try connection.check(subject: subject, headers: headers, payload: payload)
+        let token = connection.router.expectReply(subject: subject, timeout: timeout) { reply in
+            completion(reply.flatMap { PubAck.parse($0, subject: subject) })
+        }
+        guard let token else { return }
+        connection.enqueue(subject: subject, headers: headers, payload: payload, token: token)
+    }
+
     /// The last message of a subject.
     ///
     /// - Parameter fromLeader: whether only the stream's leader may answer. Otherwise any replica does, which may lag.

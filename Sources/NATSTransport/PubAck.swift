@@ -7,6 +7,16 @@ package struct PubAck: Sendable, Equatable {
 }
 
 extension PubAck {
+    /// Reads the reply to a publish.
+    static func parse(_ message: NATSMessage, subject: String) -> Result<PubAck, NATSError> {
+        if message.status == 503 { return .failure(.noStream(subject)) }
+        do throws(NATSError) {
+            return .success(try parse(message.payload, subject: subject))
+        } catch {
+            return .failure(error)
+        }
+    }
+
     /// Reads an ack; the form that servers write is scanned by hand, because a JSON decoder takes longer than
     /// everything else of a publish.
     static func parse(_ bytes: [UInt8], subject: String) throws(NATSError) -> PubAck {

@@ -49,7 +49,7 @@ package final class Publisher: Sendable {
         let size = subject.utf8.count + headers.encodedSize + payload.count
         await enter(size)
         let token = connection.router.expectReply(subject: subject, timeout: jetStream.timeout) { reply in
-            completion(reply.flatMap { Self.ack($0, subject) })
+            completion(reply.flatMap { PubAck.parse($0, subject: subject) })
             self.leave(size)
         }
         guard let token else { return }
@@ -65,15 +65,6 @@ package final class Publisher: Sendable {
                 return state.messages == 0
             }
             if isEmpty { continuation.resume() }
-        }
-    }
-
-    private static func ack(_ message: NATSMessage, _ subject: String) -> Result<PubAck, NATSError> {
-        if message.status == 503 { return .failure(.noStream(subject)) }
-        do throws(NATSError) {
-            return .success(try PubAck.parse(message.payload, subject: subject))
-        } catch {
-            return .failure(error)
         }
     }
 

@@ -1,0 +1,129 @@
+/// What a publisher needs to know. Every value but the broker's URLs has a default that suits an agent in production.
+public struct PublisherConfiguration: Sendable {
+    /// How the agent proves to the broker who it is.
+    public enum Authentication: Sendable {
+        case none
+        case userPassword(user: String, password: String)
+        case token(String)
+        /// The public key (`U…`) and the file with its seed.
+        case nkey(publicKey: String, seedFile: String)
+        /// A `.creds` file with a user JWT and its seed.
+        case credentials(file: String)
+    }
+
+    /// PEM files for encrypted connections; `tls://` URLs need none when the system knows the authority.
+    public struct TLS: Sendable {
+        public var authorityFile: String?
+        public var certificateFile: String?
+        public var keyFile: String?
+
+        public init(authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil) {
+            self.authorityFile = authorityFile
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+        }
+    }
+
+    /// What happens to an event for which there is no room in memory.
+    public enum WhenFull: Sendable {
+        /// The oldest events are given up and counted. The collector sees the gap in the producer's numbers.
+        case dropOldest
+        /// Who appends waits so long at most; then the new event is given up and counted. It blocks the thread.
+        case block(atMost: Duration)
+    }
+
+    /// A directory for events that the broker cannot take now.
+    public struct Spool: Sendable {
+        public enum Mode: Sendable {
+            /// Events go to disk while the broker is away and when half of the memory is taken.
+            case whenNeeded
+            /// Every event is on disk before it is sent.
+            case always
+        }
+
+        /// When what was written is forced to the disk, which matters when the machine loses power: a process that is killed loses
+        /// nothing that was written.
+        public enum Sync: Sendable {
+            /// After every write, before anything of it is sent.
+            case always
+            case interval(Duration)
+            /// When the system does it.
+            case never
+        }
+
+        /// Is created. Any number of processes may share it: each has a folder of its own in it, and takes over those of dead ones.
+        public var directory: String
+        public var mode: Mode
+        /// Of this process, with what it took over. When they are full, the oldest events go, or with `.block` none is written.
+        public var maximumBytes: Int
+        public var sync: Sync
+
+        public init(
+            directory: String, mode: Mode = .whenNeeded, maximumBytes: Int = 1 << 30,
+            sync: Sync = .interval(.seconds(1))
+        ) {
+            self.directory = directory
+            self.mode = mode
+            self.maximumBytes = maximumBytes
+            self.sync = sync
+        }
+    }
+
+    /// `nats://` or `tls://` URLs of the broker.
+    public var urls: [String]
+    public var authentication = Authentication.none
+    public var tls: TLS?
+    /// Between attempts to reconnect, which never end.
+    public var reconnectWait = Duration.seconds(1)
+
+    /// The tenant that the events belong to: a-z, 0-9, _ and -.
+    public var tenant = "default"
+    /// Begins the name under which the collector lists what is missing of this process: letters, digits, -, _ and ., 64 at most.
+    public var producer = "agentkit"
+
+    /// How long an event waits for others.
+    public var delay = Duration.milliseconds(10)
+    /// Events and bytes of a message.
+    public var batchEvents = 256
+    public var batchBytes = 256 << 10
+    /// A larger event is given up and counted. One that is larger than a message goes in chunks.
+    public var maximumEventBytes = 64 << 20
+
+    /// Bytes and events in memory, whether they wait or are on their way.
+    public var memoryBytes = 32 << 20
+    public var memoryEvents = 100_000
+    public var whenFull = WhenFull.dropOldest
+    public var spool: Spool?
+
+    /// How long a graceful shutdown waits for the broker, unless everything is on disk.
+    public var shutdownTimeout = Duration.seconds(10)
+    /// Whether `run` throws when the broker refuses the credentials. Otherwise that is logged and tried again, because an agent should
+    /// not end for it.
+    public var throwsWhenRefused = false
+
+    public init(urls: [String]) { self.urls = urls }
+}
+
+/// Says which value of a configuration cannot be used, and how to correct it; or why a publisher has ended or refused an event.
+public struct PublisherError: Error, Sendable, CustomStringConvertible {
+    public enum Code: Sendable, Hashable {
+        /// A value of the configuration cannot be used.
+        case configuration
+        /// The broker refuses the credentials, or the connection cannot be made as configured.
+        case refused
+        /// The event is larger than the maximum.
+        case tooLarge
+        /// There was no room in time.
+        case timedOut
+        /// The publisher has ended.
+        case closed
+    }
+
+    public let code: Code
+    public let description: String
+
+    init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}

@@ -1,0 +1,246 @@
+internal import AgentPublishing
+internal import Foundation
+
+/// The files of a spool. Used on the publishing thread only.
+///
+/// A write that is cut short by a crash leaves a torn record at the end of a file: it is found by its length or checksum, and nothing
+/// behind it is read. A write that fails is taken back.
+final class SpoolDirectory {
+    private let root: String
+    private let sync: PublisherConfiguration.Spool.Sync
+    private let ownName: String
+    /// By `SpoolSegmentID.source`; the last is our own, made when it is needed.
+    private var folders: [Int: SpoolFolder] = [:]
+    /// The source of the own folder.
+    let source: Int
+    let found: [FoundSegment]
+    /// Bytes behind the last whole record of files that were found.
+    private(set) var tornBytes = 0
+
+    private var tail: (id: SpoolSegmentID, descriptor: Int32, size: Int)?
+    private var reader: (id: SpoolSegmentID, descriptor: Int32)?
+    private var isDirty = false
+    private var lastSync: UInt64 = 0
+
+    /// Takes over what dead processes have left.
+    ///
+    /// - Throws: `.configuration` when the directory cannot be used.
+    init(_ spool: PublisherConfiguration.Spool, instance: String) throws(PublisherError) {
+        root = spool.directory
+        sync = spool.sync
+        try SpoolDirectory.prepare(root)
+        let millis = String(Int(Date().timeIntervalSince1970 * 1000))
+        ownName = String(repeating: "0", count: max(0, 15 - millis.count)) + millis + "-" + instance
+        var source = 0
+        var found: [FoundSegment] = []
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).filter { !$0.hasPrefix(".") }
+        for name in names.sorted() {
+            guard let folder = SpoolFolder(locking: "\(root)/\(name)") else { continue }
+            let numbers = folder.numbers
+            for number in numbers {
+                let id = SpoolSegmentID(source: source, number: number)
+                guard let (segment, torn) = SpoolDirectory.survey(folder.file(number), id) else { continue }
+                tornBytes += torn
+                if segment.records > 0 { found.append(segment) } else { unlink(folder.file(number)) }
+            }
+            if folder.numbers.isEmpty {
+                folder.removeIfEmpty()
+            } else {
+                folders[source] = consume folder
+                source += 1
+            }
+        }
+        self.source = source
+        self.found = found
+    }
+
+    /// Makes the directory, and tries whether it can be written to.
+    static func prepare(_ root: String) throws(PublisherError) {
+        do {
+            try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+        } catch {
+            throw SpoolFolder.failure("cannot be created", root)
+        }
+        guard access(root, W_OK | X_OK | R_OK) == 0 else { throw SpoolFolder.failure("cannot be written to", root) }
+    }
+
+    /// Goes through the lengths of a file's records.
+    private static func survey(_ path: String, _ id: SpoolSegmentID) -> (FoundSegment, torn: Int)? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        let size = Int(lseek(descriptor, 0, SEEK_END))
+        var (offset, records, events) = (0, 0, 0)
+        var prefix = [UInt8](repeating: 0, count: SpoolRecord.prefixSize)
+        while offset + prefix.count <= size {
+            guard pread(descriptor, &prefix, prefix.count, off_t(offset)) == prefix.count,
+                let record = prefix.withUnsafeBytes({ SpoolRecord.peek($0) }), offset + record.size <= size
+            else { break }
+            offset += record.size
+            records += 1
+            events += record.events
+        }
+        return (FoundSegment(id: id, bytes: offset, records: records, events: events), size - offset)
+    }
+
+    // MARK: Writing
+
+    /// - Throws: what the system said; then nothing of it is there.
+    func write(_ id: SpoolSegmentID, _ batches: [SealedBatch]) throws(PublisherError) {
+        let (descriptor, size) = try openTail(id)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(batches.reduce(0) { $0 + SpoolRecord.size(of: $1) })
+        for batch in batches { SpoolRecord.append(batch, to: &bytes) }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                pwrite(descriptor, $0.baseAddress! + written, bytes.count - written, off_t(size + written))
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return try takeBack(descriptor, size) }
+            written += count
+        }
+        tail?.size += written
+        isDirty = true
+        if case .always = sync {
+            guard fdatasync(descriptor) == 0 else { return try takeBack(descriptor, size) }
+            isDirty = false
+        }
+    }
+
+    private func takeBack(_ descriptor: Int32, _ size: Int) throws(PublisherError) {
+        let failure = SpoolFolder.failure("cannot be written to", root)
+        ftruncate(descriptor, off_t(size))
+        throw failure
+    }
+
+    private func openTail(_ id: SpoolSegmentID) throws(PublisherError) -> (Int32, Int) {
+        if let tail, tail.id == id { return (tail.descriptor, tail.size) }
+        closeTail()
+        if folders[source] == nil { folders[source] = try SpoolFolder.create("\(root)/\(ownName)") }
+        guard let path = file(id) else { throw SpoolFolder.failure("has no such file", root) }
+        // A segment that was closed for the sake of another goes on at its end.
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw SpoolFolder.failure("cannot be written to", root) }
+        let size = Int(lseek(descriptor, 0, SEEK_END))
+        tail = (id, descriptor, size)
+        if !isLazy { syncFolder() }
+        return (descriptor, size)
+    }
+
+    private var isLazy: Bool { if case .never = sync { true } else { false } }
+
+    /// So that a new file is found after a loss of power.
+    private func syncFolder() {
+        let descriptor = open("\(root)/\(ownName)", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
+    }
+
+    /// Forces to the disk what the configuration wants there by now.
+    func syncDue(now: UInt64) {
+        guard case .interval(let interval) = sync, isDirty, now >= lastSync + interval.wholeNanoseconds else { return }
+        lastSync = now
+        if let tail { fdatasync(tail.descriptor) }
+        isDirty = false
+    }
+
+    /// When `syncDue` has something to do.
+    var nextSync: UInt64? {
+        guard case .interval(let interval) = sync, isDirty else { return nil }
+        return lastSync + interval.wholeNanoseconds
+    }
+
+    private func closeTail() {
+        guard let tail else { return }
+        if isDirty, !isLazy { fdatasync(tail.descriptor) }
+        isDirty = false
+        close(tail.descriptor)
+        self.tail = nil
+    }
+
+    // MARK: Reading
+
+    /// The records from an offset on, at least one if there is one.
+    func read(_ id: SpoolSegmentID, offset: Int, bytes wanted: Int) -> (batches: [SealedBatch], isDamaged: Bool) {
+        guard let descriptor = openReader(id) else { return ([], true) }
+        var batches: [SealedBatch] = []
+        var size = max(wanted, SpoolRecord.prefixSize)
+        while true {
+            let bytes = SpoolDirectory.read(descriptor, offset, size)
+            var start = 0
+            batches = []
+            scan: while start < bytes.count {
+                let reading = bytes.withUnsafeBytes { SpoolRecord.read(UnsafeRawBufferPointer(rebasing: $0[start...])) }
+                switch reading {
+                case .record(let batch, let size):
+                    batches.append(batch)
+                    start += size
+                case .incomplete(let needed):
+                    guard batches.isEmpty else { break scan }
+                    // Larger than what was asked for: once more with its size, if the file has so much.
+                    guard bytes.count >= size, needed > size else { return ([], true) }
+                    size = needed
+                    break scan
+                case .damaged: return (batches, true)
+                }
+            }
+            if !batches.isEmpty || bytes.isEmpty { return (batches, bytes.isEmpty) }
+        }
+    }
+
+    private static func read(_ descriptor: Int32, _ offset: Int, _ count: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            while initialized < count {
+                let read = pread(
+                    descriptor, buffer.baseAddress! + initialized, count - initialized, off_t(offset + initialized))
+                if read < 0, errno == EINTR { continue }
+                guard read > 0 else { return }
+                initialized += read
+            }
+        }
+    }
+
+    private func openReader(_ id: SpoolSegmentID) -> Int32? {
+        if let reader, reader.id == id { return reader.descriptor }
+        closeReader()
+        guard let path = file(id) else { return nil }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        reader = (id, descriptor)
+        return descriptor
+    }
+
+    private func closeReader() {
+        if let reader { close(reader.descriptor) }
+        reader = nil
+    }
+
+    // MARK: Removing
+
+    func remove(_ id: SpoolSegmentID) {
+        if reader?.id == id { closeReader() }
+        if tail?.id == id {
+            isDirty = false
+            closeTail()
+        }
+        if let path = file(id) { unlink(path) }
+        guard id.source != source else { return }
+        let isEmpty = folders[id.source]?.numbers.isEmpty ?? false
+        if isEmpty {
+            folders[id.source]?.removeIfEmpty()
+            folders[id.source] = nil
+        }
+    }
+
+    /// Leaves what is not acknowledged for the next process.
+    func end() {
+        closeReader()
+        closeTail()
+        folders[source]?.removeIfEmpty()
+        folders = [:]
+    }
+
+    private func file(_ id: SpoolSegmentID) -> String? { folders[id.source]?.file(id.number) }
+}

@@ -1,0 +1,64 @@
+/// What a publisher may hold, and what it does when that is not enough.
+package struct PublishLimits: Sendable {
+    /// What happens to events for which there is no room.
+    package enum Policy: Sendable {
+        /// Nothing is given up: who appends has to wait.
+        case wait
+        /// The oldest go, and are counted.
+        case dropOldest
+    }
+
+    /// When events go to disk.
+    package enum Spooling: Sendable {
+        case never
+        /// While the broker is away, or half of the memory is taken.
+        case whenNeeded
+        /// Before they are sent.
+        case always
+    }
+
+    /// Bytes and events in memory.
+    package var memoryBytes = 32 << 20
+    package var memoryEvents = 100_000
+    package var policy = Policy.dropOldest
+    package var spooling = Spooling.never
+    /// Bytes on disk.
+    package var diskBytes = 1 << 30
+    package var segmentBytes = 4 << 20
+    /// Events and bytes of a batch, at most; one event always may be in it.
+    package var batchEvents = 256
+    package var batchBytes = 256 << 10
+    /// On their way to the broker at the same time.
+    package var flightMessages = 512
+    package var flightBytes = 8 << 20
+    /// Nanoseconds after which the numbers of a key are forgotten: it begins anew, under another producer name.
+    package var idleLane: UInt64 = 300_000_000_000
+
+    package init() {}
+
+    /// What of the memory waits in batches before events go to disk.
+    var spillBytes: Int { memoryBytes / 2 }
+    var spillEvents: Int { memoryEvents / 2 }
+    /// What comes back from disk and is not acknowledged yet.
+    var readWindow: Int { max(64 << 10, min(memoryBytes / 4, 8 << 20)) }
+    /// The rest is for what arrives while the machine does not come round.
+    var machineBytes: Int { memoryBytes / 4 * 3 }
+    var machineEvents: Int { memoryEvents / 4 * 3 }
+}
+
+/// Why events were given up.
+package enum DropReason: String, Sendable, CaseIterable {
+    /// There was no room, and they were the oldest.
+    case memoryFull = "memory_full"
+    /// There was no room on disk, and they were the oldest there.
+    case diskFull = "disk_full"
+    /// There was no room in time for the newest.
+    case timedOut = "timed_out"
+    case tooLarge = "too_large"
+    /// The broker will never take them.
+    case refused
+    /// They are damaged on disk.
+    case damaged
+    /// The publisher had ended, or ended with them in memory.
+    case closed
+}
