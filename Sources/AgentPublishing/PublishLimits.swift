@@ -39,11 +39,13 @@ package struct PublishLimits: Sendable {
     /// What of the memory waits in batches before events go to disk.
     var spillBytes: Int { memoryBytes / 2 }
     var spillEvents: Int { memoryEvents / 2 }
-    /// What comes back from disk and is not acknowledged yet.
-    var readWindow: Int { max(64 << 10, min(memoryBytes / 4, 8 << 20)) }
-    /// The rest is for what arrives while the machine does not come round.
-    var machineBytes: Int { memoryBytes / 4 * 3 }
-    var machineEvents: Int { memoryEvents / 4 * 3 }
+    /// What comes back from disk and is not acknowledged yet has a part of its own, or a full memory could keep the disk full.
+    var readWindow: Int { spooling == .never ? 0 : min(memoryBytes / 4, 8 << 20) }
+    /// What new events may take.
+    package var newBytes: Int { memoryBytes - readWindow }
+    /// Of that, what the machine holds before it gives up the oldest. The rest is for what arrives until it comes round.
+    var heldBytes: Int { newBytes / 4 * 3 }
+    var heldEvents: Int { memoryEvents / 4 * 3 }
 }
 
 /// Why events were given up.

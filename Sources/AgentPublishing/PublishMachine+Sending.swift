@@ -56,7 +56,9 @@ extension PublishMachine {
 
     private mutating func strike(_ slot: Int) {
         lanes[slot]?.strikes += 1
-        guard let lane = lanes[slot], lane.strikes >= PublishMachine.strikes, let first = lane.queue.first else { return }
+        guard let lane = lanes[slot], lane.strikes >= PublishMachine.strikes, let first = lane.queue.first else {
+            return
+        }
         counts.dropped[.refused, default: 0] += first.batch.events
         endFirst(slot)
     }
@@ -67,7 +69,10 @@ extension PublishMachine {
         lanes[slot]?.chunkLimit = nil
         lanes[slot]?.strikes = 0
         if first.segment == nil { memoryOnly -= 1 }
-        if first.isRead { readBytes -= first.batch.cost }
+        if first.isRead {
+            readBytes -= first.batch.cost
+            readEvents -= first.batch.events
+        }
         end(first)
     }
 
@@ -109,7 +114,7 @@ extension PublishMachine {
         // Most have ended; they are only in the way.
         if memoryOrder.count > 64, memoryOrder.count > memoryOnly * 2 { compactOrder() }
         var kept: [(slot: Int, serial: UInt64)] = []
-        while memoryBytes > limits.machineBytes || memoryEvents > limits.machineEvents {
+        while newBytes > limits.heldBytes || newEvents > limits.heldEvents {
             guard let (slot, serial) = memoryOrder.popFirst() else {
                 guard let oldest = unwritten.popFirst() else { break }
                 drop(oldest)

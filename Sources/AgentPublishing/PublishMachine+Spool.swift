@@ -5,10 +5,10 @@ extension PublishMachine {
 
     /// What has to be done now. To be called again when there were actions, until there are none.
     package mutating func advance(now: UInt64) -> [Action] {
+        if spools { endEraIfDone(now: now) }
         sealDue()
         var actions: [Action] = []
         if spools {
-            if isConnected, !book.hasUnread, writing.isEmpty, now < diskPausedUntil { bypassDisk() }
             actions += writes(now: now)
             actions += reads()
         }
@@ -38,9 +38,9 @@ extension PublishMachine {
     private mutating func sealDue() {
         guard !openSlots.isEmpty else { return }
         let isPressed =
-            isClosing || limits.spooling == .always || memoryBytes > limits.spillBytes
-            || memoryEvents > limits.spillEvents
-            || spools && (!isConnected || book.hasUnread || !unwritten.isEmpty)
+            isClosing || limits.spooling == .always || newBytes > limits.spillBytes
+            || newEvents > limits.spillEvents
+            || spools && (!isConnected || isDiskEra || book.hasUnread || !unwritten.isEmpty)
         var left: [Int] = []
         for slot in openSlots {
             guard let lane = lanes[slot] else { continue }
@@ -56,9 +56,21 @@ extension PublishMachine {
         openSlots = left
     }
 
-    /// The disk takes nothing and has nothing older: what waits for it goes directly.
-    private mutating func bypassDisk() {
-        while let queued = unwritten.popFirst() { admit(queued) }
+    private mutating func endEraIfDone(now: UInt64) {
+        guard isConnected, !book.hasUnread, writing.isEmpty, memoryOnly == 0 || !isDiskEra else { return }
+        if now < diskPausedUntil {
+            // The disk takes nothing and has nothing older: what waits for it goes directly.
+            isDiskEra = false
+            while let queued = unwritten.popFirst() { admit(queued) }
+        } else if isDiskEra, unwritten.isEmpty, limits.spooling == .whenNeeded, !isHalfFull {
+            isDiskEra = false
+        }
+    }
+
+    private mutating func beginEra() {
+        guard !isDiskEra else { return }
+        isDiskEra = true
+        book.beginEra()
     }
 
     // MARK: Writing
@@ -69,6 +81,7 @@ extension PublishMachine {
         guard let first = unwritten.first else { return [] }
         var actions: [Action] = []
         guard makeRoom(SpoolRecord.size(of: first.batch), now: now, &actions) else { return actions }
+        beginEra()
         let id = book.tail(segmentBytes: limits.segmentBytes)
         var size = 0
         while let next = unwritten.first {
@@ -92,6 +105,7 @@ extension PublishMachine {
             return nil
         }
         isFronting = true
+        beginEra()
         let id = book.front()
         writingTo = id
         return .write(id, batches)
@@ -189,6 +203,7 @@ extension PublishMachine {
             queuedBytes += batch.cost
             queuedEvents += batch.events
             readBytes += batch.cost
+            readEvents += batch.events
             counts.replayed += batch.events
             admit(Queued(batch: batch, epoch: epoch, serial: batchSerial, segment: id, isRead: true))
         }

@@ -90,6 +90,10 @@ package struct PublishMachine: Sendable {
     var frontPausedUntil: UInt64 = 0
     var lastWrite: UInt64 = 0
     var book: SpoolBook
+    /// Since something was written that is newer than what is in lanes only. Until that is sent or on disk too, and all that was written
+    /// is read again, everything goes to disk: so what is in lanes only is older than all that is written in the era, and newer than all
+    /// that was written before it, and the spool's order is the events' order whenever the process is killed.
+    var isDiskEra = false
     var isReading = false
 
     /// In lanes and not on disk, by age: lane and serial. Those that have ended are left in until they are too many.
@@ -118,6 +122,7 @@ package struct PublishMachine: Sendable {
     var queuedEvents = 0
     /// Of what is in memory: read from disk and not acknowledged.
     var readBytes = 0
+    var readEvents = 0
     package internal(set) var counts = PublishCounts()
 
     /// - Parameters:
@@ -140,6 +145,9 @@ package struct PublishMachine: Sendable {
     /// Bytes in memory, with what the machine needs for them.
     package var memoryBytes: Int { openBytes + queuedBytes }
     package var memoryEvents: Int { openEvents + queuedEvents }
+    /// Of that, what did not come from disk: it is bounded by `PublishLimits.newBytes` and `memoryEvents`.
+    package var newBytes: Int { memoryBytes - readBytes }
+    package var newEvents: Int { memoryEvents - readEvents }
     package var diskBytes: Int { book.bytes }
     package var keys: Int { slots.count }
 
@@ -159,7 +167,7 @@ package struct PublishMachine: Sendable {
         case .never: false
         case .always: true
         case .whenNeeded:
-            !isConnected || book.hasUnread || !unwritten.isEmpty || !writing.isEmpty || isHalfFull
+            isDiskEra || book.hasUnread || !isConnected || !unwritten.isEmpty || !writing.isEmpty || isHalfFull
         }
     }
 
@@ -199,6 +207,14 @@ package struct PublishMachine: Sendable {
         counts.appended += count
         counts.dropped[reason, default: 0] += count
         listIdle(slot)
+    }
+
+    /// Events that were turned away, of which the keys are not known.
+    package mutating func dropped(_ dropped: [DropReason: Int]) {
+        for (reason, count) in dropped {
+            counts.appended += count
+            counts.dropped[reason, default: 0] += count
+        }
     }
 
     private mutating func slot(of key: EventUUID) -> Int {

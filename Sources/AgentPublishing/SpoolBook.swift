@@ -59,6 +59,13 @@ struct SpoolBook: Sendable {
     private var nextNumber: Int64 = 1
     private var frontNumber: Int64 = 0
 
+    /// Records that are written from now on are newer than all that is in memory only.
+    mutating func beginEra() {
+        if let last = segments.indices.last { segments[last].isOpen = false }
+        frontNumber = nextNumber
+        nextNumber += 1
+    }
+
     var hasUnread: Bool { unreadRecords > 0 }
 
     init(source: Int) { self.source = source }
@@ -87,10 +94,9 @@ struct SpoolBook: Sendable {
         return id
     }
 
-    /// A segment before all others of this run of the program: for what was in memory, and is older than what is on disk.
+    /// The segment before all others of this era: for what was in memory only when it began. To be written once.
     mutating func front() -> SpoolSegmentID {
         let id = SpoolSegmentID(source: source, number: frontNumber)
-        frontNumber -= 1
         segments.insert(Segment(id: id), at: segments.firstIndex { id < $0.id } ?? segments.count)
         return id
     }

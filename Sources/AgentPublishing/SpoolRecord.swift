@@ -49,7 +49,9 @@ package enum SpoolRecord {
     package static func peek(_ bytes: UnsafeRawBufferPointer) -> (size: Int, events: Int)? {
         guard bytes.count >= prefixSize else { return nil }
         let count = Int(number(bytes, 0, UInt32.self))
-        guard count >= prefixSize - headerSize + 2, count < longestBody, bytes[headerSize] == version else { return nil }
+        guard count >= prefixSize - headerSize + 2, count < longestBody, bytes[headerSize] == version else {
+            return nil
+        }
         return (headerSize + count, Int(number(bytes, headerSize + 25, UInt32.self)))
     }
 

@@ -78,11 +78,15 @@ final class EventIntake: Sendable {
 
     init(_ configuration: PublisherConfiguration, wake: DispatchSemaphore) {
         eventLimit = configuration.eventLimit
-        memoryBytes = configuration.memoryBytes
+        memoryBytes = configuration.limits.newBytes
         memoryEvents = configuration.memoryEvents
         wakeBytes = configuration.memoryBytes / 16
         wakeEvents = min(4096, configuration.memoryEvents / 8)
-        if case .block(let longest) = configuration.whenFull { patience = longest.wholeNanoseconds } else { patience = nil }
+        if case .block(let longest) = configuration.whenFull {
+            patience = longest.wholeNanoseconds
+        } else {
+            patience = nil
+        }
         self.wake = wake
     }
 
@@ -118,7 +122,8 @@ final class EventIntake: Sendable {
                 guard uptime() < deadline else {
                     turnAway(key, patience == nil ? .memoryFull : .timedOut)
                     throw PublisherError(
-                        .timedOut, "there was no room for the event in time; raise memoryBytes, or give the publisher a spool")
+                        .timedOut,
+                        "there was no room for the event in time; raise memoryBytes, or give the publisher a spool")
                 }
                 await withCheckedContinuation { continuation in
                     if !addWaiter(event.count, deadline, { continuation.resume() }) { continuation.resume() }

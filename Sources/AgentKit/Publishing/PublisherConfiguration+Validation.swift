@@ -28,10 +28,13 @@ extension PublisherConfiguration {
         ] where !range.contains(value) {
             throw complain("\(name) is \(value); choose \(range.lowerBound) to \(range.upperBound)")
         }
-        guard maximumEventBytes <= memoryBytes / 2 || maximumEventBytes == PublisherConfiguration(urls: []).maximumEventBytes
+        guard
+            maximumEventBytes <= memoryBytes / 2
+                || maximumEventBytes == PublisherConfiguration(urls: []).maximumEventBytes
         else {
             throw complain(
-                "maximumEventBytes is \(maximumEventBytes), more than half of memoryBytes (\(memoryBytes)); raise memoryBytes")
+                "maximumEventBytes is \(maximumEventBytes), more than half of memoryBytes (\(memoryBytes)); raise memoryBytes"
+            )
         }
         for (name, value) in [("delay", delay), ("reconnectWait", reconnectWait)]
         where value < .zero || value > .seconds(60) {

@@ -46,7 +46,7 @@ final class SpoolDirectory {
             if folder.numbers.isEmpty {
                 folder.removeIfEmpty()
             } else {
-                folders[source] = consume folder
+                folders[source] = folder
                 source += 1
             }
         }

@@ -4,7 +4,7 @@ internal import Foundation
 /// A folder of segment files that belongs to one process, as long as it holds the lock file in it.
 ///
 /// The kernel gives the lock back when the process ends in whatever way, so that another one can take the folder over.
-struct SpoolFolder: ~Copyable {
+final class SpoolFolder {
     let path: String
     private let lock: Int32
 
@@ -70,6 +70,7 @@ struct SpoolFolder: ~Copyable {
     static func failure(_ what: String, _ path: String) -> PublisherError {
         PublisherError(
             .configuration,
-            "the spool \(path) \(what) (\(String(cString: strerror(errno)))); name a directory that the agent may write to")
+            "the spool \(path) \(what) (\(String(cString: strerror(errno)))); name a directory that the agent may write to"
+        )
     }
 }

@@ -1,0 +1,147 @@
+public import ATOF
+internal import Dispatch
+internal import Foundation
+public import Logging
+internal import NATSTransport
+internal import Synchronization
+
+/// Publishes an agent's events to Skein, whatever happens to the broker, without ever being in the agent's way.
+///
+/// `append` takes well under a microsecond: it puts the event into a queue, and a thread of the publisher does the rest. Events that are
+/// appended before `run` wait in memory.
+///
+/// ```swift
+/// let publisher = try SkeinPublisher(PublisherConfiguration(urls: ["nats://127.0.0.1:4222"]))
+/// let running = Task { try await publisher.run() }
+/// …
+/// publisher.shutdown()
+/// try await running.value
+/// ```
+public final class SkeinPublisher: EventOutput {
+    private struct State {
+        var isStarted = false
+        var refusal: PublisherError?
+    }
+
+    private let configuration: PublisherConfiguration
+    private let logger: Logger
+    private let intake: EventIntake
+    private let loop: PublishLoop
+    private let state = Mutex(State())
+
+    /// - Throws: `PublisherError` with code `configuration`: which value cannot be used, and how to correct it.
+    public init(_ configuration: PublisherConfiguration, logger: Logger = Logger(label: "skein.agentkit")) throws {
+        try configuration.validate()
+        if let spool = configuration.spool { try SpoolDirectory.prepare(spool.directory) }
+        self.configuration = configuration
+        self.logger = logger
+        let wake = DispatchSemaphore(value: 0)
+        let intake = EventIntake(configuration, wake: wake)
+        self.intake = intake
+        let instance = String(UUID().uuidString.lowercased().filter { $0 != "-" }.prefix(16))
+        loop = PublishLoop(configuration, instance: instance, intake: intake, wake: wake, logger: logger)
+    }
+
+    /// Takes an event. Never throws; blocks only with `whenFull = .block`, while the memory is full.
+    public func append(_ event: [UInt8], key: EventUUID) { intake.append(event, key: key) }
+
+    /// Takes an event, and waits without blocking the thread while the memory is full: as long as `whenFull = .block` says, otherwise not
+    /// at all.
+    ///
+    /// - Throws: `PublisherError` that says why the event was given up: `tooLarge`, `timedOut` or `closed`.
+    public func appendOrThrow(_ event: [UInt8], key: EventUUID) async throws {
+        try await intake.appendWaiting(event, key: key)
+    }
+
+    /// What has been done, and what is there now.
+    public var statistics: PublisherStatistics { loop.statistics }
+
+    /// Publishes until `shutdown` is called or the task is cancelled. To be called once.
+    ///
+    /// After `shutdown` it returns when the broker has everything, or everything is on disk while the broker is away, or
+    /// `shutdownTimeout` is over. After a cancellation it does not wait for the broker: what is in memory goes to disk if there is a spool.
+    ///
+    /// - Throws: only with `throwsWhenRefused`, a `PublisherError` with code `refused`.
+    public func run() async throws {
+        guard
+            state.withLock({ state in
+                defer { state.isStarted = true }
+                return !state.isStarted
+            })
+        else { return }
+        loop.start()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.keepConnected() }
+            await withTaskCancellationHandler {
+                await loop.finished()
+            } onCancel: {
+                loop.post(.close(deadline: 0))
+            }
+            group.cancelAll()
+        }
+        if let refusal = state.withLock({ $0.refusal }) { throw refusal }
+    }
+
+    /// Waits until the broker has stored everything that was appended before.
+    ///
+    /// - Returns: false when that took longer than the timeout, or the publisher has ended before.
+    public func flush(timeout: Duration = .seconds(10)) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let deadline = uptime() + timeout.wholeNanoseconds
+            let isTaken = loop.post(.flush(deadline: deadline) { continuation.resume(returning: $0) })
+            if !isTaken { continuation.resume(returning: false) }
+        }
+    }
+
+    /// Ends `run` gracefully. Events are taken until everything before is sent; those that come later are counted as `closed`.
+    public func shutdown() {
+        loop.post(.close(deadline: uptime() + configuration.shutdownTimeout.wholeNanoseconds))
+    }
+
+    // MARK: The connection
+
+    private func keepConnected() async {
+        var logged: NATSError.Code?
+        while !Task.isCancelled {
+            do throws(NATSError) {
+                let connection = try await NATSConnection.connect(configuration.natsOptions)
+                logged = nil
+                await watch(connection)
+                loop.post(.disconnected)
+                await connection.close()
+            } catch {
+                if logged != error.code {
+                    logged = error.code
+                    logger.warning(
+                        "the broker cannot be reached, the next try follows", metadata: ["error": "\(error)"])
+                }
+                if configuration.throwsWhenRefused, error.code != .unreachable, error.code != .timeout {
+                    state.withLock { $0.refusal = PublisherError(.refused, error.description) }
+                    loop.post(.close(deadline: 0))
+                    return
+                }
+                // Cancelled, it is over.
+                try? await Task.sleep(for: configuration.reconnectWait)
+            }
+        }
+    }
+
+    /// Returns when the connection has ended for good, or the task is cancelled.
+    private func watch(_ connection: NATSConnection) async {
+        let jetStream = JetStream(connection)
+        loop.post(.connected(jetStream))
+        for await event in connection.events {
+            switch event {
+            case .disconnected:
+                logger.warning("the broker is away")
+                loop.post(.disconnected)
+            case .reconnected:
+                logger.info("the broker is back")
+                loop.post(.connected(jetStream))
+            case .error(let text): logger.warning("the broker reports an error", metadata: ["error": "\(text)"])
+            case .publishFailed, .slowConsumer: break
+            case .closed: return
+            }
+        }
+    }
+}
