@@ -1,4 +1,5 @@
 internal import ATOF
+internal import AgentPublishing
 internal import Foundation
 package import NATSTransport
 internal import Stages
@@ -112,26 +113,10 @@ package final class EventPublisher {
         sequences[key] = sequence + UInt64(writer.count)
         writer.setProducer(producer, sequence: sequence)
         summary.events += writer.count
-        let id = "\(tenant)/\(producer)/\(sequence)"
-        let subject = SkeinSubjects.events(tenant: tenant, key: key)
-        var messages: [LaneMessage] = []
-        let bytes = writer.bytes
-        let count = max(1, (bytes.count + messageLimit - 1) / messageLimit)
-        for number in 0..<count {
-            var headers: NATSHeaders = [
-                SkeinHeaders.messageID: count == 1 ? id : "\(id)/\(number + 1)",
-                SkeinHeaders.contentType: SkeinHeaders.protobuf,
-            ]
-            if count > 1 {
-                headers[SkeinHeaders.chunk] = "\(number + 1)/\(count)"
-                headers[SkeinHeaders.chunkID] = "\(producer)/\(sequence)"
-            }
-            let start = number * messageLimit
-            messages.append(
-                LaneMessage(
-                    subject: subject, headers: headers,
-                    payload: Array(bytes[start..<min(start + messageLimit, bytes.count)])))
-        }
+        let envelope = EventEnvelope(
+            tenant: tenant, key: key, producer: producer, sequence: sequence, bytes: writer.bytes)
+        let count = envelope.messageCount(limit: messageLimit)
+        let messages = (0..<count).map { LaneMessage(envelope.message($0, limit: messageLimit)) }
         summary.messages += count
         try await lanes.send(messages, key: key)
     }

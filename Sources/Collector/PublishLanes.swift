@@ -1,3 +1,4 @@
+package import AgentPublishing
 package import NATSTransport
 internal import Synchronization
 
@@ -11,6 +12,13 @@ package struct LaneMessage: Sendable {
         self.subject = subject
         self.headers = headers
         self.payload = payload
+    }
+
+    /// A batch of events as every publisher of Skein sends it.
+    package init(_ message: EventMessage) {
+        var headers = NATSHeaders()
+        for header in message.headers { headers.add(header.name, header.value) }
+        self.init(subject: message.subject, headers: headers, payload: message.payload)
     }
 }
 

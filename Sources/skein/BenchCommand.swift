@@ -92,12 +92,25 @@ struct BenchCommand: AsyncParsableCommand {
                     "  \(figure.name)", number(figure.medianMicroseconds), number(figure.p99Microseconds),
                     "\(number(figure.medianRatio, digits: 1))x", "\(number(figure.p99Ratio, digits: 1))x"))
         }
+        rows += publishing(report.publishing)
         rows += ["", "targets"]
         for target in report.targets {
             let figures = "\(number(target.value, digits: 1)) \(target.unit), at most \(number(target.limit))"
             rows.append("  \(target.isMet ? "met   " : "missed")  \(target.name): \(figures)")
         }
         return rows.joined(separator: "\n")
+    }
+
+    private static func publishing(_ figures: BenchmarkReport.Publishing) -> [String] {
+        [
+            "", row("an agent publishes with AgentKit", "CPU µs/event", "NeMo Relay", "ratio"),
+            row("  append, on the caller's path", number(figures.appendMicroseconds, digits: 2)),
+            row(
+                "  a scope event packed and appended", number(figures.callerMicroseconds, digits: 2),
+                number(figures.referenceMicroseconds), number(figures.shareOfReference, digits: 3)),
+            row("  the whole process, until acknowledged", number(figures.cpuMicrosecondsPerEvent, digits: 2)),
+            "  \(number(figures.eventsPerSecond)) events/s, \(number(figures.eventsPerSecondPerCore)) events/s per core",
+        ]
     }
 
     private static func row(_ name: String, _ cells: String...) -> String {

@@ -19,13 +19,15 @@ struct PublisherRig {
 
     /// Runs the body against a server, and ends the server after it.
     static func with(
-        maxPayload: Int? = nil, streamBytes: Int? = nil, _ body: (PublisherRig) async throws -> Void
+        server text: String = "", maxPayload: Int? = nil, streamBytes: Int? = nil,
+        _ body: (PublisherRig) async throws -> Void
     ) async throws {
         let directory = NSTemporaryDirectory() + "skein-publisher-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
         var options = NATSServerProcess.Options(executable: try executable(), dataDirectory: directory + "/nats")
         options.maxPayload = maxPayload
+        options.configuration = text
         let server = try await NATSServerProcess.start(options)
         do {
             let rig = PublisherRig(server: server, directory: directory)

@@ -13,10 +13,14 @@ public struct PublisherConfiguration: Sendable {
 
     /// PEM files for encrypted connections; `tls://` URLs need none when the system knows the authority.
     public struct TLS: Sendable {
+        /// Of the authorities that may sign the server's certificate; nil takes the system's.
         public var authorityFile: String?
+        /// Of the client's certificate chain.
         public var certificateFile: String?
+        /// Of the client's key.
         public var keyFile: String?
 
+        /// Takes the paths.
         public init(authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil) {
             self.authorityFile = authorityFile
             self.certificateFile = certificateFile
@@ -34,6 +38,7 @@ public struct PublisherConfiguration: Sendable {
 
     /// A directory for events that the broker cannot take now.
     public struct Spool: Sendable {
+        /// When events go to disk.
         public enum Mode: Sendable {
             /// Events go to disk while the broker is away and when half of the memory is taken.
             case whenNeeded
@@ -53,11 +58,14 @@ public struct PublisherConfiguration: Sendable {
 
         /// Is created. Any number of processes may share it: each has a folder of its own in it, and takes over those of dead ones.
         public var directory: String
+        /// When events go to disk.
         public var mode: Mode
         /// Of this process, with what it took over. When they are full, the oldest events go, or with `.block` none is written.
         public var maximumBytes: Int
+        /// When what was written is forced to the disk.
         public var sync: Sync
 
+        /// Takes the directory; everything else has a default.
         public init(
             directory: String, mode: Mode = .whenNeeded, maximumBytes: Int = 1 << 30,
             sync: Sync = .interval(.seconds(1))
@@ -71,7 +79,9 @@ public struct PublisherConfiguration: Sendable {
 
     /// `nats://` or `tls://` URLs of the broker.
     public var urls: [String]
+    /// How the agent proves who it is.
     public var authentication = Authentication.none
+    /// Encryption with files of one's own.
     public var tls: TLS?
     /// Between attempts to reconnect, which never end.
     public var reconnectWait = Duration.seconds(1)
@@ -83,16 +93,20 @@ public struct PublisherConfiguration: Sendable {
 
     /// How long an event waits for others.
     public var delay = Duration.milliseconds(10)
-    /// Events and bytes of a message.
+    /// Events of a message, at most.
     public var batchEvents = 256
+    /// Bytes of a message, about, at most.
     public var batchBytes = 256 << 10
     /// A larger event is given up and counted. One that is larger than a message goes in chunks.
     public var maximumEventBytes = 64 << 20
 
-    /// Bytes and events in memory, whether they wait or are on their way.
+    /// Bytes in memory, whether they wait, are on their way or come from disk.
     public var memoryBytes = 32 << 20
+    /// Events in memory, without those that come from disk.
     public var memoryEvents = 100_000
+    /// What happens when that is not enough.
     public var whenFull = WhenFull.dropOldest
+    /// Where events go while the broker is away; nil keeps them in memory.
     public var spool: Spool?
 
     /// How long a graceful shutdown waits for the broker, unless everything is on disk.
@@ -101,11 +115,13 @@ public struct PublisherConfiguration: Sendable {
     /// not end for it.
     public var throwsWhenRefused = false
 
+    /// Takes the broker's URLs; everything else has a default.
     public init(urls: [String]) { self.urls = urls }
 }
 
 /// Says which value of a configuration cannot be used, and how to correct it; or why a publisher has ended or refused an event.
 public struct PublisherError: Error, Sendable, CustomStringConvertible {
+    /// What kind of failure it is.
     public enum Code: Sendable, Hashable {
         /// A value of the configuration cannot be used.
         case configuration
@@ -119,7 +135,9 @@ public struct PublisherError: Error, Sendable, CustomStringConvertible {
         case closed
     }
 
+    /// What kind of failure it is.
     public let code: Code
+    /// One sentence, with what to do.
     public let description: String
 
     init(_ code: Code, _ description: String) {

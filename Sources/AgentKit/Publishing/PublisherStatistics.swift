@@ -27,6 +27,7 @@ public struct PublisherStatistics: Sendable, Equatable {
     public internal(set) var spooled = 0
     /// Read from disk to be sent.
     public internal(set) var replayed = 0
+    /// Given up, by reason.
     public internal(set) var dropped: [Reason: Int] = [:]
     /// Messages handed to the connection, repeated ones too.
     public internal(set) var messages = 0
@@ -38,18 +39,22 @@ public struct PublisherStatistics: Sendable, Equatable {
     public internal(set) var tornBytes = 0
     /// Events on disk that an earlier process had left.
     public internal(set) var found = 0
-    /// What is there now.
+    /// In memory now, with what is on its way.
     public internal(set) var memoryBytes = 0
+    /// Events in memory now.
     public internal(set) var memoryEvents = 0
+    /// On disk now, also what is acknowledged and not removed yet.
     public internal(set) var diskBytes = 0
     /// The most bytes that were in memory at any time.
     public internal(set) var peakMemoryBytes = 0
     /// Runs whose numbers are remembered.
     public internal(set) var keys = 0
+    /// Whether there is a connection to the broker now.
     public internal(set) var isConnected = false
 
     /// Of all reasons.
     public var droppedTotal: Int { dropped.values.reduce(0, +) }
 
+    /// Nothing has happened yet.
     public init() {}
 }

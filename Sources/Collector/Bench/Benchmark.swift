@@ -57,11 +57,16 @@ package struct Benchmark: Sendable {
                 connection: connection, url: url, state: prepared.state, logger: logger, progress: progress
             ).run()
         }
+        progress("an agent's publisher")
+        let publishing = try await withServer("publishing") { connection, url in
+            _ = try await StreamProvisioner(JetStream(connection), .init()).prepare()
+            return try await PublishingBenchmark(url: url, events: min(events, 200_000)).run()
+        }
         return BenchmarkReport(
             workload: .init(events: events, messages: messages.count, bytesPerEvent: Double(bytes) / Double(events)),
             ceilings: ceilings, stages: stages, inMemory: machines.figures + projections.figures + redaction.figures,
             codecs: codecs,
-            memory: memory, guarding: guarding,
+            memory: memory, guarding: guarding, publishing: publishing,
             targets: [
                 .init("process, with decoding", stages[0].cpuMicrosecondsPerEvent, atMost: 15, "µs/event"),
                 .init(
@@ -69,6 +74,10 @@ package struct Benchmark: Sendable {
                     "µs/event"),
                 .init(
                     "memory with \(memory.openTrajectories) open trajectories", memory.openMegabytes, atMost: 150, "MB"),
+                .init("AgentKit: a scope event on the caller's path", publishing.callerMicroseconds, atMost: 5, "µs"),
+                .init(
+                    "AgentKit: an event in the whole process (50,000 a second per core)",
+                    publishing.cpuMicrosecondsPerEvent, atMost: 20, "µs"),
             ] + projections.targets + redaction.targets
                 + guarding.dropFirst().flatMap { figure -> [BenchmarkReport.Target] in
                     [

@@ -62,6 +62,21 @@ package struct BenchmarkReport: Encodable, Sendable {
         package var p99Ratio: Double
     }
 
+    /// An agent that publishes with AgentKit.
+    package struct Publishing: Encodable, Sendable {
+        package var events: Int
+        /// CPU of the calling thread for each event: handing it over, and that with building its packed form.
+        package var appendMicroseconds: Double
+        package var callerMicroseconds: Double
+        /// What NeMo Relay 0.10.4 takes of the caller from Python.
+        package var referenceMicroseconds: Double
+        package var shareOfReference: Double
+        /// Of the whole process, until the broker has everything.
+        package var cpuMicrosecondsPerEvent: Double
+        package var eventsPerSecond: Double
+        package var eventsPerSecondPerCore: Double
+    }
+
     package struct Target: Encodable, Sendable {
         package var name: String
         package var value: Double
@@ -81,5 +96,6 @@ package struct BenchmarkReport: Encodable, Sendable {
     package var codecs: [Codec]
     package var memory: Memory
     package var guarding: [Guarding]
+    package var publishing: Publishing
     package var targets: [Target]
 }
