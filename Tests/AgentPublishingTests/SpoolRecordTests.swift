@@ -48,4 +48,23 @@ struct SpoolRecordTests {
             if case .record = Self.reading(flipped) { Issue.record("bit \(bit) is not noticed") }
         }
     }
+
+    @Test("whose body is anything at all, with the right checksum, is read or damaged, and nothing worse")
+    func anyBody() {
+        var random = SeededRandom(state: 7)
+        for _ in 0..<20_000 {
+            var body = (0..<Int.random(in: 0...60, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random)
+            }
+            if !body.isEmpty { body[0] = 1 }
+            let checksum = body.withUnsafeBytes { CRC32C.checksum($0) }
+            var bytes: [UInt8] = []
+            for number in [UInt32(body.count), checksum] {
+                withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
+            }
+            bytes += body
+            if case .record(let batch, let size) = Self.reading(bytes) {
+                #expect(size == bytes.count && batch.bytes.count <= body.count)
+            }
+        }
+    }
 }
