@@ -261,13 +261,17 @@ final class EventIntake: Sendable {
 
     /// From now on a caller wakes the thread.
     ///
+    /// - Parameter looksAgain: the thread comes back by itself soon: the first event does not have to wake it, which takes the caller
+    ///   longer than everything else.
     /// - Returns: whether there is something already.
-    func prepareToSleep() -> Bool {
+    func prepareToSleep(looksAgain: Bool) -> Bool {
         state.withLock { state in
             let isEmpty = state.events == 0 && state.skips.isEmpty
-            state.sleep =
-                isEmpty
-                ? .untilEvent : state.bytes > wakeBytes || state.events >= wakeEvents ? .awake : .lingering
+            if state.bytes > wakeBytes || state.events >= wakeEvents {
+                state.sleep = .awake
+            } else {
+                state.sleep = isEmpty && !looksAgain ? .untilEvent : .lingering
+            }
             return !isEmpty
         }
     }

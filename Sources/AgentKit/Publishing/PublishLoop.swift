@@ -32,10 +32,15 @@ final class PublishLoop: Sendable {
         var jetStream: JetStream?
         var flushes: [(epoch: UInt32, deadline: UInt64, answer: @Sendable (Bool) -> Void)] = []
         var closing: UInt64?
-        /// When the oldest event of the intake has waited long enough.
+        /// When to look into the intake: then its oldest event has waited long enough.
         var takeAt: UInt64?
+        /// Until then more events are expected.
+        var busyUntil: UInt64 = 0
         var log: PublishLog
     }
+
+    /// How long after an event the thread looks for more by itself, nanoseconds.
+    private static let busy: UInt64 = 1_000_000_000
 
     private let configuration: PublisherConfiguration
     private let intake: EventIntake
@@ -182,6 +187,7 @@ final class PublishLoop: Sendable {
         local.takeAt = nil
         var taken = intake.take(closing: closing)
         let now = uptime()
+        if taken.events > 0 { local.busyUntil = now + PublishLoop.busy }
         for chunk in taken.chunks {
             for entry in chunk { local.machine.append(entry.event, key: entry.key, now: now) }
         }
@@ -272,11 +278,14 @@ final class PublishLoop: Sendable {
     private func sleep(_ local: inout Local) {
         guard mailbox.withLock({ $0.inputs.isEmpty }) else { return }
         let now = uptime()
-        if intake.prepareToSleep() {
+        let isBusy = now < local.busyUntil
+        if intake.prepareToSleep(looksAgain: isBusy) || isBusy {
             // On disk there is no hurry, and larger records are better ones.
             let patience = local.machine.isConnected || local.spool == nil ? delay : max(delay, 25_000_000)
             local.takeAt = local.takeAt ?? now + patience
         }
+        // It was too much already before a caller could say so.
+        if intake.isPressing { return }
         let times =
             [local.takeAt, local.machine.nextTime(now: now), local.spool?.nextSync, local.closing].compactMap { $0 }
             + local.flushes.map(\.deadline) + (intake.hasWaiters ? [now + 20_000_000] : [])
