@@ -50,10 +50,11 @@ let package = Package(
         // Input and output.
         .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib", "SHA2"], swiftSettings: strict),
         .target(name: "NATSTransport", dependencies: ["CNATS", "CChildProcess"], swiftSettings: strict),
+        .target(name: "BusReading", dependencies: ["NATSTransport", "Stages"], swiftSettings: strict),
         .target(
             name: "AgentKit",
             dependencies: [
-                "ATOF", "AgentEvents", "AgentPublishing", "LLMCodecs", "NATSTransport", "Stages",
+                "ATOF", "AgentEvents", "AgentPublishing", "BusReading", "LLMCodecs", "NATSTransport", "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -64,14 +65,15 @@ let package = Package(
             name: "Collector",
             dependencies: [
                 "ATOF", "LLMCodecs", "Middleware", "Stages", "Trajectories", "Projections", "OTLP", "HTTPTransport",
-                "NATSTransport", "TOMLKit", "FlyingFox", "AgentKit", "AgentPublishing",
+                "NATSTransport", "TOMLKit", "FlyingFox", "AgentKit", "AgentPublishing", "BusReading",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "skein",
             dependencies: [
-                "ATOF", "CMemory", "Collector", "NATSTransport", "OTLP", "Projections", "Stages", "Trajectories",
+                "ATOF", "BusReading", "CMemory", "Collector", "NATSTransport", "OTLP", "Projections", "Stages",
+                "Trajectories",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -141,8 +143,9 @@ let package = Package(
         .testTarget(
             name: "CollectorTests",
             dependencies: [
-                "ATOF", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer", "HTTPTransport", "LLMCodecs",
-                "Middleware", "NATSTestCluster", "NATSTransport", "OTLP", "Projections", "Stages",
+                "ATOF", "AgentKit", "BusReading", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer",
+                "HTTPTransport", "LLMCodecs", "Middleware", "NATSTestCluster", "NATSTransport", "OTLP", "Projections",
+                "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.copy("Configurations"), .copy("Middleware")], swiftSettings: strict),

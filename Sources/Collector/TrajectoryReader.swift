@@ -1,4 +1,5 @@
 package import ATOF
+internal import BusReading
 internal import Foundation
 package import NATSTransport
 internal import Stages
@@ -13,16 +14,6 @@ package struct PublishedTrajectory: Sendable {
     package let agent: String
     /// The ATIF document.
     package let document: JSONValue
-}
-
-/// The parts of a revision are gone, because a newer one has replaced it; that can be read instead.
-package struct ReplacedTrajectoryError: Error, CustomStringConvertible {
-    package let id: String
-    package let revision: UInt64
-
-    package var description: String {
-        "revision \(revision) of the trajectory \(id) is gone: a newer one has replaced it"
-    }
 }
 
 /// Reads trajectories from `SKEIN_TRAJECTORIES`, put together where they were sent in chunks.
@@ -84,43 +75,15 @@ package struct TrajectoryReader: Sendable {
             throw CollectorError("\(subject) is not the subject of a trajectory")
         }
         let document: JSONValue
-        let whole = try await self.body(subject: subject, headers: headers, payload: body)
+        let whole = try await TrajectoryBody.read(jetStream, subject: subject, headers: headers, payload: body)
         do {
             document = try JSONParser.parse(whole)
         } catch {
             throw CollectorError("the body of \(subject) is not JSON")
         }
         return PublishedTrajectory(
-            tenant: tenant, id: id, revision: TrajectoryReader.revision(headers),
+            tenant: tenant, id: id, revision: TrajectoryBody.revision(headers),
             isComplete: headers[SkeinHeaders.state] != "abandoned", agent: headers[SkeinHeaders.agent] ?? "",
             document: document)
-    }
-
-    /// The document as it was published, put together from its parts.
-    ///
-    /// - Parameters: of a message on `skein.v1.trajectories.<tenant>.<id>`.
-    /// - Throws: `ReplacedTrajectoryError` when parts are gone.
-    func body(subject: String, headers: NATSHeaders, payload: [UInt8]) async throws -> [UInt8] {
-        guard let chunks = headers[SkeinHeaders.chunks].flatMap({ Int($0) }) else { return payload }
-        let revision = TrajectoryReader.revision(headers)
-        var whole: [UInt8] = []
-        for number in 1...max(1, chunks) {
-            guard
-                let message = try await jetStream.lastMessage(
-                    stream: SkeinSubjects.trajectoriesStream,
-                    subject: SkeinSubjects.trajectoryChunk(of: subject, revision: revision, number: number),
-                    // A replica may not have it yet; what is missing here counts as gone for good.
-                    fromLeader: true)
-            else {
-                throw ReplacedTrajectoryError(
-                    id: SkeinSubjects.trajectory(of: subject)?.id ?? subject, revision: revision)
-            }
-            whole += message.payload
-        }
-        return whole
-    }
-
-    private static func revision(_ headers: NATSHeaders) -> UInt64 {
-        headers[SkeinHeaders.revision].flatMap { UInt64($0) } ?? 1
     }
 }

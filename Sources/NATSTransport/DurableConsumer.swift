@@ -105,6 +105,10 @@ package struct DurableConsumer: Sendable {
 
     /// Says that the message is done with; a word that is lost has it delivered again.
     package func acknowledge(_ delivery: Delivery) async throws(NATSError) {
+        try await DurableConsumer.acknowledge(delivery, over: jetStream)
+    }
+
+    package static func acknowledge(_ delivery: Delivery, over jetStream: JetStream) async throws(NATSError) {
         try await jetStream.connection.publish(subject: delivery.reply, payload: Array("+ACK".utf8))
     }
 }

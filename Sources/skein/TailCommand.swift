@@ -1,5 +1,6 @@
 internal import ATOF
 internal import ArgumentParser
+internal import BusReading
 internal import Collector
 internal import Foundation
 internal import NATSTransport

@@ -21,7 +21,9 @@ func processorTime() -> Double {
 }
 
 /// The best of five runs, so that what else the machine does counts little.
-func measure(_ name: String, events: Int, _ body: () async throws -> Void) async rethrows {
+func measure(
+    _ name: String, events: Int, isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Void
+) async rethrows {
     var best = Double.infinity
     for _ in 0..<5 {
         let start = processorTime()

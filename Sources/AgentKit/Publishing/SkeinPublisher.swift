@@ -21,6 +21,7 @@ public final class SkeinPublisher: EventOutput {
     private struct State {
         var isStarted = false
         var refusal: PublisherError?
+        var connection: NATSConnection?
     }
 
     private let configuration: PublisherConfiguration
@@ -52,6 +53,11 @@ public final class SkeinPublisher: EventOutput {
     public func appendOrThrow(_ event: [UInt8], key: EventUUID) async throws {
         try await intake.appendWaiting(event, key: key)
     }
+
+    /// The connection that stands now, or is being made again.
+    var connection: NATSConnection? { state.withLock { $0.connection } }
+
+    var tenant: String { configuration.tenant }
 
     /// What has been done, and what is there now.
     public var statistics: PublisherStatistics { loop.statistics }
@@ -129,6 +135,8 @@ public final class SkeinPublisher: EventOutput {
     /// Returns when the connection has ended for good, or the task is cancelled.
     private func watch(_ connection: NATSConnection) async {
         let jetStream = JetStream(connection)
+        state.withLock { $0.connection = connection }
+        defer { state.withLock { $0.connection = nil } }
         loop.post(.connected(jetStream))
         for await event in connection.events {
             switch event {

@@ -1,4 +1,5 @@
 internal import ATOF
+internal import BusReading
 internal import Logging
 internal import NATSTransport
 internal import Stages
@@ -147,7 +148,8 @@ actor StoreWorker: StageWorker {
         guard let (tenant, id) = SkeinSubjects.trajectory(of: document.subject),
             let name = message.headers[SkeinHeaders.file], FileNameTemplate.isRelative(name)
         else { return nil }
-        let body = try await TrajectoryReader(context.jetStream).body(
+        let body = try await TrajectoryBody.read(
+            context.jetStream,
             subject: message.subject, headers: message.headers, payload: message.payload)
         return StoredDocument(
             tenant: tenant, id: id, revision: message.headers[SkeinHeaders.revision].flatMap { UInt64($0) } ?? 1,

@@ -1,0 +1,56 @@
+public import ATOF
+internal import BusReading
+internal import NATSTransport
+internal import Synchronization
+
+/// Events of one tenant that were processed together, in the order in which their runs go.
+public struct ProcessedEvents: Sendable {
+    /// One event.
+    public struct Event: Sendable, Hashable {
+        /// The run that it belongs to: the UUID of the run's root.
+        public let run: EventUUID?
+        public let uuid: EventUUID
+        public let name: String
+        /// `agent`, `tool`, `llm`, …; nil on a mark without one.
+        public let category: String?
+        /// The event as one ATOF 0.1 JSON object, as UTF-8.
+        public let json: [UInt8]
+    }
+
+    public let tenant: String
+    public let events: [Event]
+    /// What could not be read, for instance because a newer collector wrote it; nil when all could. Collectors make no such messages.
+    public let complaint: String?
+
+    init(tenant: String, body: [UInt8]) {
+        self.tenant = tenant
+        var (events, complaint) = ([Event](), String?.none)
+        do throws(EventError) {
+            let batch = try EventBatch(unpacking: body)
+            for index in 0..<batch.count {
+                let event = try batch.event(at: index)
+                events.append(
+                    Event(
+                        run: event.rootUUID, uuid: event.uuid, name: event.name, category: event.category?.raw,
+                        json: EventJSONEncoder.line(event)))
+            }
+        } catch {
+            complaint = error.description
+        }
+        self.events = events
+        self.complaint = complaint
+    }
+}
+
+/// Halves of events, for the one task that iterates.
+final class PartsBox: Sendable {
+    typealias Done = SubscriptionSource<ProcessedEvents>.Done
+
+    private let parts = Mutex(BatchParts<Done>())
+
+    func receive(_ message: JetStreamMessage, _ done: Done) -> (done: [Done], body: [UInt8]?) {
+        parts.withLock {
+            $0.receive(subject: message.subject, headers: message.headers, payload: message.payload, token: done)
+        }
+    }
+}

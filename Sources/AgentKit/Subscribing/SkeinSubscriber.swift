@@ -1,0 +1,110 @@
+internal import ATOF
+internal import BusReading
+internal import NATSTransport
+internal import Stages
+
+/// Reads what comes out of Skein: trajectories and processed events (`docs/contract.md`).
+///
+/// ```swift
+/// let skein = try await SkeinSubscriber.connect(SubscriberConfiguration(urls: ["nats://127.0.0.1:4222"]))
+/// for try await delivery in skein.trajectories(tenant: "acme", agent: "planner", from: .durable("dashboard")) {
+///     print(delivery.value.id, delivery.value.revision, delivery.value.json.count)
+///     try await delivery.acknowledge()
+/// }
+/// ```
+public final class SkeinSubscriber: Sendable {
+    /// Where a subscription begins.
+    public enum Place: Sendable, Hashable {
+        /// With what is stored from now on.
+        case now
+        /// With the oldest that the stream holds.
+        case oldest
+        /// Where the last reader under this name has acknowledged, and with the oldest when there was none. Readers that use a name at
+        /// the same time share the messages.
+        case durable(String)
+    }
+
+    private let connection: NATSConnection
+    private let configuration: SubscriberConfiguration
+
+    private init(_ connection: NATSConnection, _ configuration: SubscriberConfiguration) {
+        self.connection = connection
+        self.configuration = configuration
+    }
+
+    /// - Throws: `SubscriberError` with code `configuration` or `refused`.
+    public static func connect(_ configuration: SubscriberConfiguration) async throws -> SkeinSubscriber {
+        do throws(NATSError) {
+            return SkeinSubscriber(try await NATSConnection.connect(configuration.natsOptions), configuration)
+        } catch {
+            throw SubscriberError(error)
+        }
+    }
+
+    /// Ends all subscriptions with code `closed`.
+    public func close() async { await connection.close() }
+
+    /// The trajectories that are finished: each revision of each as it is published.
+    ///
+    /// - Parameters:
+    ///   - tenant: only this one's; nil takes all.
+    ///   - agent: only those of agents of this name.
+    public func trajectories(
+        tenant: String? = nil, agent: String? = nil, from place: Place = .now
+    ) -> Subscription<Trajectory> {
+        let jetStream = JetStream(connection)
+        return subscription(
+            stream: SkeinSubjects.trajectoriesStream, tenant: tenant, rest: "*", place
+        ) { message, done in
+            // A letter on its way back to a store.
+            guard let (tenant, id) = SkeinSubjects.trajectory(of: message.subject), tenant != SkeinSubjects.ownTenant,
+                agent == nil || message.headers[SkeinHeaders.agent] == agent
+            else { return (done: [done], value: nil) }
+            do {
+                let body = try await TrajectoryBody.read(
+                    jetStream, subject: message.subject, headers: message.headers, payload: message.payload)
+                let trajectory = Trajectory(
+                    tenant: tenant, id: id, revision: TrajectoryBody.revision(message.headers),
+                    isComplete: message.headers[SkeinHeaders.state] != "abandoned",
+                    agent: message.headers[SkeinHeaders.agent] ?? "", json: body)
+                return (done: [done], value: trajectory)
+            } catch is ReplacedTrajectoryError {
+                // Its successor follows.
+                return (done: [done], value: nil)
+            }
+        }
+    }
+
+    /// The events that have passed the policy, each once, in batches of a run's partition.
+    ///
+    /// - Parameter tenant: only this one's; nil takes all.
+    public func processed(tenant: String? = nil, from place: Place = .now) -> Subscription<ProcessedEvents> {
+        let parts = PartsBox()
+        return subscription(
+            stream: SkeinSubjects.processedStream, tenant: tenant, rest: "*.*", place
+        ) { message, done in
+            // Between collectors: a replayed letter of one stage, the time, counters.
+            guard message.headers[SkeinHeaders.stage] == nil,
+                let tenant = SkeinSubjects.tenant(ofProcessed: message.subject), tenant != SkeinSubjects.ownTenant
+            else { return (done: [done], value: nil) }
+            let (finished, body) = parts.receive(message, done)
+            guard let body, !body.isEmpty else { return (done: finished, value: nil) }
+            return (done: finished, value: ProcessedEvents(tenant: tenant, body: body))
+        }
+    }
+
+    private func subscription<Value: Sendable>(
+        stream: String, tenant: String?, rest: String, _ place: Place,
+        read: @escaping SubscriptionSource<Value>.Read
+    ) -> Subscription<Value> {
+        let base = stream == SkeinSubjects.trajectoriesStream ? "skein.v1.trajectories" : "skein.v1.processed"
+        return Subscription(
+            source: SubscriptionSource(
+                JetStream(connection), configuration, stream: stream, filter: "\(base).\(tenant ?? "*").\(rest)",
+                refusal: tenant.flatMap { tenant in
+                    SkeinSubjects.isTenant(tenant)
+                        ? nil
+                        : SubscriberError(.configuration, "The tenant is \"\(tenant)\"; use a-z, 0-9, _ and -.")
+                }, place: place, read: read))
+    }
+}

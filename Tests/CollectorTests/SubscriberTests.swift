@@ -1,0 +1,134 @@
+import AgentKit
+import BusReading
+import Collector
+import Foundation
+import NATSTransport
+import Stages
+import Testing
+
+@Suite("Subscribing in Swift", .timeLimit(.minutes(2)))
+struct SubscriberTests {
+    private static func connected(_ rig: Rig) async throws -> SkeinSubscriber {
+        try await SkeinSubscriber.connect(SubscriberConfiguration(urls: [rig.server.url]))
+    }
+
+    @Test("trajectories and processed events come as they were published, also those that are larger than a message")
+    func everything() async throws {
+        try await Rig.with(maxPayload: 64 << 10) { rig in
+            try await rig.collecting(try rig.configuration()) { _ in
+                let publisher = EventPublisher(rig.jetStream, tenant: "acme", batch: 16)
+                let run = Run(number: 1, tenant: "acme", calls: 2)
+                let text = String(repeating: "word ", count: 40_000)
+                for (number, line) in run.lines.enumerated() {
+                    let line =
+                        number == 1 ? line.replacing("\"data\":{", with: "\"data\":{\"text\":\"\(text)\",") : line
+                    #expect(try await publisher.add(line: Array(line.utf8)) == nil)
+                }
+                _ = try await publisher.finish()
+                let skein = try await Self.connected(rig)
+                var events: [ProcessedEvents.Event] = []
+                for try await delivery in skein.processed(tenant: "acme", from: .oldest) {
+                    #expect(delivery.value.tenant == "acme" && delivery.value.complaint == nil)
+                    events += delivery.value.events
+                    if events.count == run.eventCount { break }
+                }
+                #expect(events.map(\.name) == ["agent-0", "tool-1", "tool-1", "tool-2", "tool-2", "agent-0"])
+                #expect(events.allSatisfy { $0.run == run.id })
+                #expect(events[1].json.count > 200_000)
+                for try await delivery in skein.trajectories(agent: nil, from: .oldest) {
+                    #expect(delivery.value.id == run.id.description && delivery.value.revision == 1)
+                    #expect(delivery.value.isComplete && delivery.value.tenant == "acme")
+                    #expect(delivery.value.json.count > 200_000)
+                    break
+                }
+                await skein.close()
+            }
+        }
+    }
+
+    @Test("a durable reader goes on where the last one has acknowledged, and filters by tenant")
+    func durable() async throws {
+        try await Rig.with { rig in
+            try await rig.collecting(try rig.configuration()) { _ in
+                let runs = (1...3).map { Run(number: $0, tenant: $0 == 2 ? "other" : "acme", calls: 0) }
+                for run in runs { try await rig.publish(try run.messages(of: 2)) }
+                let skein = try await Self.connected(rig)
+                var seen: [String] = []
+                for _ in 1...2 {
+                    for try await delivery in skein.trajectories(tenant: "acme", from: .durable("reader")) {
+                        seen.append(delivery.value.id)
+                        try await delivery.acknowledge()
+                        break
+                    }
+                }
+                #expect(Set(seen) == [runs[0].id.description, runs[2].id.description])
+                await skein.close()
+            }
+        }
+    }
+
+    @Test("a subscription outlives the broker's absence")
+    func absence() async throws {
+        try await Rig.with { rig in
+            try await rig.collecting(try rig.configuration()) { _ in
+                let skein = try await Self.connected(rig)
+                try await rig.publish(try Run(number: 1, tenant: "acme", calls: 0).messages(of: 2))
+                let subscription = skein.trajectories(from: .durable("reader"))
+                let iterator = subscription.makeAsyncIterator()
+                var first = iterator
+                let before = try #require(try await first.next())
+                try await before.acknowledge()
+                try await rig.server.restart()
+                try await rig.publish(try Run(number: 2, tenant: "acme", calls: 0).messages(of: 2))
+                let after = try #require(try await first.next())
+                #expect(after.value.id != before.value.id)
+                await skein.close()
+            }
+        }
+    }
+
+    @Test("says what is wrong: a tenant, a durable name, no stream, no broker")
+    func wrong() async throws {
+        try await Rig.with { rig in
+            let skein = try await Self.connected(rig)
+            for (subscription, code, word) in [
+                (skein.trajectories(tenant: "A.B"), SubscriberError.Code.configuration, "A.B"),
+                (skein.trajectories(from: .oldest), .notFound, "SKEIN_TRAJECTORIES"),
+                (skein.trajectories(from: .durable("a b")), .configuration, "a b"),
+            ] {
+                let error = await #expect(throws: SubscriberError.self) {
+                    for try await _ in subscription { break }
+                }
+                #expect(error?.code == code && error?.description.contains(word) == true)
+            }
+            await skein.close()
+        }
+        let error = await #expect(throws: SubscriberError.self) {
+            try await SkeinSubscriber.connect(SubscriberConfiguration(urls: ["nats://127.0.0.1:1"]))
+        }
+        #expect(error?.code == .refused)
+    }
+
+    /// number of the message, its chunk header, the id; what is done with, and the body.
+    @Test("parts of an event are put together, and a half that something else follows is over")
+    func parts() {
+        var parts = BatchParts<Int>()
+        func receive(_ token: Int, _ chunk: String?, _ id: String?, _ text: String) -> String {
+            var headers = NATSHeaders()
+            headers[SkeinHeaders.chunk] = chunk
+            headers[SkeinHeaders.chunkID] = id
+            let (done, body) = parts.receive(subject: "s", headers: headers, payload: Array(text.utf8), token: token)
+            return "\(done) \(body.map { String(decoding: $0, as: UTF8.self) } ?? "-")"
+        }
+        #expect(receive(1, nil, nil, "whole") == "[1] whole")
+        #expect(receive(2, "1/2", "a", "ab") == "[] -")
+        #expect(receive(3, "2/2", "a", "cd") == "[2, 3] abcd")
+        #expect(receive(4, "1/2", "b", "x") == "[] -")
+        #expect(receive(5, "1/2", "c", "y") == "[4] -")
+        #expect(receive(6, "2/2", "d", "z") == "[5, 6] -")
+        #expect(receive(7, "2/2", "e", "z") == "[7] -")
+        #expect(receive(8, "1/3", "f", "z") == "[] -")
+        #expect(receive(9, nil, nil, "whole") == "[8, 9] whole")
+        #expect(receive(10, "x", nil, "?") == "[10] -")
+    }
+}
