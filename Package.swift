@@ -12,10 +12,12 @@ let package = Package(
     products: [
         .executable(name: "skein", targets: ["skein"]),
         .library(name: "AgentKit", targets: ["AgentKit"]),
+        .library(name: "AgentKitService", targets: ["AgentKitService"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
@@ -57,6 +59,11 @@ let package = Package(
                 "ATOF", "AgentEvents", "AgentPublishing", "BusReading", "LLMCodecs", "NATSTransport", "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],
+            swiftSettings: strict),
+        // Apart, because who does not use swift-service-lifecycle does not want to wait for it.
+        .target(
+            name: "AgentKitService",
+            dependencies: ["AgentKit", .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")],
             swiftSettings: strict),
         .target(
             name: "OTLP", dependencies: ["ATOF", "Projections", "CProtobufC", "CSkeinProto", "HTTPTransport"],
@@ -136,8 +143,10 @@ let package = Package(
         .testTarget(
             name: "AgentPublishingTests",
             dependencies: [
-                "ATOF", "AgentKit", "AgentLoad", "AgentPublishing", "NATSTestCluster", "NATSTransport", "Stages",
-                .product(name: "Logging", package: "swift-log"),
+                "ATOF", "AgentKit", "AgentKitService", "AgentLoad", "AgentPublishing", "NATSTestCluster",
+                "NATSTransport",
+                "Stages", .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
         .testTarget(
