@@ -68,7 +68,7 @@ struct IsolationTests {
     @Test("registrations of a scope hold for its own end, and not behind it")
     func scopeLocal() async throws {
         try await runtime.withStack { stack in
-            try await stack.withScope(.agent, "a") { scope in
+            try stack.withScope(.agent, "a") { scope in
                 try scope.register(.metadataInjector("tag") { _ in ["tag": 1] })
                 scope.mark("inside")
             }
@@ -85,7 +85,7 @@ struct IsolationTests {
                 AgentEvent.Payloads(data: ["was": event.data], categoryProfile: ["subtype": "x"], metadata: .null)
             })
         try runtime.register(.scopeEndSanitizer("end") { _ in throw ValueError(description: "crash") })
-        await runtime.withScope(.custom, "c", input: 1, metadata: ["m": 1]) { scope in scope.setOutput("secret") }
+        runtime.withScope(.custom, "c", input: 1, metadata: ["m": 1]) { scope in scope.setOutput("secret") }
         let events = try recorder.output.events
         #expect(events[0].data?.value == ["was": 1])
         #expect(events[0].categoryProfile?.value == ["subtype": "x"])
@@ -98,7 +98,7 @@ struct IsolationTests {
     func subscribers() async throws {
         let (seen, continuation) = AsyncStream<String>.makeStream()
         try runtime.register(.subscriber("log") { continuation.yield("\($0.name) \($0.metadata)") })
-        await runtime.withScope(.function, "f") { _ in }
+        runtime.withScope(.function, "f") { _ in }
         continuation.finish()
         var lines: [String] = []
         for await line in seen { lines.append(line) }
@@ -212,7 +212,7 @@ struct IsolationTests {
 
     @Test("an event of encoded text that is no JSON is still an event")
     func brokenText() async throws {
-        await runtime.withScope(.agent, "a", input: .encoded(Array("{broken".utf8))) { _ in }
+        runtime.withScope(.agent, "a", input: .encoded(Array("{broken".utf8))) { _ in }
         #expect(try recorder.output.events[0].data?.value == "{broken")
     }
 }

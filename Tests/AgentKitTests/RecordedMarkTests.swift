@@ -10,7 +10,7 @@ struct RecordedMarkTests {
     @Test("severities")
     func severities() async throws {
         let words = ["Trace", "Debug", "Info", "Warn", "Error"]
-        await runtime.withScope(.agent, "agent") { scope in
+        runtime.withScope(.agent, "agent") { scope in
             for (word, severity) in zip(words, Severity.allCases) {
                 scope.mark("sev", severity: severity, data: ["s": JSON("LogSeverity.\(word)")])
             }
@@ -23,7 +23,7 @@ struct RecordedMarkTests {
 
     @Test("measurements of all kinds")
     func measurements() async throws {
-        try await runtime.withScope(.agent, "agent") { scope in
+        try runtime.withScope(.agent, "agent") { scope in
             for index in 0..<3 {
                 try scope.metrics(
                     "tokenomics",
@@ -58,7 +58,7 @@ struct RecordedMarkTests {
         func entry(_ name: JSON, _ value: JSON = 1) -> JSON {
             ["kind": "counter", "name": name, "value": value, "value_type": "u64"]
         }
-        await runtime.withScope(.agent, "agent") { scope in
+        runtime.withScope(.agent, "agent") { scope in
             scope.mark("raw-valid", data: ["measurements": [entry("raw.counter", 3)]], schema: schema)
             scope.mark(
                 "wrong-version", data: ["measurements": [entry("x", 3)]],
@@ -112,7 +112,7 @@ struct RecordedMarkTests {
     func orphans() async throws {
         await runtime.withStack { stack in
             stack.mark("before-any", severity: .warn, data: ["x": 1])
-            let ended = await stack.withScope(.agent, "agent") { scope in
+            let ended = stack.withScope(.agent, "agent") { scope in
                 scope.mark("inside")
                 return scope
             }

@@ -182,12 +182,12 @@ struct RecordedScenarioTests {
 
     @Test("scopes whose body throws or is cancelled, and what is said by hand at the end")
     func scopeErrors() async throws {
-        try await runtime.withStack { stack in
-            await #expect(throws: KeyError.self) {
-                try await stack.withScope(.agent, "raises") { _ in throw KeyError(description: "'missing'") }
+        await runtime.withStack { stack in
+            #expect(throws: KeyError.self) {
+                try stack.withScope(.agent, "raises") { _ in throw KeyError(description: "'missing'") }
             }
-            await #expect(throws: CancellationError.self) {
-                try await stack.withScope(.function, "cancelled") { _ in throw CancellationError() }
+            #expect(throws: CancellationError.self) {
+                try stack.withScope(.function, "cancelled") { _ in throw CancellationError() }
             }
             let ends: [JSON] = [
                 [
@@ -198,12 +198,12 @@ struct RecordedScenarioTests {
                 ["otel.status_code": "error"], ["otel.status_code": 2],
             ]
             for end in ends {
-                await stack.withScope(.function, "manual") { scope in
+                stack.withScope(.function, "manual") { scope in
                     scope.setOutput("o")
                     scope.addEndMetadata(end)
                 }
             }
-            await stack.withScope(.agent, "parent") { scope in
+            stack.withScope(.agent, "parent") { scope in
                 // Recorded by hand: no session header.
                 scope.recordModel("openai", Self.request(Self.user("x")), response: ["error": "x"])
                 scope.addEndMetadata(["otel.status_code": "ERROR"])

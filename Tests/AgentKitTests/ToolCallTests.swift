@@ -182,7 +182,7 @@ struct ToolCallTests {
         #expect(runtime.remove(.toolGuardrail, "one"))
         #expect(!runtime.remove(.toolGuardrail, "one"))
         try runtime.register(entry)
-        let ended = try await runtime.withScope(.agent, "a") { scope in
+        let ended = try runtime.withScope(.agent, "a") { scope in
             try scope.register(entry)
             return scope
         }
