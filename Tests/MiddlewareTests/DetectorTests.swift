@@ -128,7 +128,7 @@ struct DetectorTests {
 
     // MARK: - Properties
 
-    private static let fragments = [
+    static let fragments = [
         "bob", "@", "x.io", "a@b.cc", ".", "-", "+1", "(415)", " 555-2671", "12345678", "2024-01-02", " ", "\t",
         "\u{A0}", "\u{3000}", "é", "中",
         "٣", "４１１１", "4111 1111 1111 1111", "sk-abcdefgh", "task-", "_", "10.0.0.1", "1.2.3.4.5", "::", "2001:db8::1",
@@ -140,7 +140,7 @@ struct DetectorTests {
         "\\n", "\\u0040", "\\\"", "\n", "1", "123", "9999999999999", "KEY", "[1,", "{\"a\":\"", "\"}",
     ]
 
-    private static func text(_ random: inout SeededRandom) -> String {
+    static func text(_ random: inout SeededRandom) -> String {
         (0..<Int.random(in: 1...8, using: &random)).map { _ in fragments.randomElement(using: &random)! }.joined()
     }
 
