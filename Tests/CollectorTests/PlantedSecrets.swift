@@ -354,8 +354,11 @@ struct PlantedSecrets {
         let (text, secret) = kind.make(&random)
         planted.append(Planted(secret: secret, kind: kind.name, place: place.name))
         scopes += 1
-        let uuid = Run.uuid(run: Self.run, scope: scopes)
-        for event in place.members(text) { lines.append(line(event, uuid)) }
+        for (index, event) in place.members(text).enumerated() {
+            // Marks have ids of their own, start and end of a scope one.
+            if index > 0, event.kind == "mark" { scopes += 1 }
+            lines.append(line(event, Run.uuid(run: Self.run, scope: scopes)))
+        }
     }
 
     private func line(_ event: Event, _ uuid: EventUUID) -> String {
