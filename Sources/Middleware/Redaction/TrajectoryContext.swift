@@ -80,7 +80,7 @@ struct TrajectoryContext: Sendable {
     /// What of a measurement stays, if it is of its type.
     private static let measured: [(key: String, isValid: @Sendable (JSONValue) -> Bool)] = [
         ("boundaries", Measurement.areBoundaries), ("kind", Measurement.isKind), ("name", Measurement.isName),
-        ("unit", { Measurement.isUnit($0) || $0.isNull }), ("value", Measurement.isNumber),
+        ("unit", Measurement.isUnit), ("value", Measurement.isNumber),
         ("value_type", Measurement.isValueType),
     ]
 
@@ -89,7 +89,8 @@ struct TrajectoryContext: Sendable {
         var kept = JSONObject()
         for (key, isValid) in TrajectoryContext.measured {
             guard let member = members[key] else { continue }
-            if words == nil || isValid(member) {
+            // Null is the same as nothing.
+            if words == nil || member.isNull || isValid(member) {
                 kept[key] = member
             } else if key == "name" {
                 // Without one it is no measurement.
