@@ -49,9 +49,11 @@ package struct StoredDecisions: Sendable {
     func isStored(
         _ uuid: EventUUID, _ kind: Event.Kind, tenant: String, partition: Int, at position: EventReference
     ) -> Bool? {
-        guard position.sequence <= last else { return nil }
+        // Behind what a chain covers nothing is stored, whatever it is called: there the policy has to look at it.
+        guard position.sequence <= last, let range = known[Chain(tenant: tenant, partition: partition)],
+            position <= range.through
+        else { return nil }
         if kept.contains(Item(tenant: tenant, uuid: uuid, kind: kind)) { return true }
-        guard let range = known[Chain(tenant: tenant, partition: partition)] else { return nil }
-        return position > range.after && position <= range.through ? false : nil
+        return position > range.after ? false : nil
     }
 }
