@@ -49,7 +49,13 @@ final class AlertQueue: Sendable {
         try await withThrowingDiscardingTaskGroup { group in
             for await item in items.stream {
                 group.addTask {
-                    try await self.writer.write(item.alert)
+                    do {
+                        try await self.writer.write(item.alert)
+                    } catch {
+                        // It cancels the others, but not this loop, which would wait for further alerts.
+                        self.items.continuation.finish()
+                        throw error
+                    }
                     self.stored(item)
                 }
             }

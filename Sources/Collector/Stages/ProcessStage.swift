@@ -37,12 +37,10 @@ struct ProcessStage: Stage {
                     partitioning: partitioning, maximumEventBytes: maximumEventBytes, policy: version.chain)
             }
         let incarnation = String(try await context.jetStream.streamInfo(stream).created)
-        if context.fences {
-            try await ProcessedFence(context, incarnation: incarnation).raise()
-            // Whoever released the task has noted everything that it stored.
-            machine.follow(
-                try await StoredDecisionReader(context: context, incarnation: incarnation, position: position).read())
-        }
+        if context.fences { try await ProcessedFence(context, incarnation: incarnation).raise() }
+        // Also of a task that was released, which may have run out of time, or that was this member's before it failed.
+        machine.follow(
+            try await StoredDecisionReader(context: context, incarnation: incarnation, position: position).read())
         return ProcessWorker(
             context, machine: machine, policy: policy, version: version, advisers: advisers, incarnation: incarnation,
             position: position)

@@ -4,7 +4,7 @@ internal import Stages
 
 /// Reads what PROCESSED has of messages behind a task's checkpoint: what the owner before has decided and could not note any more.
 ///
-/// Only behind a fence: nobody may write meanwhile. Of a chain whose older messages were trimmed it is not known what was dropped.
+/// Nobody may write meanwhile, so it is read behind the fence. Of a chain whose older messages were trimmed it is not known what was dropped.
 struct StoredDecisionReader: Sendable {
     let context: StageContext
     let incarnation: String
