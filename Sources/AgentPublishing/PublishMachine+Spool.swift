@@ -186,9 +186,10 @@ extension PublishMachine {
     // MARK: Reading
 
     private mutating func reads() -> [Action] {
-        guard isConnected, !isReading, readBytes < limits.readWindow, let next = book.nextRead else { return [] }
+        guard isConnected, !isReading, readBytes <= limits.readWindow / 2, let next = book.nextRead else { return [] }
         isReading = true
-        let bytes = min(next.end - next.offset, max(1, limits.readWindow - readBytes), 1 << 20)
+        // In memory small records take up to three times as much.
+        let bytes = min(next.end - next.offset, max(1, limits.readWindow / 6), 1 << 20)
         return [.read(next.id, offset: next.offset, bytes: bytes)]
     }
 

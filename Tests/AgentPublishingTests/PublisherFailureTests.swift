@@ -113,7 +113,10 @@ struct PublisherFailureTests {
             var configuration = rig.configuration()
             configuration.spool = .init(directory: rig.spool)
             let statistics = try await rig.publishing(configuration) { publisher in
+                // The thread has begun: from now on it makes folders only.
+                _ = await publisher.flush(timeout: .zero)
                 try FileManager.default.removeItem(atPath: rig.spool)
+                try Data().write(to: URL(fileURLWithPath: rig.spool))
                 PublisherRig.append(1...100, runs: 2, to: publisher)
                 try await eventually("a failed write") { publisher.statistics.diskFailures > 0 }
                 #expect(publisher.statistics.memoryEvents == 200)

@@ -22,7 +22,10 @@ final class PublishLoop: Sendable {
 
     private struct Mailbox {
         var inputs: [Input] = []
+        /// The thread takes no more of them.
         var isOver = false
+        var hasEnded = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     /// What the thread has for itself.
@@ -50,7 +53,6 @@ final class PublishLoop: Sendable {
     private let delay: UInt64
     private let mailbox = Mutex(Mailbox())
     private let latest = Mutex(PublisherStatistics())
-    private let ended = AsyncStream.makeStream(of: Void.self)
 
     init(
         _ configuration: PublisherConfiguration, instance: String, intake: EventIntake, wake: DispatchSemaphore,
@@ -90,9 +92,15 @@ final class PublishLoop: Sendable {
         thread.start()
     }
 
-    /// Returns when the thread has ended.
+    /// Returns when the thread has ended, also in a task that is cancelled: what is in memory goes to disk until then.
     func finished() async {
-        for await _ in ended.stream {}
+        await withCheckedContinuation { continuation in
+            let hasEnded = mailbox.withLock { mailbox in
+                if !mailbox.hasEnded { mailbox.waiters.append(continuation) }
+                return mailbox.hasEnded
+            }
+            if hasEnded { continuation.resume() }
+        }
     }
 
     // MARK: On the thread
@@ -108,7 +116,12 @@ final class PublishLoop: Sendable {
             sleep(&local)
         }
         end(&local)
-        ended.continuation.finish()
+        let waiters = mailbox.withLock { mailbox in
+            mailbox.hasEnded = true
+            defer { mailbox.waiters = [] }
+            return mailbox.waiters
+        }
+        for waiter in waiters { waiter.resume() }
     }
 
     private func begin() -> Local {

@@ -51,7 +51,7 @@ extension PublisherConfiguration {
         limits.memoryBytes = memoryBytes
         limits.memoryEvents = memoryEvents
         limits.batchEvents = batchEvents
-        limits.batchBytes = batchBytes
+        limits.batchBytes = min(batchBytes, memoryBytes / 16)
         limits.flightBytes = min(limits.flightBytes, max(memoryBytes / 4, batchBytes))
         switch whenFull {
         case .dropOldest: limits.policy = .dropOldest

@@ -203,6 +203,8 @@ final class SpoolDirectory {
     }
 
     private func openReader(_ id: SpoolSegmentID) -> Int32? {
+        // Also when somebody has removed the file meanwhile.
+        if let tail, tail.id == id { return tail.descriptor }
         if let reader, reader.id == id { return reader.descriptor }
         closeReader()
         guard let path = file(id) else { return nil }
