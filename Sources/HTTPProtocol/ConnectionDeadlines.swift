@@ -1,0 +1,81 @@
+/// When a connection has used up the time that it may take, however lively it drips.
+///
+/// Times are since any fixed moment.
+package struct ConnectionDeadlines: Sendable {
+    package struct Limits: Sendable, Hashable {
+        /// From the connection, or from the request line of a further request, until its headers are complete.
+        package var headers = Duration.seconds(10)
+        /// From an answer until the next request's headers are complete. Longer than clients keep idle connections for reuse.
+        package var idle = Duration.seconds(120)
+        /// A body may have this long whatever its speed.
+        package var bodyGrace = Duration.seconds(10)
+        /// What a body of known length must come at from then on.
+        package var bodyBytesPerSecond = 1024
+
+        package init() {}
+    }
+
+    package enum Overdue: String, Sendable {
+        case headers
+        case body
+    }
+
+    private enum Phase {
+        /// Waits for headers; the time by which they must be there.
+        case headers(until: Duration)
+        case body(since: Duration)
+        /// May take as long as it likes: a stream, an answer that is being found, another protocol.
+        case unbounded
+    }
+
+    private let limits: Limits
+    private var phase: Phase
+    private var received = 0
+    private var pausedSince: Duration?
+
+    package init(_ limits: Limits, connected now: Duration) {
+        self.limits = limits
+        phase = .headers(until: now + limits.headers)
+    }
+
+    package mutating func requestLineCame(_ now: Duration) {
+        guard case .headers(let until) = phase else { return }
+        phase = .headers(until: min(until, now + limits.headers))
+    }
+
+    /// - Parameter isStream: the body has no known length, and may be silent.
+    package mutating func headersCame(_ now: Duration, isStream: Bool) {
+        received = 0
+        pausedSince = nil
+        phase = isStream ? .unbounded : .body(since: now)
+    }
+
+    package mutating func bodyCame(_ bytes: Int) { received += bytes }
+
+    /// What the server itself does not read is not the client's fault.
+    package mutating func paused(_ now: Duration) { pausedSince = pausedSince ?? now }
+
+    package mutating func resumed(_ now: Duration) {
+        guard let since = pausedSince else { return }
+        pausedSince = nil
+        if case .body(let start) = phase { phase = .body(since: start + (now - since)) }
+    }
+
+    package mutating func bodyEnded() { phase = .unbounded }
+
+    package mutating func answered(_ now: Duration) {
+        pausedSince = nil
+        phase = .headers(until: now + limits.idle)
+    }
+
+    package func overdue(_ now: Duration) -> Overdue? {
+        if pausedSince != nil { return nil }
+        switch phase {
+        case .headers(let until): return now > until ? .headers : nil
+        case .body(let since):
+            let allowed = limits.bodyGrace + .milliseconds(received * 1000 / max(1, limits.bodyBytesPerSecond))
+            return now - since > allowed ? .body : nil
+        case .unbounded: return nil
+        }
+    }
+}

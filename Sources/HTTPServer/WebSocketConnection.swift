@@ -1,0 +1,161 @@
+internal import CMicroHTTPD
+internal import Glibc
+package import HTTPProtocol
+internal import Synchronization
+
+/// A WebSocket of a client, on the server's thread for them. `pause`, `resume` and `close` may be called from any thread.
+package final class WebSocketConnection: Sendable {
+    private struct Wishes {
+        var isPaused = false
+        var close: (code: WebSocketFrame.CloseCode, reason: String)?
+        var isGivenBack = false
+    }
+
+    /// What only the thread touches.
+    private struct Work {
+        var reader: WebSocketFrameReader
+        /// What the client has not taken yet; of a client that does not read it stays small.
+        var outgoing: [UInt8] = []
+        var messageSince: ContinuousClock.Instant?
+        /// Bytes when the incomplete message was first seen.
+        var isOpen = true
+        var early: [UInt8]
+    }
+
+    let socket: Int32
+    /// Safe because it is used once, by `giveBack`, and libmicrohttpd keeps it until then.
+    private nonisolated(unsafe) let handle: OpaquePointer
+    private let receiver: any WebSocketReceiver
+    private let wishes = Mutex(Wishes())
+    /// Safe because only the housekeeper's thread uses it, and `giveBack` when that thread has it not.
+    private nonisolated(unsafe) var work: Work
+    private unowned let housekeeper: HTTPHousekeeper
+
+    private static let outgoingLimit = 16 << 10
+
+    init(
+        socket: Int32, handle: OpaquePointer, _ receiver: any WebSocketReceiver,
+        early: [UInt8], _ housekeeper: HTTPHousekeeper
+    ) {
+        self.socket = socket
+        self.handle = handle
+        self.receiver = receiver
+        self.housekeeper = housekeeper
+        work = Work(reader: WebSocketFrameReader(maximumBytes: receiver.maximumMessageBytes), early: early)
+        _ = fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK)
+    }
+
+    // MARK: Any thread
+
+    /// Reads no more until `resume`; what was read already is still handed over.
+    package func pause() { wishes.withLock { $0.isPaused = true } }
+
+    package func resume() {
+        wishes.withLock { $0.isPaused = false }
+        housekeeper.changed(self)
+    }
+
+    package func close(_ code: WebSocketFrame.CloseCode, _ reason: String) {
+        wishes.withLock { $0.close = $0.close ?? (code, reason) }
+        housekeeper.changed(self)
+    }
+
+    // MARK: Housekeeper's thread
+
+    var isPaused: Bool { wishes.withLock { $0.isPaused } }
+    var isOpen: Bool { work.isOpen }
+    var wantsToWrite: Bool { !work.outgoing.isEmpty }
+
+    func open() {
+        receiver.opened(self)
+        let early = work.early
+        work.early = []
+        early.withUnsafeBytes { take($0) }
+        obey()
+    }
+
+    func read(_ buffer: UnsafeMutableRawBufferPointer) {
+        guard work.isOpen else { return }
+        if isPaused {
+            // Only a hang-up or an error is told while it is paused.
+            return end()
+        }
+        let count = recv(socket, buffer.baseAddress, buffer.count, 0)
+        if count > 0 {
+            take(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
+            end()
+        }
+    }
+
+    func write() {
+        guard work.isOpen, !work.outgoing.isEmpty else { return }
+        let count = work.outgoing.withUnsafeBytes { send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        if count > 0 {
+            work.outgoing.removeFirst(count)
+        } else if count < 0, errno != EAGAIN, errno != EINTR {
+            end()
+        }
+    }
+
+    /// Does what was asked for from other threads.
+    func obey() {
+        guard let close = wishes.withLock({ $0.close }) else { return }
+        shut(close.code.rawValue, close.reason)
+    }
+
+    func goAway() { shut(WebSocketFrame.CloseCode.goingAway.rawValue, "the server ends") }
+
+    /// Ends a connection whose message drips.
+    func endIfOverdue() -> Bool {
+        guard work.isOpen, !isPaused, let since = work.messageSince else { return false }
+        let allowed = Duration.seconds(10) + .milliseconds(work.reader.heldBytes)
+        guard ContinuousClock.now - since > allowed else { return false }
+        shut(WebSocketFrame.CloseCode.policyViolation.rawValue, "the message takes too long")
+        return true
+    }
+
+    /// Gives the socket back to libmicrohttpd, which closes it.
+    func giveBack() {
+        guard wishes.withLock({ wishes in
+            defer { wishes.isGivenBack = true }
+            return !wishes.isGivenBack
+        }) else { return }
+        work.isOpen = false
+        receiver.closed()
+        skein_mhd_close_upgraded(handle)
+    }
+
+    private func take(_ bytes: UnsafeRawBufferPointer) {
+        guard !bytes.isEmpty else { return }
+        for input in work.reader.receive(bytes) {
+            switch input {
+            case .text(let text): receiver.received(text, self)
+            case .binary:
+                receiver.failed("a binary message came; an event is a text message")
+                return shut(WebSocketFrame.CloseCode.unsupportedData.rawValue, "an event is a text message")
+            case .ping(let payload):
+                // A client that pings and does not read gets no more pongs.
+                if work.outgoing.count < WebSocketConnection.outgoingLimit {
+                    work.outgoing += WebSocketFrame.pong(payload)
+                    write()
+                }
+            case .pong: break
+            case .close(let code): return shut(code)
+            case .failure(let code, let reason):
+                receiver.failed(reason)
+                return shut(code.rawValue, reason)
+            }
+        }
+        work.messageSince = work.reader.isInMessage ? work.messageSince ?? .now : nil
+    }
+
+    private func shut(_ code: UInt16?, _ reason: String = "") {
+        guard work.isOpen else { return }
+        work.outgoing += WebSocketFrame.close(code, reason)
+        write()
+        end()
+    }
+
+    private func end() { work.isOpen = false }
+}
