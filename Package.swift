@@ -19,7 +19,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         // C libraries of the system (Debian's names in apt), and C that is ours.
@@ -31,6 +30,8 @@ let package = Package(
         .target(name: "CMemory"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(
+            name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .target(
             name: "CSkeinProto", dependencies: ["CProtobufC"], publicHeadersPath: ".",
             cSettings: [.headerSearchPath(".")]),
@@ -49,7 +50,11 @@ let package = Package(
 
         .target(name: "AgentPublishing", dependencies: ["ATOF", "Stages"], swiftSettings: strict),
 
+        .target(name: "HTTPProtocol", swiftSettings: strict),
+        .target(name: "Ingest", dependencies: ["ATOF", "SHA2", "Stages"], swiftSettings: strict),
+
         // Input and output.
+        .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", "HTTPProtocol"], swiftSettings: strict),
         .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib", "SHA2"], swiftSettings: strict),
         .target(name: "NATSTransport", dependencies: ["CNATS", "CChildProcess"], swiftSettings: strict),
         .target(name: "BusReading", dependencies: ["NATSTransport", "Stages"], swiftSettings: strict),
@@ -72,7 +77,8 @@ let package = Package(
             name: "Collector",
             dependencies: [
                 "ATOF", "LLMCodecs", "Middleware", "Stages", "Trajectories", "Projections", "OTLP", "HTTPTransport",
-                "NATSTransport", "TOMLKit", "FlyingFox", "AgentKit", "AgentPublishing", "BusReading",
+                "AgentKit", "AgentPublishing", "BusReading", "HTTPProtocol", "HTTPServer", "Ingest", "NATSTransport",
+                "TOMLKit",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -129,6 +135,11 @@ let package = Package(
         .testTarget(
             name: "HTTPTransportTests", dependencies: ["HTTPTransport", "HTTPTestServer", "SHA2"],
             resources: [.copy("Signatures")], swiftSettings: strict),
+        .testTarget(name: "HTTPProtocolTests", dependencies: ["HTTPProtocol"], swiftSettings: strict),
+        .testTarget(
+            name: "HTTPServerTests", dependencies: ["HTTPProtocol", "HTTPServer", "HTTPTransport"],
+            swiftSettings: strict),
+        .testTarget(name: "IngestTests", dependencies: ["ATOF", "Ingest"], swiftSettings: strict),
         .testTarget(
             name: "OTLPTests",
             dependencies: [
@@ -152,9 +163,9 @@ let package = Package(
         .testTarget(
             name: "CollectorTests",
             dependencies: [
-                "ATOF", "AgentKit", "BusReading", "Collector", "CProtobufC", "CSkeinProto", "HTTPTestServer",
-                "HTTPTransport", "LLMCodecs", "Middleware", "NATSTestCluster", "NATSTransport", "OTLP", "Projections",
-                "Stages",
+                "ATOF", "AgentKit", "BusReading", "Collector", "CProtobufC", "CSkeinProto", "HTTPProtocol",
+                "HTTPTestServer", "HTTPTransport", "Ingest", "LLMCodecs", "Middleware", "NATSTestCluster", "NATSTransport",
+                "OTLP", "Projections", "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.copy("Configurations"), .copy("Middleware")], swiftSettings: strict),

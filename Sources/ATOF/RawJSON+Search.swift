@@ -34,7 +34,7 @@ extension RawJSON {
 }
 
 extension UnsafeBufferPointer<UInt8> {
-    fileprivate func contains(sequence word: UnsafeBufferPointer<UInt8>) -> Bool { place(of: word, from: 0) != nil }
+    func contains(sequence word: UnsafeBufferPointer<UInt8>) -> Bool { place(of: word, from: 0) != nil }
 
     /// Where a text begins for the first time at a place or behind it.
     fileprivate func place(of word: UnsafeBufferPointer<UInt8>, from first: Int) -> Int? {

@@ -18,6 +18,7 @@ package final class Collector: Sendable {
     private let deciders = Mutex<[any GuardDecider]>([])
     private let reloader = Mutex<PolicyReloader?>(nil)
     private let isStopping = Mutex(false)
+    private let ingestListening = Mutex<UInt16?>(nil)
     package let metrics = Metrics()
 
     /// - Parameter source: what `configuration` was read from; nil for one that is not read again.
@@ -57,6 +58,11 @@ package final class Collector: Sendable {
             throw CollectorError(
                 "http.listen: \(admin.host):\(admin.port) is in use; free the port or choose another one")
         }
+        let ingest = configuration.ingest
+        if ingest.isEnabled, !TCPPort.isFree(ingest.port, host: ingest.host) {
+            throw CollectorError(
+                "ingest.listen: \(ingest.host):\(ingest.port) is in use; free the port or choose another one")
+        }
         let prepared = try await StreamProvisioner(jetStream, configuration.streams, logger: logger).prepare()
         for name in prepared.created { logger.info("created", metadata: ["stream": "\(name)"]) }
         let (policy, reloader) = try await preparePolicy(jetStream)
@@ -83,9 +89,13 @@ package final class Collector: Sendable {
             environment, guarding, redactions: policy, limit: configuration.guardRequests,
             partitions: prepared.partitions)
         self.guardService.withLock { $0 = guardService }
-        let adminServer = admin.isEnabled ? try await makeAdmin(connection, environment.lease) : nil
+        let adminServer = admin.isEnabled ? try makeAdmin(connection, environment.lease) : nil
+        let ingestService = ingest.isEnabled ? makeIngest(jetStream, member: member) : nil
         try await withThrowingTaskGroup(of: Void.self) { group in
-            if let adminServer { group.addTask { try await adminServer.run() } }
+            if let adminServer { group.addTask { await adminServer.run() } }
+            if let ingestService {
+                group.addTask { try await ingestService.run { port in self.ingestListens(port) } }
+            }
             group.addTask { try await self.watch(connection) }
             group.addTask { try await guardService.run() }
             if let reloader { group.addTask { try await reloader.run() } }
@@ -248,8 +258,19 @@ package final class Collector: Sendable {
         return stages
     }
 
-    private func makeAdmin(_ connection: NATSConnection, _ lease: Lease) async throws -> AdminServer {
-        try await AdminServer(
+    private func makeIngest(_ jetStream: JetStream, member: String) -> IngestService {
+        IngestService(
+            configuration.ingest, maximumEventBytes: configuration.maximumEventBytes, jetStream, instance: member,
+            metrics: metrics, logger: logger)
+    }
+
+    /// The port of ingest; nil while it does not listen.
+    package var ingestPort: UInt16? { ingestListening.withLock { $0 } }
+
+    private func ingestListens(_ port: UInt16) { ingestListening.withLock { $0 = port } }
+
+    private func makeAdmin(_ connection: NATSConnection, _ lease: Lease) throws -> AdminServer {
+        try AdminServer(
             configuration.admin, metrics: { self.metrics.prometheusText() },
             readiness: {
                 if !connection.isConnected { return "NATS at \(connection.redactedURLs) is not connected" }

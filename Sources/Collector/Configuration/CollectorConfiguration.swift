@@ -35,6 +35,7 @@ package struct CollectorConfiguration: Sendable {
     /// How long the next chunk of a message may take.
     package var chunkTimeout = Duration.seconds(60)
     package var admin = Admin()
+    package var ingest = Ingest()
     /// The document's `observability` component has ATIF on; without a configuration file trajectories are built.
     package var trajectories: TrajectoryOutput? = TrajectoryOutput()
     package var endpoints: [Endpoint] = []

@@ -80,7 +80,7 @@ extension ConfigurationReader {
     }
 
     /// The value of the environment variable that a key names.
-    private func secret(_ section: inout ConfigurationSection, _ key: String) -> String? {
+    func secret(_ section: inout ConfigurationSection, _ key: String) -> String? {
         guard let name = section.string(key) else { return nil }
         guard let value = environment[name], !value.isEmpty else {
             section.complain(key, "names the environment variable \(name), which is not set")
@@ -89,7 +89,7 @@ extension ConfigurationReader {
         return value
     }
 
-    private func file(_ section: inout ConfigurationSection, _ key: String) -> String? {
+    func file(_ section: inout ConfigurationSection, _ key: String) -> String? {
         guard let path = section.string(key) else { return nil }
         guard FileManager.default.isReadableFile(atPath: path) else {
             section.complain(key, "the file \(path) does not exist or cannot be read")
@@ -102,14 +102,20 @@ extension ConfigurationReader {
         guard var section = document.section("http") else { return }
         if let enabled = section.bool("enabled") { configuration.admin.isEnabled = enabled }
         if let listen = section.string("listen") {
-            let parts = listen.split(separator: ":", omittingEmptySubsequences: false)
-            if let last = parts.last, let port = UInt16(last), parts.count >= 2 {
+            if let (host, port) = ConfigurationReader.address(listen) {
+                configuration.admin.host = host
                 configuration.admin.port = port
-                configuration.admin.host = parts.dropLast().joined(separator: ":").trimmingCharacters(in: ["[", "]"])
             } else {
                 section.complain("listen", "is \"\(listen)\", must be an address and a port, such as 127.0.0.1:9464")
             }
         }
         document.finish(section)
+    }
+
+    /// The parts of `127.0.0.1:9464` or `[::1]:9464`.
+    static func address(_ text: String) -> (host: String, port: UInt16)? {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard let last = parts.last, let port = UInt16(last), parts.count >= 2 else { return nil }
+        return (parts.dropLast().joined(separator: ":").trimmingCharacters(in: ["[", "]"]), port)
     }
 }

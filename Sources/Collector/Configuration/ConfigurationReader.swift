@@ -7,7 +7,7 @@ package struct ConfigurationError: Error, Sendable, CustomStringConvertible {
     package var description: String { diagnostics.map(\.description).joined(separator: "\n") }
 }
 
-/// Reads TOML: Skein's `[nats]`, `[collector]` and `[http]`, and NeMo Relay's plugins document as it is.
+/// Reads TOML: Skein's `[nats]`, `[collector]`, `[http]` and `[ingest]`, and NeMo Relay's plugins document as it is.
 package struct ConfigurationReader {
     /// Where secrets come from; the process's environment outside of tests.
     let environment: [String: String]
@@ -89,6 +89,7 @@ package struct ConfigurationReader {
         readNATS(&document)
         readCollector(&document)
         readHTTP(&document)
+        readIngest(&document)
         var kinds: Set<String> = []
         for section in document.sections("components") ?? [] {
             var section = section

@@ -1,0 +1,31 @@
+internal import HTTPProtocol
+internal import HTTPServer
+internal import Ingest
+
+/// A producer's WebSocket: each text message is an event.
+final class IngestSocket: WebSocketReceiver {
+    private let intake: IngestIntake
+    private let service: IngestService
+
+    init(_ intake: IngestIntake, _ service: IngestService) {
+        self.intake = intake
+        self.service = service
+    }
+
+    var maximumMessageBytes: Int { service.maximumLineBytes }
+
+    func opened(_ socket: WebSocketConnection) { service.socketOpened(self, socket) }
+
+    func received(_ text: [UInt8], _ socket: WebSocketConnection) {
+        service.metrics.add("skein_ingest_received_bytes_total", text.count)
+        var text = text
+        if text.last == 0x0A { text.removeLast() }
+        intake.take([.line(text)])
+        // Such a client retries nothing and reads nothing: what cannot be stored makes it slower, never refused.
+        if intake.mustWait({ socket.resume() }) { socket.pause() }
+    }
+
+    func failed(_ reason: String) { service.rejected(.webSocket) }
+
+    func closed() { service.socketClosed(self) }
+}
