@@ -44,6 +44,8 @@ final class SkeinProcess: Sendable {
 
     var isRunning: Bool { process.isRunning }
 
+    var identifier: Int32 { process.processIdentifier }
+
     var errors: String { (try? String(contentsOfFile: "\(base).err", encoding: .utf8)) ?? "" }
 
     /// Waits until it has ended by itself; one that hangs is killed after a minute.

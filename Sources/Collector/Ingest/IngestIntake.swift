@@ -67,7 +67,7 @@ final class IngestIntake: Sendable {
                     items.append(.event(packed))
                     service.streams.take(bytes, sender)
                 case .invalid(let error):
-                    let isKept = service.limits.useInvalid(sender)
+                    let isKept = service.limits.useInvalid(sender, bytes: bytes.count)
                     if isKept {
                         counts.invalid += 1
                         // `process` reads lines: a document that has several becomes one.

@@ -44,11 +44,12 @@ final class IngestLimits: Sendable {
     }
 
     /// - Returns: whether the line may become a dead letter.
-    func useInvalid(_ sender: IngestAccess.Sender) -> Bool {
+    func useInvalid(_ sender: IngestAccess.Sender, bytes: Int) -> Bool {
         let (key, now) = (IngestLimits.key(sender), now)
         return state.withLock { state in
             guard state.invalid.wait(key, now: now) == nil else { return false }
-            state.invalid.use(1, key, now: now)
+            // A long one counts for several, so that a flood of them does not fill the dead letters either.
+            state.invalid.use(1 + bytes / 4096, key, now: now)
             return true
         }
     }

@@ -1,0 +1,91 @@
+import Collector
+import Foundation
+import Glibc
+import Stages
+import Testing
+
+/// What ingest tests share: events, and producers of each kind.
+enum IngestRig {
+    /// The line of a mark whose UUID says which producer it is from and which number it has.
+    static func line(_ producer: Int, _ number: Int) -> String {
+        AtofLine(
+            kind: "mark", uuid: Run.uuid(run: 0x1000 + producer, scope: number + 1).description, name: "m\(number)",
+            category: "custom", data: "{\"number\":\(number)}"
+        ).text
+    }
+
+    static func post(
+        _ body: String, path: String = "/v1/atof", contentType: String = "application/x-ndjson",
+        headers: [String] = []
+    ) -> String {
+        let more = headers.map { "\($0)\r\n" }.joined()
+        return
+            "POST \(path) HTTP/1.1\r\nHost: x\r\nContent-Type: \(contentType)\r\nContent-Length: \(body.utf8.count)\r\n\(more)\r\n\(body)"
+    }
+
+    static func chunked(_ pieces: [String], headers: [String] = [], isComplete: Bool = true) -> String {
+        let more = headers.map { "\($0)\r\n" }.joined()
+        let head =
+            "POST /v1/atof HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\(more)\r\n"
+        return head + pieces.map { "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n" }.joined()
+            + (isComplete ? "0\r\n\r\n" : "")
+    }
+
+    /// A port that nobody listens on now.
+    static func freePort() throws -> UInt16 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
+            }
+        }
+        guard bound else { throw Failure("no free port: \(errno)") }
+        return UInt16(bigEndian: address.sin_port)
+    }
+}
+
+extension Rig {
+    /// Runs a collector with ingest in this process; the body gets its port.
+    func ingesting(
+        _ change: (inout CollectorConfiguration.Ingest) -> Void = { _ in },
+        _ body: (UInt16, Collector) async throws -> Void
+    ) async throws {
+        var configuration = try configuration()
+        configuration.trajectories = nil
+        configuration.ingest.isEnabled = true
+        configuration.ingest.port = 0
+        change(&configuration.ingest)
+        try await collecting(configuration) { collector in
+            try await eventually("ingest listens") { collector.ingestPort != nil }
+            try await body(try #require(collector.ingestPort), collector)
+        }
+    }
+
+    /// Waits for so many events in PROCESSED and returns their names, in order, by tenant.
+    func processedNames(_ count: Int) async throws -> [String: [String]] {
+        var names: [String: [String]] = [:]
+        try await eventually("\(count) events are processed") {
+            names = [:]
+            for message in try await contents(of: SkeinSubjects.processedStream) {
+                guard SkeinSubjects.isChain(message.subject) else { continue }
+                let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? "?"
+                names[tenant, default: []] += try eventNames(message.payload)
+            }
+            return names.values.reduce(0) { $0 + $1.count } >= count
+        }
+        return names
+    }
+
+    /// The routing keys that events were published under.
+    func keys() async throws -> Set<String> {
+        Set(
+            try await contents(of: SkeinSubjects.eventsStream).compactMap {
+                SkeinSubjects.isTick($0.subject) ? nil : SkeinSubjects.key(ofStoredEvents: $0.subject)
+            })
+    }
+}

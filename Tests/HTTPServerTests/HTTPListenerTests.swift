@@ -1,0 +1,282 @@
+import HTTPProtocol
+import HTTPServer
+import Synchronization
+import Testing
+
+/// Answers what the path asks for.
+private final class TestHandler: HTTPHandler {
+    let reaps = Mutex<[HTTPReapReason]>([])
+    let waiting = Mutex<[HTTPExchange]>([])
+    let closings = Mutex<[Bool]>([])
+    let messages = Mutex<[String]>([])
+
+    func began(_ request: HTTPServerRequest, _ exchange: HTTPExchange) {
+        switch request.path {
+        case "/echo": exchange.receive(Echo(self, pauses: false))
+        case "/slow-echo": exchange.receive(Echo(self, pauses: true))
+        case "/wait": waiting.withLock { $0.append(exchange) }
+        case "/later": Task { exchange.answer(.text("later \(request.queryValue("a") ?? "-")")) }
+        case "/refuse": exchange.answer(.text("no", status: 403))
+        case "/stream": exchange.answer(HTTPAnswer(200, body: .stream(Numbers())))
+        case "/v1/atof": exchange.upgrade(to: Socket(self), accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        default: exchange.answer(.text("none", status: 404))
+        }
+    }
+
+    func reaped(_ reason: HTTPReapReason) { reaps.withLock { $0.append(reason) } }
+
+    private final class Echo: HTTPBodyReceiver {
+        let handler: TestHandler
+        let pauses: Bool
+        let body = Mutex<[UInt8]>([])
+
+        init(_ handler: TestHandler, pauses: Bool) {
+            self.handler = handler
+            self.pauses = pauses
+        }
+
+        func received(_ bytes: UnsafeRawBufferPointer, _ exchange: HTTPExchange) {
+            body.withLock { $0 += bytes }
+            if pauses {
+                exchange.pause()
+                Task { exchange.resume() }
+            }
+        }
+
+        func ended(_ exchange: HTTPExchange) {
+            let count = body.withLock { $0.count }
+            Task { exchange.answer(.text("\(count)")) }
+        }
+
+        func closed(wasAnswered: Bool) { handler.closings.withLock { $0.append(wasAnswered) } }
+    }
+
+    /// A piece each time it is asked again.
+    private final class Numbers: HTTPBodySource {
+        let count = Mutex(0)
+
+        func next(_ count: Int, _ exchange: HTTPExchange) -> [UInt8]? {
+            let number = self.count.withLock { count in
+                count += 1
+                return count
+            }
+            if number > 6 { return nil }
+            if number % 2 == 1 {
+                Task { exchange.resume() }
+                return []
+            }
+            return Array("\(number)\n".utf8)
+        }
+
+        func ended() {}
+    }
+
+    private final class Socket: WebSocketReceiver {
+        let handler: TestHandler
+        let maximumMessageBytes = 1000
+
+        init(_ handler: TestHandler) { self.handler = handler }
+
+        func opened(_ socket: WebSocketConnection) {}
+
+        func received(_ text: [UInt8], _ socket: WebSocketConnection) {
+            handler.messages.withLock { $0.append(String(decoding: text, as: UTF8.self)) }
+            socket.pause()
+            Task { socket.resume() }
+        }
+
+        func failed(_ reason: String) { handler.messages.withLock { $0.append("failed: \(reason)") } }
+
+        func closed() { handler.messages.withLock { $0.append("closed") } }
+    }
+}
+
+@Suite("HTTP server", .timeLimit(.minutes(1)))
+struct HTTPListenerTests {
+    private static func with(
+        _ change: (inout HTTPServerOptions) -> Void = { _ in },
+        _ body: @escaping @Sendable (UInt16, TestHandler) throws -> Void
+    ) async throws {
+        let handler = TestHandler()
+        var options = HTTPServerOptions(host: "127.0.0.1", port: 0)
+        change(&options)
+        let listener = try HTTPListener(options, handler)
+        let port = listener.port
+        do {
+            try await SocketClient.onThread { try body(port, handler) }
+        } catch {
+            await listener.stop()
+            throw error
+        }
+        await listener.stop()
+    }
+
+    private static func post(_ path: String, _ body: String) -> String {
+        "POST \(path) HTTP/1.1\r\nHost: x\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+    }
+
+    @Test("answers one request after the other over a connection, at once and later, with bodies of both kinds")
+    func requests() async throws {
+        try await HTTPListenerTests.with { port, _ in
+            let client = try SocketClient(port: port)
+            for _ in 0..<50 {
+                try client.send(HTTPListenerTests.post("/echo", "hello"))
+                #expect(try client.answer().body == "5")
+            }
+            try client.send("GET /later?a=b%20c HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try client.answer().body == "later b c")
+            try client.send(
+                "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n")
+            #expect(try client.answer().body == "19")
+            try client.send("GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try client.answer().status == 404)
+        }
+    }
+
+    @Test("reads a body only as fast as its receiver wants it")
+    func pauses() async throws {
+        try await HTTPListenerTests.with { port, _ in
+            let client = try SocketClient(port: port)
+            let body = String(repeating: "x", count: 3_000_000)
+            for _ in 0..<3 {
+                try client.send(HTTPListenerTests.post("/slow-echo", body))
+                #expect(try client.answer().body == "3000000")
+            }
+        }
+    }
+
+    @Test("keeps the connection when a small body is refused, and does not wait for a large one")
+    func refusals() async throws {
+        try await HTTPListenerTests.with { port, _ in
+            let client = try SocketClient(port: port)
+            for _ in 0..<3 {
+                try client.send(HTTPListenerTests.post("/refuse", "small"))
+                #expect(try client.answer() .status == 403)
+            }
+            try client.send("POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000000\r\n\r\n")
+            #expect(try client.answer().status == 403)
+        }
+    }
+
+    @Test("sends a stream as it comes")
+    func stream() async throws {
+        try await HTTPListenerTests.with { port, _ in
+            let client = try SocketClient(port: port)
+            try client.send("GET /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            var text = ""
+            while case let more = try client.receive(), !more.isEmpty { text += String(decoding: more, as: UTF8.self) }
+            #expect(text.contains("chunked"))
+            #expect(text.hasSuffix("2\r\n2\n\r\n2\r\n4\n\r\n2\r\n6\n\r\n0\r\n\r\n"))
+        }
+    }
+
+    @Test("serves a WebSocket in order, answers ping and close, and closes what is broken")
+    func webSocket() async throws {
+        try await HTTPListenerTests.with { port, handler in
+            let client = try SocketClient(port: port)
+            try client.send(Array(SocketClient.upgrade.utf8) + SocketClient.frame("early"))
+            #expect(try client.answer().status == 101)
+            for number in 0..<100 { try client.send(SocketClient.frame("\(number)")) }
+            try client.send(SocketClient.frame(9, [7]))
+            #expect(try client.receive(3) == [0x8A, 1, 7])
+            try client.send(SocketClient.frame(8, []))
+            #expect(try client.receive(2) == [0x88, 0])
+            #expect(try client.receive().isEmpty)
+            #expect(handler.messages.withLock { $0 } == ["early"] + (0..<100).map { "\($0)" } + ["closed"])
+            let broken = try SocketClient(port: port)
+            try broken.send(SocketClient.upgrade)
+            #expect(try broken.answer().status == 101)
+            try broken.send([0x81, 0x01, 0x61])
+            #expect(try broken.receive(4).prefix(1) == [0x88])
+            let large = try SocketClient(port: port)
+            try large.send(SocketClient.upgrade)
+            #expect(try large.answer().status == 101)
+            try large.send(SocketClient.frame(1, [UInt8](repeating: 0x61, count: 1001)))
+            #expect(try large.receive(4) [2...] == [0x03, 0xF1])
+        }
+    }
+
+    @Test("ends connections that drip, and tells why; one of its own waiting it does not")
+    func drips() async throws {
+        try await HTTPListenerTests.with {
+            $0.deadlines.headers = .milliseconds(500)
+            $0.deadlines.bodyGrace = .milliseconds(500)
+        } _: { port, handler in
+            let headers = try SocketClient(port: port)
+            try headers.send("POST /echo HTTP/1.1\r\nHost: x\r\nX-")
+            let body = try SocketClient(port: port)
+            try body.send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+            let waiting = try SocketClient(port: port)
+            try waiting.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try headers.receive().isEmpty)
+            #expect(try body.receive().isEmpty)
+            #expect(Set(handler.reaps.withLock { $0 }) == [.headers, .body])
+            for exchange in handler.waiting.withLock({ $0 }) { exchange.answer(.text("done")) }
+            #expect(try waiting.answer().body == "done")
+        }
+    }
+
+    @Test("refuses connections of an address that has too many, and serves again when they are gone")
+    func limits() async throws {
+        try await HTTPListenerTests.with {
+            $0.maximumConnectionsPerAddress = 4
+        } _: { port, _ in
+            var clients = try (0..<4).map { _ in try SocketClient(port: port) }
+            for client in clients {
+                try client.send(HTTPListenerTests.post("/echo", "a"))
+                #expect(try client.answer().status == 200)
+            }
+            let fifth = try SocketClient(port: port)
+            #expect(try fifth.receive().isEmpty)
+            clients = []
+            var served = false
+            for _ in 0..<100 where !served {
+                let again = try SocketClient(port: port)
+                try? again.send(HTTPListenerTests.post("/echo", "a"))
+                served = (try? again.answer().status) == 200
+            }
+            #expect(served)
+        }
+    }
+
+    @Test("ends while requests wait, bodies come and WebSockets are open")
+    func stops() async throws {
+        let handler = TestHandler()
+        let listener = try HTTPListener(HTTPServerOptions(host: "127.0.0.1", port: 0), handler)
+        let clients = try (0..<9).map { _ in try SocketClient(port: listener.port) }
+        for (number, client) in clients.enumerated() {
+            try client.send(
+                [
+                    SocketClient.upgrade, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n",
+                    "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc",
+                ][number % 3])
+        }
+        for number in [0, 3, 6] { #expect(try clients[number].answer().status == 101) }
+        await listener.stop()
+        for number in [1, 2, 4, 5, 7, 8] { #expect(try clients[number].receive().isEmpty) }
+    }
+
+    @Test("says what is wrong with its address")
+    func addresses() async throws {
+        let handler = TestHandler()
+        let first = try HTTPListener(HTTPServerOptions(host: "127.0.0.1", port: 0), handler)
+        #expect {
+            try HTTPListener(HTTPServerOptions(host: "127.0.0.1", port: first.port), handler)
+        } throws: {
+            ($0 as? HTTPServerError)?.code == .inUse
+        }
+        #expect {
+            try HTTPListener(HTTPServerOptions(host: "example", port: 0), handler)
+        } throws: {
+            ($0 as? HTTPServerError)?.code == .address
+        }
+        var options = HTTPServerOptions(host: "127.0.0.1", port: 0)
+        options.tls = .init(certificate: "none", key: "none")
+        #expect {
+            try HTTPListener(options, handler)
+        } throws: {
+            ($0 as? HTTPServerError)?.code == .tls
+        }
+        await first.stop()
+    }
+}
