@@ -14,7 +14,9 @@ package enum WebSocketFrame {
     }
 
     /// - Parameter payload: of a ping, at most 125 bytes.
-    package static func pong(_ payload: [UInt8]) -> [UInt8] { [0x8A, UInt8(payload.count & 0x7F)] + payload.prefix(125) }
+    package static func pong(_ payload: [UInt8]) -> [UInt8] {
+        [0x8A, UInt8(payload.count & 0x7F)] + payload.prefix(125)
+    }
 
     /// - Parameters:
     ///   - code: nil echoes a close without one.

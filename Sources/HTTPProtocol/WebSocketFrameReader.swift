@@ -92,7 +92,12 @@ package struct WebSocketFrameReader: Sendable {
     /// How many bytes of the header have to come; nil when it is complete.
     private var missingHeaderBytes: Int? {
         guard header.count >= 2 else { return 2 - header.count }
-        let extended = switch header[1] & 0x7F { case 126: 2; case 127: 8; default: 0 }
+        let extended =
+            switch header[1] & 0x7F {
+            case 126: 2;
+            case 127: 8;
+            default: 0
+            }
         let missing = 2 + extended + 4 - header.count
         return missing > 0 ? missing : nil
     }
@@ -121,7 +126,8 @@ package struct WebSocketFrameReader: Sendable {
             }
         } else {
             if (opcode == .continuation) != (kind != nil) {
-                return .failure(.protocolError, "a continuation must follow the beginning of a message, and only it may")
+                return .failure(
+                    .protocolError, "a continuation must follow the beginning of a message, and only it may")
             }
             if length > UInt64(maximumBytes - message.count) {
                 return .failure(.tooLarge, "a message may have \(maximumBytes) bytes")
@@ -175,7 +181,9 @@ package struct WebSocketFrameReader: Sendable {
             kind = nil
         }
         guard kind == .text else { return .binary(message) }
-        if String(validating: message, as: UTF8.self) == nil { return .failure(.notUTF8, "a text message must be UTF-8") }
+        if String(validating: message, as: UTF8.self) == nil {
+            return .failure(.notUTF8, "a text message must be UTF-8")
+        }
         return .text(message)
     }
 

@@ -103,7 +103,8 @@ package final class HTTPListener: Sendable {
             return HTTPServerError(.inUse, "\(place) is in use; free the port or choose another one")
         }
         if options.tls != nil, text.contains("certificate") || text.contains("TLS") || text.contains("credentials") {
-            return HTTPServerError(.tls, "the certificate and the key cannot be used together: are both PEM, and a pair?")
+            return HTTPServerError(
+                .tls, "the certificate and the key cannot be used together: are both PEM, and a pair?")
         }
         let reason = text.isEmpty ? String(cString: strerror(number)) : String(text.prefix { $0 != "\n" })
         return HTTPServerError(.other, "\(place) cannot be used (\(reason)); choose another address or port")

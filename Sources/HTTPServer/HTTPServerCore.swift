@@ -143,7 +143,8 @@ final class HTTPServerCore: Sendable {
             let receiver = Unmanaged<HTTPExchange>.fromOpaque(request).takeUnretainedValue().takeUpgrade()
         else { return }
         let early = extra.map { Array(UnsafeRawBufferPointer(start: $0, count: extraCount)) } ?? []
-        core.housekeeper.add(WebSocketConnection(socket: socket, handle: handle, receiver, early: early, core.housekeeper))
+        core.housekeeper.add(
+            WebSocketConnection(socket: socket, handle: handle, receiver, early: early, core.housekeeper))
     }
 
     // MARK: One exchange

@@ -117,10 +117,12 @@ package final class WebSocketConnection: Sendable {
 
     /// Gives the socket back to libmicrohttpd, which closes it.
     func giveBack() {
-        guard wishes.withLock({ wishes in
-            defer { wishes.isGivenBack = true }
-            return !wishes.isGivenBack
-        }) else { return }
+        guard
+            wishes.withLock({ wishes in
+                defer { wishes.isGivenBack = true }
+                return !wishes.isGivenBack
+            })
+        else { return }
         work.isOpen = false
         receiver.closed()
         skein_mhd_close_upgraded(handle)

@@ -38,7 +38,8 @@ package struct IngestReport: Sendable {
         if tooLong > 0 {
             return IngestRefusal(
                 .tooLarge, 413,
-                "\(firstComplaint); \(tooLong) of \(lines) lines are too long and are lost, \(events) events are stored")
+                "\(firstComplaint); \(tooLong) of \(lines) lines are too long and are lost, \(events) events are stored"
+            )
         }
         return IngestRefusal(
             .invalidLine, 400,

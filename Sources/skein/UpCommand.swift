@@ -29,6 +29,12 @@ struct UpCommand: AsyncParsableCommand {
     @Option(help: "Port of the embedded server on 127.0.0.1; 0 takes a free one.")
     var port = 4222
 
+    @Option(
+        help:
+            "Port on 127.0.0.1 that takes events in over HTTP; 0 turns it off. Default: what the configuration says, else 4319 if it is free."
+    )
+    var ingest: Int?
+
     @Option(help: "Also export OpenInference traces to this OTLP/HTTP endpoint.")
     var otlp: String?
 
@@ -48,6 +54,9 @@ struct UpCommand: AsyncParsableCommand {
         guard (0...65535).contains(port) else {
             throw ValidationError("--port must be between 0 and 65535, is \(port)")
         }
+        if let ingest, !(0...65535).contains(ingest) {
+            throw ValidationError("--ingest must be between 0 and 65535, is \(ingest)")
+        }
         if exit, publish.isEmpty { throw ValidationError("--exit needs --publish: there is nothing to wait for") }
         guard timeout > 0 else { throw ValidationError("--timeout must be at least 1, is \(timeout)") }
         try check(tenant: tenant)
@@ -61,6 +70,11 @@ struct UpCommand: AsyncParsableCommand {
         for path in publish { _ = try LineReader(path: path) }
         // Something that runs for a moment needs no probes, and must not fail because their port is taken.
         if exit { configuration.admin.isEnabled = false }
+        if exit || ingest == 0 {
+            configuration.ingest.isEnabled = false
+        } else {
+            configuration.takeIngest(port: ingest.map { UInt16($0) })
+        }
         let logger = try Log.logger(default: exit ? .warning : .info)
         let server = try await startServer()
         configuration.useEmbeddedServer(url: server.url)
@@ -156,6 +170,7 @@ struct UpCommand: AsyncParsableCommand {
         Terminal.error("nats-server     \(server.url), data in \(data)")
         Terminal.error(
             "publish to      skein.v1.events.<tenant>.<key>, or: skein publish run.jsonl --nats \(server.url)")
+        if configuration.ingest.isEnabled { Terminal.error("events by HTTP  POST \(configuration.ingest.url)") }
         Terminal.error("trajectories    skein tail trajectories --nats \(server.url)")
         for endpoint in configuration.endpoints {
             Terminal.error("traces          \(endpoint.name): \(endpoint.address)")

@@ -95,7 +95,8 @@ struct HostileIngestTests {
             try client.send(
                 number % 2 == 0
                     ? "POST /v1/atof HTTP/1.1\r\nHost: x\r\nX-"
-                    : "POST /v1/atof HTTP/1.1\r\nHost: x\r\n\(token)\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
+                    : "POST /v1/atof HTTP/1.1\r\nHost: x\r\n\(token)\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+            )
             return client
         }
         try wrongTokens(port)
@@ -132,7 +133,10 @@ struct HostileIngestTests {
             ("POST /v1/atof HTTP/1.1\r\nHost: x\r\nX-Long: \(long)\r\n\r\n", [413, 414, 431]),
             ("POST /\(long) HTTP/1.1\r\nHost: x\r\n\r\n", [413, 414, 431]),
             ("POST /v1/atof HTTP/1.1\r\nHost: x\r\n\(token)\r\nContent-Length: -1\r\n\r\n", [400]),
-            ("POST /v1/atof HTTP/1.1\r\nHost: x\r\n\(token)\r\nContent-Length: 99999999999999999999\r\n\r\n", [400, 413]),
+            (
+                "POST /v1/atof HTTP/1.1\r\nHost: x\r\n\(token)\r\nContent-Length: 99999999999999999999\r\n\r\n",
+                [400, 413]
+            ),
             (
                 "POST /v1/atof HTTP/1.1\r\nHost: x\r\n\(token)\r\nContent-Length: 100000000000\r\n\r\n", [413]
             ),

@@ -61,7 +61,9 @@ struct IngestTests {
     func badLines() async throws {
         try await Rig.with { rig in
             try await rig.ingesting { port, _ in
-                let lines = [IngestRig.line(1, 0), "{\"secret\":1}", "", IngestRig.line(1, 1), "no JSON", IngestRig.line(1, 2)]
+                let lines = [
+                    IngestRig.line(1, 0), "{\"secret\":1}", "", IngestRig.line(1, 1), "no JSON", IngestRig.line(1, 2),
+                ]
                 let answer = try await SocketClient.onThread {
                     let client = try SocketClient(port: port)
                     try client.send(IngestRig.post(lines.joined(separator: "\n")))
@@ -92,7 +94,8 @@ struct IngestTests {
                     try client.send(IngestRig.post(probe + "\n"))
                     #expect(try client.answer().status == 200)
                     let socket = try SocketClient(port: port)
-                    try socket.send(Array(SocketClient.upgrade.utf8) + SocketClient.frame(probe) + SocketClient.frame(8, []))
+                    try socket.send(
+                        Array(SocketClient.upgrade.utf8) + SocketClient.frame(probe) + SocketClient.frame(8, []))
                     #expect(try socket.answer().status == 101)
                     #expect(try socket.receive(2) == [0x88, 0])
                 }
@@ -108,7 +111,9 @@ struct IngestTests {
             try await rig.ingesting { port, collector in
                 try await SocketClient.onThread {
                     let client = try SocketClient(port: port)
-                    let pieces = [IngestRig.line(1, 0) + "\n" + IngestRig.line(1, 1) + "\n" + IngestRig.line(1, 2).dropLast(5)]
+                    let pieces = [
+                        IngestRig.line(1, 0) + "\n" + IngestRig.line(1, 1) + "\n" + IngestRig.line(1, 2).dropLast(5)
+                    ]
                     try client.send(IngestRig.chunked(pieces.map { String($0) }, isComplete: false))
                 }
                 #expect(try await rig.processedNames(2)["default"] == ["m0", "m1"])
@@ -127,7 +132,8 @@ struct IngestTests {
                 $0.patience = .milliseconds(300)
             } _: { port, _ in
                 let stream = try SocketClient(port: port)
-                try stream.send(IngestRig.chunked([IngestRig.line(2, 0) + "\n"], headers: ["Skein-Tenant: s"], isComplete: false))
+                try stream.send(
+                    IngestRig.chunked([IngestRig.line(2, 0) + "\n"], headers: ["Skein-Tenant: s"], isComplete: false))
                 _ = try await rig.processedNames(1)
                 await rig.server.kill()
                 let refused = try await SocketClient.onThread {
@@ -213,7 +219,8 @@ struct IngestTests {
             let openssl = Process()
             openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
             openssl.arguments = [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                "-subj",
                 "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate,
             ]
             openssl.standardError = FileHandle.nullDevice
@@ -264,7 +271,8 @@ struct IngestTests {
                     let start = AtofLine(uuid: root, name: "a").text.replacingOccurrences(
                         of: "\"attributes\"", with: "\"metadata\":{\"nemo_fabric_request_id\":\"r1\"},\"attributes\"")
                     let child = AtofLine(
-                        kind: "mark", uuid: Run.uuid(run: 7, scope: 1).description, parent: root, name: "b").text
+                        kind: "mark", uuid: Run.uuid(run: 7, scope: 1).description, parent: root, name: "b"
+                    ).text
                     let other = AtofLine(kind: "mark", uuid: Run.uuid(run: 8, scope: 1).description, name: "c").text
                     #expect(try ask(IngestRig.post([start, other].joined(separator: "\n"))).status == 200)
                     let viewer = try SocketClient(port: port)

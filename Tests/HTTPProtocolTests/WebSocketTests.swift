@@ -44,7 +44,9 @@ struct WebSocketFrameReaderTests {
         case 126..<65_536: bytes += [0x80 | 126, UInt8(count >> 8), UInt8(count & 0xFF)]
         default:
             bytes.append(0x80 | 127)
-            for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: count >> shift)) }
+            for shift in stride(from: 56, through: 0, by: -8) {
+                bytes.append(UInt8(truncatingIfNeeded: count >> shift))
+            }
         }
         return bytes + mask + payload.enumerated().map { $1 ^ mask[$0 & 3] }
     }
@@ -52,7 +54,10 @@ struct WebSocketFrameReaderTests {
     static func text(_ text: String, isFinal: Bool = true) -> [UInt8] { frame(1, Array(text.utf8), isFinal: isFinal) }
 
     static let cases: [(name: String, bytes: [UInt8], inputs: [WebSocketFrameReader.Input])] = [
-        ("Hello of RFC 6455, 5.7", [0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58], [.text(Array("Hello".utf8))]),
+        (
+            "Hello of RFC 6455, 5.7", [0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58],
+            [.text(Array("Hello".utf8))]
+        ),
         ("an empty text", text(""), [.text([])]),
         ("two frames at once", text("a") + text("b"), [.text([0x61]), .text([0x62])]),
         ("a long one", text(String(repeating: "x", count: 70_000)), [.text(Array(repeating: 0x78, count: 70_000))]),
@@ -67,7 +72,10 @@ struct WebSocketFrameReaderTests {
         ("a close, and nothing behind it", frame(8, []) + text("a"), [.close(code: nil)]),
         ("a close with a code", frame(8, [0x03, 0xE8] + Array("bye".utf8)), [.close(code: 1000)]),
         ("half a close code", frame(8, [3]), [.failure(.protocolError, "a close frame has no whole code")]),
-        ("a close code that may not be sent", frame(8, [0x03, 0xED]), [.failure(.protocolError, "the close code may not be sent")]),
+        (
+            "a close code that may not be sent", frame(8, [0x03, 0xED]),
+            [.failure(.protocolError, "the close code may not be sent")]
+        ),
         ("bytes that are not UTF-8", frame(1, [0xC3, 0x28]), [.failure(.notUTF8, "a text message must be UTF-8")]),
         ("a reserved bit", [0xC1, 0x80], [.failure(.protocolError, "a reserved bit is set")]),
         ("an unknown opcode", [0x83, 0x80], [.failure(.protocolError, "the opcode is not known")]),
@@ -80,12 +88,25 @@ struct WebSocketFrameReaderTests {
             "a text within a text", text("a", isFinal: false) + text("b"),
             [.failure(.protocolError, "a continuation must follow the beginning of a message, and only it may")]
         ),
-        ("a ping in parts", frame(9, [], isFinal: false), [.failure(.protocolError, "a control frame must be whole and at most 125 bytes")]),
-        ("a long ping", frame(9, Array(repeating: 0, count: 126)), [.failure(.protocolError, "a control frame must be whole and at most 125 bytes")]),
-        ("more than there may be", frame(1, [], length: 100_001), [.failure(.tooLarge, "a message may have 100000 bytes")]),
-        ("more than fits a number", frame(1, [], length: .max), [.failure(.tooLarge, "a message may have 100000 bytes")]),
         (
-            "more than there may be, in parts", frame(1, Array(repeating: 0x61, count: 60_000), isFinal: false) + frame(0, [], length: 40_001),
+            "a ping in parts", frame(9, [], isFinal: false),
+            [.failure(.protocolError, "a control frame must be whole and at most 125 bytes")]
+        ),
+        (
+            "a long ping", frame(9, Array(repeating: 0, count: 126)),
+            [.failure(.protocolError, "a control frame must be whole and at most 125 bytes")]
+        ),
+        (
+            "more than there may be", frame(1, [], length: 100_001),
+            [.failure(.tooLarge, "a message may have 100000 bytes")]
+        ),
+        (
+            "more than fits a number", frame(1, [], length: .max),
+            [.failure(.tooLarge, "a message may have 100000 bytes")]
+        ),
+        (
+            "more than there may be, in parts",
+            frame(1, Array(repeating: 0x61, count: 60_000), isFinal: false) + frame(0, [], length: 40_001),
             [.failure(.tooLarge, "a message may have 100000 bytes")]
         ),
     ]

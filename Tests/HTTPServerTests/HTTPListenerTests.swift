@@ -126,7 +126,8 @@ struct HTTPListenerTests {
             try client.send("GET /later?a=b%20c HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try client.answer().body == "later b c")
             try client.send(
-                "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n")
+                "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"
+            )
             #expect(try client.answer().body == "19")
             try client.send("GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try client.answer().status == 404)
@@ -151,7 +152,7 @@ struct HTTPListenerTests {
             let client = try SocketClient(port: port)
             for _ in 0..<3 {
                 try client.send(HTTPListenerTests.post("/refuse", "small"))
-                #expect(try client.answer() .status == 403)
+                #expect(try client.answer().status == 403)
             }
             try client.send("POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000000\r\n\r\n")
             #expect(try client.answer().status == 403)
@@ -192,7 +193,7 @@ struct HTTPListenerTests {
             try large.send(SocketClient.upgrade)
             #expect(try large.answer().status == 101)
             try large.send(SocketClient.frame(1, [UInt8](repeating: 0x61, count: 1001)))
-            #expect(try large.receive(4) [2...] == [0x03, 0xF1])
+            #expect(try large.receive(4)[2...] == [0x03, 0xF1])
         }
     }
 

@@ -16,7 +16,8 @@ struct IngestAccessTests {
 
     private static let guarded = IngestAccess(
         tokens: [
-            .init("one-of-team-a-0000", tenants: ["team-a"]), .init("one-of-two-000000", tenants: ["team-a", "team-b"]),
+            .init("one-of-team-a-0000", tenants: ["team-a"]),
+            .init("one-of-two-000000", tenants: ["team-a", "team-b"]),
             .init("one-of-all-000000", tenants: nil),
         ], defaultTenant: "main")
 
@@ -48,7 +49,8 @@ struct IngestAccessTests {
         .init(
             access: guarded, authorization: "Bearer one-of-team-a-0000", path: "team-b",
             expected: "403 tenant_not_allowed"),
-        .init(access: guarded, authorization: "Bearer one-of-two-000000", path: "team-b", expected: "team-b ip-10-1-2-3"),
+        .init(
+            access: guarded, authorization: "Bearer one-of-two-000000", path: "team-b", expected: "team-b ip-10-1-2-3"),
         .init(access: guarded, authorization: "Bearer one-of-two-000000", expected: "403 tenant_not_allowed"),
     ]
 

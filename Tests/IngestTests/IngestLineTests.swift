@@ -48,7 +48,10 @@ struct IngestLineTests {
         (#"{"note":"otel_status_code"}"#, #"{"note":"otel_status_code"}"#),
         (#"{"n":{"otel_status_code":"x"}}"#, #"{"n":{"otel_status_code":"x"}}"#),
         (#"["otel_status_code"]"#, #"["otel_status_code"]"#),
-        (#"{"big":18446744073709551616,"otel_status_code":"OK"}"#, #"{"big":18446744073709551616,"otel.status_code":"OK"}"#),
+        (
+            #"{"big":18446744073709551616,"otel_status_code":"OK"}"#,
+            #"{"big":18446744073709551616,"otel.status_code":"OK"}"#
+        ),
     ]
 
     @Test("get back the dots that replace_dots has taken", arguments: restored)

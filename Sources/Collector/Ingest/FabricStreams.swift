@@ -68,7 +68,8 @@ final class FabricStreams: Sendable {
         guard let fields = FabricStreams.fields(line) else { return }
         var named: String?
         if fields.kind == .scopeStart, !fields.metadata.isEmpty {
-            named = fields.metadata.withUnsafeBufferPointer { JSONPolicy.value(of: $0) }["nemo_fabric_request_id"]?
+            named =
+                fields.metadata.withUnsafeBufferPointer { JSONPolicy.value(of: $0) }["nemo_fabric_request_id"]?
                 .stringValue
         }
         let stream: FabricStream? = state.withLock { state in

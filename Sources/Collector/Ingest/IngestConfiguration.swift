@@ -24,5 +24,24 @@ extension CollectorConfiguration {
         package var patience = Duration.seconds(10)
 
         package init() {}
+
+        /// Where events go, as clients write it.
+        package var url: String {
+            let host = self.host.contains(":") ? "[\(self.host)]" : self.host
+            return "\(certificateFile == nil ? "http" : "https")://\(host):\(port)/v1/atof"
+        }
+    }
+
+    /// Takes events in over HTTP on loopback though no file says so.
+    ///
+    /// - Parameter port: nil takes the usual one, if no file says anything and the port is free.
+    package mutating func takeIngest(port: UInt16?) {
+        if let port {
+            ingest.isEnabled = true
+            ingest.host = "127.0.0.1"
+            ingest.port = port
+        } else if document.root["ingest"] == nil {
+            ingest.isEnabled = TCPPort.isFree(ingest.port, host: ingest.host)
+        }
     }
 }

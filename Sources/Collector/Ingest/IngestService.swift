@@ -235,7 +235,8 @@ extension IngestService: HTTPHandler {
         }
         if let wait = limits.wait(sender) {
             throw IngestRefusal(
-                .rate, 429, "this producer sends more than it may; wait", retryAfterSeconds: Int(wait / .seconds(1)) + 1)
+                .rate, 429, "this producer sends more than it may; wait", retryAfterSeconds: Int(wait / .seconds(1)) + 1
+            )
         }
         if !publisher.hasRoom {
             throw IngestRefusal(.memory, 503, "too much is under way; send it again later", retryAfterSeconds: 1)
