@@ -126,6 +126,10 @@ final class HTTPHousekeeper: Sendable {
             connection.giveBack()
             return
         }
+        if connection.mustNotBeWatched {
+            epoll_ctl(poll, EPOLL_CTL_DEL, connection.socket, nil)
+            return
+        }
         var interest: UInt32 = 0
         if !connection.isPaused { interest |= UInt32(EPOLLIN.rawValue) }
         if connection.wantsToWrite { interest |= UInt32(EPOLLOUT.rawValue) }
@@ -136,6 +140,8 @@ final class HTTPHousekeeper: Sendable {
         var event = epoll_event()
         event.events = interest
         event.data.fd = socket
-        epoll_ctl(poll, operation, socket, &event)
+        if epoll_ctl(poll, operation, socket, &event) != 0, operation == EPOLL_CTL_MOD, errno == ENOENT {
+            epoll_ctl(poll, EPOLL_CTL_ADD, socket, &event)
+        }
     }
 }

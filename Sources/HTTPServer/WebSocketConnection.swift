@@ -17,8 +17,9 @@ package final class WebSocketConnection: Sendable {
         /// What the client has not taken yet; of a client that does not read it stays small.
         var outgoing: [UInt8] = []
         var messageSince: ContinuousClock.Instant?
-        /// Bytes when the incomplete message was first seen.
         var isOpen = true
+        /// The client has gone, and what it sent before is not read yet, because it is paused.
+        var hasHungUp = false
         var early: [UInt8]
     }
 
@@ -64,7 +65,9 @@ package final class WebSocketConnection: Sendable {
 
     var isPaused: Bool { wishes.withLock { $0.isPaused } }
     var isOpen: Bool { work.isOpen }
-    var wantsToWrite: Bool { !work.outgoing.isEmpty }
+    var wantsToWrite: Bool { !work.outgoing.isEmpty && !work.hasHungUp }
+    /// A hang-up would be told again and again.
+    var mustNotBeWatched: Bool { work.hasHungUp && isPaused }
 
     func open() {
         receiver.opened(self)
@@ -77,8 +80,9 @@ package final class WebSocketConnection: Sendable {
     func read(_ buffer: UnsafeMutableRawBufferPointer) {
         guard work.isOpen else { return }
         if isPaused {
-            // Only a hang-up or an error is told while it is paused.
-            return end()
+            // Only a hang-up is told now. What came before it is read when there is room again.
+            work.hasHungUp = true
+            return
         }
         let count = recv(socket, buffer.baseAddress, buffer.count, 0)
         if count > 0 {
@@ -94,7 +98,8 @@ package final class WebSocketConnection: Sendable {
         if count > 0 {
             work.outgoing.removeFirst(count)
         } else if count < 0, errno != EAGAIN, errno != EINTR {
-            end()
+            // Nobody listens any longer; what was sent before is read all the same, and its end is found there.
+            work.outgoing = []
         }
     }
 

@@ -50,7 +50,7 @@ struct HostileIngestTests {
                 [ingest]
                 listen = "127.0.0.1:\(port)"
                 max_body_bytes = 2097152
-                max_held_bytes = 8388608
+                max_held_bytes = 33554432
                 max_invalid_lines_per_second = 10
                 [[ingest.tokens]]
                 token_env = "GOOD_TOKEN"
@@ -144,7 +144,14 @@ struct HostileIngestTests {
         for (request, statuses) in cases {
             let client = try SocketClient(port: port)
             try? client.send(request)
-            let answer = try client.answer()
+            let answer: SocketClient.Answer
+            do {
+                answer = try client.answer()
+            } catch {
+                // Whoever goes on sending what nobody reads may see a reset before the answer.
+                #expect(request.utf8.count > 50_000, "\(request.prefix(80)): \(error)")
+                continue
+            }
             #expect(statuses.contains(answer.status), "\(request.prefix(80)): \(answer.status) \(answer.body)")
         }
         for junk in ["\r\n\r\n\r\n", "GARBAGE\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}", "POST\r\n\r\n"] {

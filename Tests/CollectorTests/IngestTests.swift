@@ -167,8 +167,7 @@ struct IngestTests {
             try await rig.ingesting {
                 $0.patience = .milliseconds(200)
             } _: { port, _ in
-                var stream = StreamConfiguration(name: SkeinSubjects.eventsStream, subjects: ["skein.v1.events.>"])
-                stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
+                var stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
                 stream.maxBytes = 1
                 _ = try await rig.jetStream.updateStream(stream)
                 let answer = try await SocketClient.onThread {
