@@ -137,7 +137,7 @@ let package = Package(
             resources: [.copy("Signatures")], swiftSettings: strict),
         .testTarget(name: "HTTPProtocolTests", dependencies: ["HTTPProtocol"], swiftSettings: strict),
         .testTarget(
-            name: "HTTPServerTests", dependencies: ["HTTPProtocol", "HTTPServer", "HTTPTransport"],
+            name: "HTTPServerTests", dependencies: ["HTTPProtocol", "HTTPServer", "HTTPTestServer"],
             swiftSettings: strict),
         .testTarget(name: "IngestTests", dependencies: ["ATOF", "Ingest"], swiftSettings: strict),
         .testTarget(

@@ -1,5 +1,6 @@
 import ATOF
 import Foundation
+import HTTPTestServer
 import Stages
 import Synchronization
 import Testing

@@ -58,6 +58,8 @@ extension Rig {
         var configuration = try configuration()
         configuration.trajectories = nil
         configuration.ingest.isEnabled = true
+        // Tests look at what was published.
+        configuration.trimInterval = .seconds(3600)
         configuration.ingest.port = 0
         change(&configuration.ingest)
         try await collecting(configuration) { collector in

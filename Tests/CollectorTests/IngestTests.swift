@@ -1,6 +1,7 @@
 import ATOF
 import Collector
 import Foundation
+import HTTPTestServer
 import HTTPTransport
 import Ingest
 import NATSTransport

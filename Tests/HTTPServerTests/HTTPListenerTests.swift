@@ -1,5 +1,6 @@
 import HTTPProtocol
 import HTTPServer
+import HTTPTestServer
 import Synchronization
 import Testing
 

@@ -1,29 +1,32 @@
-import Foundation
-import Glibc
+internal import Foundation
+internal import Glibc
 
 /// A TCP connection that says exactly what a test wants it to say.
-final class SocketClient: @unchecked Sendable {
+package final class SocketClient: @unchecked Sendable {
+    // Safe because a test uses it from one thread at a time.
     private let descriptor: Int32
     private var buffer: [UInt8] = []
 
-    struct Answer: Sendable, Equatable {
-        var status: Int
-        var head: String
-        var body: String
+    package struct Answer: Sendable, Equatable {
+        package var status: Int
+        package var head: String
+        package var body: String
     }
 
-    struct Problem: Error, CustomStringConvertible {
-        let description: String
+    package struct Problem: Error, CustomStringConvertible {
+        package let description: String
     }
 
     /// Runs blocking work on a thread of its own.
-    static func onThread<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
+    package static func onThread<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws
+        -> Result
+    {
         try await withCheckedThrowingContinuation { continuation in
             Thread { continuation.resume(with: Swift.Result { try work() }) }.start()
         }
     }
 
-    init(port: UInt16, seconds: Int = 30) throws {
+    package init(port: UInt16, seconds: Int = 30) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var time = timeval(tv_sec: seconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
@@ -42,9 +45,9 @@ final class SocketClient: @unchecked Sendable {
 
     deinit { close(descriptor) }
 
-    func send(_ text: String) throws { try send(Array(text.utf8)) }
+    package func send(_ text: String) throws { try send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) throws {
+    package func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -56,7 +59,7 @@ final class SocketClient: @unchecked Sendable {
     }
 
     /// Empty at the end; throws when nothing comes for too long.
-    func receive() throws -> [UInt8] {
+    package func receive() throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 65_536)
         let count = recv(descriptor, &bytes, bytes.count, 0)
         if count < 0, errno == ECONNRESET { return [] }
@@ -64,7 +67,7 @@ final class SocketClient: @unchecked Sendable {
         return Array(bytes.prefix(count))
     }
 
-    func receive(_ count: Int) throws -> [UInt8] {
+    package func receive(_ count: Int) throws -> [UInt8] {
         while buffer.count < count {
             let more = try receive()
             if more.isEmpty { throw Problem(description: "the end came after \(buffer.count) of \(count) bytes") }
@@ -75,7 +78,7 @@ final class SocketClient: @unchecked Sendable {
     }
 
     /// One whole answer with a length, or without a body.
-    func answer() throws -> Answer {
+    package func answer() throws -> Answer {
         let end = Array("\r\n\r\n".utf8)
         var place = find(end)
         while place == nil {
@@ -94,12 +97,16 @@ final class SocketClient: @unchecked Sendable {
     }
 
     private func find(_ pattern: [UInt8]) -> Int? {
-        guard buffer.count >= pattern.count else { return nil }
-        return (0...(buffer.count - pattern.count)).first { buffer[$0..<($0 + pattern.count)].elementsEqual(pattern) }
+        var start = 0
+        while let place = buffer[start...].firstIndex(of: pattern[0]), place + pattern.count <= buffer.count {
+            if buffer[place..<(place + pattern.count)].elementsEqual(pattern) { return place }
+            start = place + 1
+        }
+        return nil
     }
 
     /// A masked WebSocket frame.
-    static func frame(_ opcode: UInt8, _ payload: [UInt8]) -> [UInt8] {
+    package static func frame(_ opcode: UInt8, _ payload: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = [0x80 | opcode]
         switch payload.count {
         case ..<126: bytes.append(0x80 | UInt8(payload.count))
@@ -114,9 +121,9 @@ final class SocketClient: @unchecked Sendable {
         return bytes + mask + payload.enumerated().map { $1 ^ mask[$0 & 3] }
     }
 
-    static func frame(_ text: String) -> [UInt8] { frame(1, Array(text.utf8)) }
+    package static func frame(_ text: String) -> [UInt8] { frame(1, Array(text.utf8)) }
 
-    static let upgrade = """
+    package static let upgrade = """
         GET /v1/atof HTTP/1.1\r
         Host: x\r
         Upgrade: websocket\r
