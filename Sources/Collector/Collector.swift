@@ -59,7 +59,7 @@ package final class Collector: Sendable {
                 "http.listen: \(admin.host):\(admin.port) is in use; free the port or choose another one")
         }
         let ingest = configuration.ingest
-        if ingest.isEnabled, !TCPPort.isFree(ingest.port, host: ingest.host) {
+        if ingest.isEnabled, !ingest.isOptional, !TCPPort.isFree(ingest.port, host: ingest.host) {
             throw CollectorError(
                 "ingest.listen: \(ingest.host):\(ingest.port) is in use; free the port or choose another one")
         }

@@ -4,6 +4,8 @@ extension CollectorConfiguration {
     /// The HTTP server that takes events in.
     package struct Ingest: Sendable {
         package var isEnabled = false
+        /// Nobody asked for it: when its port is taken, the collector runs without it.
+        package var isOptional = false
         package var host = "127.0.0.1"
         package var port: UInt16 = 4319
         /// Paths of PEM files.
@@ -42,6 +44,7 @@ extension CollectorConfiguration {
             ingest.port = port
         } else if document.root["ingest"] == nil {
             ingest.isEnabled = TCPPort.isFree(ingest.port, host: ingest.host)
+            ingest.isOptional = true
         }
     }
 }

@@ -45,7 +45,12 @@ final class IngestService: Sendable {
     /// - Parameter onListen: the port.
     /// - Throws: `CollectorError` when it cannot listen.
     func run(onListen: @Sendable (UInt16) -> Void = { _ in }) async throws {
-        let listener = try listen()
+        let listener: HTTPListener
+        do {
+            listener = try listen()
+        } catch let error as CollectorError where settings.isOptional {
+            return logger.warning("no ingest", metadata: ["error": "\(error)"])
+        }
         logger.info(
             "ingest listens",
             metadata: [
