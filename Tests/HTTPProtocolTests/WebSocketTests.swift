@@ -10,23 +10,22 @@ struct WebSocketHandshakeTests {
                 == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
     }
 
-    @Test(
-        "refuses what is no key and no version",
-        arguments: [
-            (nil, "13", WebSocketHandshake.Refusal.key), ("short==", "13", .key),
-            ("dGhlIHNhbXBsZSBub25jZQ==", "8", .version), ("dGhlIHNhbXBsZSBub25jZQ==", nil, .version),
-            ("dGhlIHNhbXBsZSBub25j!Q==", "13", .key),
-        ])
+    private static let refused: [(key: String?, version: String?, refusal: WebSocketHandshake.Refusal)] = [
+        (nil, "13", .key), ("short==", "13", .key), ("dGhlIHNhbXBsZSBub25jZQ==", "8", .version),
+        ("dGhlIHNhbXBsZSBub25jZQ==", nil, .version), ("dGhlIHNhbXBsZSBub25j!Q==", "13", .key),
+    ]
+
+    @Test("refuses what is no key and no version", arguments: refused)
     func refusals(_ key: String?, _ version: String?, _ refusal: WebSocketHandshake.Refusal) {
         #expect(throws: refusal) { try WebSocketHandshake.accept(key: key, version: version) }
     }
 
-    @Test(
-        "finds the request in lists, without case",
-        arguments: [
-            ("websocket", "Upgrade", true), ("h2c, WebSocket", "keep-alive, upgrade", true), ("h2c", "Upgrade", false),
-            ("websocket", "keep-alive", false), (nil, "Upgrade", false), ("websocket", nil, false),
-        ])
+    private static let requests: [(upgrade: String?, connection: String?, isAsked: Bool)] = [
+        ("websocket", "Upgrade", true), ("h2c, WebSocket", "keep-alive, upgrade", true), ("h2c", "Upgrade", false),
+        ("websocket", "keep-alive", false), (nil, "Upgrade", false), ("websocket", nil, false),
+    ]
+
+    @Test("finds the request in lists, without case", arguments: requests)
     func asked(_ upgrade: String?, _ connection: String?, _ isAsked: Bool) {
         #expect(WebSocketHandshake.isAsked(upgrade: upgrade, connection: connection) == isAsked)
     }

@@ -100,14 +100,14 @@ struct IngestRouteTests {
         #expect(found == expected)
     }
 
-    @Test(
-        "take lines and documents, and nothing compressed",
-        arguments: [
-            (nil, nil, IngestRoute.BodyKind.lines), ("application/x-ndjson", nil, .lines),
-            ("Application/X-NDJSON; charset=utf-8", "identity", .lines), ("application/json", nil, .document),
-            ("text/plain", nil, nil), ("application/x-www-form-urlencoded", nil, nil),
-            ("application/x-ndjson", "gzip", nil), ("multipart/form-data; boundary=x", nil, nil),
-        ])
+    private static let bodies: [(type: String?, encoding: String?, kind: IngestRoute.BodyKind?)] = [
+        (nil, nil, .lines), ("application/x-ndjson", nil, .lines),
+        ("Application/X-NDJSON; charset=utf-8", "identity", .lines), ("application/json", nil, .document),
+        ("text/plain", nil, nil), ("application/x-www-form-urlencoded", nil, nil),
+        ("application/x-ndjson", "gzip", nil), ("multipart/form-data; boundary=x", nil, nil),
+    ]
+
+    @Test("take lines and documents, and nothing compressed", arguments: bodies)
     func kinds(_ type: String?, _ encoding: String?, _ kind: IngestRoute.BodyKind?) {
         var found: IngestRoute.BodyKind?
         do throws(IngestRefusal) {
