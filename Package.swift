@@ -96,8 +96,6 @@ let package = Package(
         .executableTarget(
             name: "SwiftAgent", dependencies: ["AgentKit"], path: "Examples/SwiftAgent", swiftSettings: strict),
         .executableTarget(
-            name: "agentkit-bench", dependencies: ["AgentKit"], path: "Tests/AgentKitBench", swiftSettings: strict),
-        .executableTarget(
             name: "AgentLoad",
             dependencies: [
                 "ATOF", "AgentKit", "NATSTransport", "Stages", .product(name: "Logging", package: "swift-log"),
@@ -164,7 +162,8 @@ let package = Package(
             name: "CollectorTests",
             dependencies: [
                 "ATOF", "AgentKit", "BusReading", "Collector", "CProtobufC", "CSkeinProto", "HTTPProtocol",
-                "HTTPTestServer", "HTTPTransport", "Ingest", "LLMCodecs", "Middleware", "NATSTestCluster", "NATSTransport",
+                "HTTPTestServer", "HTTPTransport", "Ingest", "LLMCodecs", "Middleware", "NATSTestCluster",
+                "NATSTransport",
                 "OTLP", "Projections", "Stages",
                 .product(name: "Logging", package: "swift-log"),
             ],

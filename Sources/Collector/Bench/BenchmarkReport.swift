@@ -65,8 +65,8 @@ package struct BenchmarkReport: Encodable, Sendable {
     /// An agent that publishes with AgentKit.
     package struct Publishing: Encodable, Sendable {
         package var events: Int
-        /// CPU of the calling thread for each event: handing it over, and that with building its packed form.
-        package var appendMicroseconds: Double
+        /// CPU of the calling thread for each event of a scope: without a publisher, and with one.
+        package var scopeMicroseconds: Double
         package var callerMicroseconds: Double
         /// What NeMo Relay 0.10.4 takes of the caller from Python.
         package var referenceMicroseconds: Double
