@@ -104,6 +104,7 @@ public final class AgentRuntime: Sendable {
     // MARK: Scopes
 
     /// Opens a scope below the current one, and ends it whatever happens.
+    @discardableResult
     public func withScope<Result>(
         _ type: ScopeType, _ name: String, input: JSON = .null, metadata: JSON = .null,
         attributes: [ScopeAttribute] = [], isolation: isolated (any Actor)? = #isolation,
@@ -114,6 +115,7 @@ public final class AgentRuntime: Sendable {
     }
 
     /// Opens a scope around work that does not wait.
+    @discardableResult
     public func withScope<Result>(
         _ type: ScopeType, _ name: String, input: JSON = .null, metadata: JSON = .null,
         attributes: [ScopeAttribute] = [], _ body: (AgentScope) throws -> Result
@@ -124,6 +126,7 @@ public final class AgentRuntime: Sendable {
 
     /// Several scopes, marks and calls side by side on one new stack, with one parent that is never published: apart from everything
     /// that goes on around it.
+    @discardableResult
     public func withStack<Result>(
         isolation: isolated (any Actor)? = #isolation, _ body: (AgentScope) async throws -> Result
     ) async rethrows -> Result {
@@ -133,6 +136,7 @@ public final class AgentRuntime: Sendable {
     // MARK: Propagation
 
     /// Goes on below a scope of another process: what the request's headers or its context say.
+    @discardableResult
     public func withContext<Result>(
         _ context: PropagationContext, isolation: isolated (any Actor)? = #isolation,
         _ body: (AgentScope) async throws -> Result
@@ -149,6 +153,7 @@ public final class AgentRuntime: Sendable {
     }
 
     /// Goes on in isolation: the same parent, but no registrations of scopes, and a history of its own.
+    @discardableResult
     public func withFork<Result>(
         isolation: isolated (any Actor)? = #isolation, _ body: (AgentScope) async throws -> Result
     ) async rethrows -> Result {

@@ -46,6 +46,7 @@ public final class AgentScope: Sendable {
     // MARK: Scopes
 
     /// Opens a scope below this one, and ends it whatever happens.
+    @discardableResult
     public func withScope<Result>(
         _ type: ScopeType, _ name: String, input: JSON = .null, metadata: JSON = .null,
         attributes: [ScopeAttribute] = [], isolation: isolated (any Actor)? = #isolation,
@@ -63,6 +64,7 @@ public final class AgentScope: Sendable {
     }
 
     /// Opens a scope around work that does not wait.
+    @discardableResult
     public func withScope<Result>(
         _ type: ScopeType, _ name: String, input: JSON = .null, metadata: JSON = .null,
         attributes: [ScopeAttribute] = [], _ body: (AgentScope) throws -> Result
@@ -80,6 +82,7 @@ public final class AgentScope: Sendable {
     }
 
     /// Makes this scope the current one of a task that is no child of the one that opened it.
+    @discardableResult
     public func activated<Result>(
         isolation: isolated (any Actor)? = #isolation, _ body: (AgentScope) async throws -> Result
     ) async rethrows -> Result {
@@ -95,8 +98,8 @@ public final class AgentScope: Sendable {
             uuid: runtime.clock.makeUUID(now), name: name, category: type.rawValue,
             attributes: attributes.map(\.rawValue), metadata: metadata, at: now)
         let scope = AgentScope(frame, below: self)
-        // The parent's registrations are the new scope's: it has none of its own yet.
-        publish(frame.startEvent(input: input))
+        // By the new scope, whose run it is; it has no registrations of its own yet.
+        scope.publish(frame.startEvent(input: input))
         return scope
     }
 

@@ -1,4 +1,5 @@
 /// Opens a scope below the current one of this task, of the current runtime.
+@discardableResult
 public func withScope<Result>(
     _ type: ScopeType, _ name: String, input: JSON = .null, metadata: JSON = .null,
     attributes: [ScopeAttribute] = [], isolation: isolated (any Actor)? = #isolation,
@@ -9,6 +10,7 @@ public func withScope<Result>(
 }
 
 /// Opens a scope around work that does not wait.
+@discardableResult
 public func withScope<Result>(
     _ type: ScopeType, _ name: String, input: JSON = .null, metadata: JSON = .null,
     attributes: [ScopeAttribute] = [], _ body: (AgentScope) throws -> Result

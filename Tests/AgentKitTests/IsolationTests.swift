@@ -108,7 +108,7 @@ struct IsolationTests {
     @Test("a detached task goes on in a scope that it is given")
     func activation() async throws {
         let runtime = runtime
-        try await runtime.withScope(.agent, "a") { scope in
+        await runtime.withScope(.agent, "a") { scope in
             await Task.detached { await scope.activated { _ in mark("from afar") } }.value
         }
         let events = try recorder.output.events
@@ -149,9 +149,12 @@ struct IsolationTests {
                 let context = runtime.context
                 #expect(context.parentUUID != scope.uuid)
                 #expect(context.rootUUID == scope.uuid)
-                #expect(try PropagationContext(json: context.json) == context)
-                #expect(try PropagationContext(headers: context.headers) == context)
-                #expect(try PropagationContext(traceparent: context.traceparent()).rootUUID == scope.uuid)
+                let read = try PropagationContext(json: context.json)
+                #expect(read == context)
+                let fromHeaders = try PropagationContext(headers: context.headers)
+                #expect(fromHeaders == context)
+                let traced = try PropagationContext(traceparent: context.traceparent())
+                #expect(traced.rootUUID == scope.uuid)
                 return 1
             }
         }

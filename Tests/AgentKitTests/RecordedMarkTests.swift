@@ -122,9 +122,10 @@ struct RecordedMarkTests {
         try RecordedSequence.expect(recorder, equals: "33-orphan-marks") { events in
             // The reference names the root of the stack that the caller is on, AgentKit that of the mark's parent.
             var events = events
-            var late = events[5].objectValue
-            late?["propagation_root_uuid"] = late?["parent_uuid"]
-            if let late { events[5] = .object(late) }
+            guard case .object(var late) = events[5] else { return events }
+            let parent = late["parent_uuid"]
+            late["propagation_root_uuid"] = parent
+            events[5] = .object(late)
             return events
         }
     }

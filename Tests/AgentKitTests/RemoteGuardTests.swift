@@ -33,7 +33,7 @@ struct RemoteGuardTests {
                 ])
         }
         let recorder = self.recorder(asker)
-        try await recorder.runtime.withScope(.agent, "A") { scope in
+        await recorder.runtime.withScope(.agent, "A") { scope in
             await #expect(throws: AgentKitError(.guardrailRejected, "destructive")) {
                 try await scope.callTool("delete_file", ["path": "/"]) { _ in 1 }
             }

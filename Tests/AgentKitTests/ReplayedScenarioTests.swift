@@ -89,8 +89,13 @@ struct RecordedNode: Sendable {
             // Gemini is the one whose annotation does not say it.
             let codec =
                 profile?["annotated_request"] == nil ? nil : api.flatMap(ModelCodec.init(rawValue:)) ?? .gemini
+            // What the program sent: credentials too, and no session headers.
+            var headers = JSON(start["data"]?["headers"] ?? .null)
+            headers["x-dynamo-session-id"] = nil
+            headers["x-dynamo-parent-session-id"] = nil
+            headers["X-API-Key"] = "never published"
             try await scope.callModel(
-                name, ModelRequest(content: JSON(start["data"]?["content"] ?? .null)),
+                name, ModelRequest(headers: headers, content: JSON(start["data"]?["content"] ?? .null)),
                 model: profile?["model_name"]?.stringValue, codec: codec, metadata: member("metadata")
             ) { _ in
                 try await RecordedNode.run(inner, in: scope)

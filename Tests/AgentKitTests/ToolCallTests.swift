@@ -15,7 +15,7 @@ struct ToolCallTests {
         try runtime.register(.toolGuardrail("deny_delete", priority: 2) { _, _ in .reject("destructive") })
         try runtime.register(.toolGuardrail("audit", priority: 1) { _, _ in .allow })
         try runtime.register(.toolGuardrail("never", priority: 3) { _, _ in .allow })
-        try await runtime.withScope(.agent, "A") { scope in
+        await runtime.withScope(.agent, "A") { scope in
             await #expect(throws: AgentKitError(.guardrailRejected, "destructive")) {
                 try await scope.callTool("delete_file", ["path": "/"], metadata: ["m": 1]) { _ in "done" }
             }
