@@ -109,8 +109,10 @@ extension PublishMachine {
     }
 
     /// Gives up the oldest of what is in memory only and not under way, until the rest fits.
-    mutating func dropOldest() {
+    mutating func dropOldest(now: UInt64) {
         guard limits.policy == .dropOldest else { return }
+        // The disk makes room first.
+        if spools, now >= diskPausedUntil, !unwritten.isEmpty || !writing.isEmpty { return }
         // Most have ended; they are only in the way.
         if memoryOrder.count > 64, memoryOrder.count > memoryOnly * 2 { compactOrder() }
         var kept: [(slot: Int, serial: UInt64)] = []

@@ -13,7 +13,7 @@ extension PublishMachine {
             actions += reads()
         }
         actions += sends(now: now)
-        dropOldest()
+        dropOldest(now: now)
         forgetIdle(now: now)
         if writing.isEmpty, !isFronting {
             let isQuiet = unwritten.isEmpty && (isClosing || now >= lastWrite + PublishMachine.tailKept)

@@ -180,6 +180,27 @@ struct PublishMachineTests {
         #expect(left == [.remove(tail[0].0)] && machine.diskBytes == 0 && machine.isDrained)
     }
 
+    @Test("a burst that the memory holds for a moment goes to disk, and nothing of it is given up")
+    func burst() {
+        var machine = Self.machine {
+            $0.memoryBytes = 200_000
+            $0.spooling = .whenNeeded
+            $0.segmentBytes = 10_000
+        }
+        var count = 0
+        while machine.newBytes < 140_000 {
+            machine.append([UInt8](repeating: 0, count: 500), key: Self.first, now: 1)
+            count += 1
+        }
+        while true {
+            let actions = machine.advance(now: 1)
+            if actions.isEmpty { break }
+            for _ in Self.writes(actions) { machine.wrote(now: 1) }
+        }
+        #expect(machine.counts.dropped == [:] && machine.counts.spooled > 0 && machine.newBytes <= 200_000 * 9 / 16)
+        #expect(machine.counts.spooled + machine.memoryEvents == count)
+    }
+
     @Test("with always, nothing is sent before it is on disk")
     func always() {
         var machine = Self.machine { $0.spooling = .always }

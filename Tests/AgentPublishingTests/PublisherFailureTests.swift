@@ -24,7 +24,7 @@ struct PublisherFailureTests {
             }
             #expect(statistics.acknowledged == 0 && statistics.dropped == [.closed: 3])
             configuration.throwsWhenRefused = true
-            let strict = try SkeinPublisher(configuration)
+            let strict = try SkeinPublisher(configuration, logger: PublisherRig.silent)
             do {
                 try await strict.run()
                 Issue.record("it ran")
@@ -46,7 +46,7 @@ struct PublisherFailureTests {
             await rig.server.kill()
             var configuration = rig.configuration()
             configuration.spool = .init(directory: rig.spool, sync: .always)
-            let publisher = try SkeinPublisher(configuration)
+            let publisher = try SkeinPublisher(configuration, logger: PublisherRig.silent)
             PublisherRig.append(1...100, runs: 3, to: publisher)
             let running = Task { try await publisher.run() }
             running.cancel()

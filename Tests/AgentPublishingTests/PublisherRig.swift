@@ -73,6 +73,8 @@ struct PublisherRig {
 
     // MARK: Publishing
 
+    static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
     var spool: String { directory + "/spool" }
 
     func configuration(_ change: (inout PublisherConfiguration) -> Void = { _ in }) -> PublisherConfiguration {

@@ -23,7 +23,7 @@ struct SkeinPublisherTests {
     @Test("what is appended before run and after a shutdown was asked for is sent; what comes after the end is counted")
     func ends() async throws {
         try await PublisherRig.with { rig in
-            let publisher = try SkeinPublisher(rig.configuration())
+            let publisher = try SkeinPublisher(rig.configuration(), logger: PublisherRig.silent)
             PublisherRig.append(1...10, runs: 1, to: publisher)
             let running = Task { try await publisher.run() }
             #expect(await publisher.flush())
@@ -193,7 +193,7 @@ struct SkeinPublisherTests {
             var configuration = PublisherConfiguration(urls: ["nats://127.0.0.1:4222"])
             change(&configuration)
             do {
-                _ = try SkeinPublisher(configuration)
+                _ = try SkeinPublisher(configuration, logger: PublisherRig.silent)
                 return ""
             } catch {
                 return "\(error)"

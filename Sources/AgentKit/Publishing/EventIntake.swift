@@ -209,8 +209,6 @@ final class EventIntake: Sendable {
 
     // MARK: The thread
 
-    var isEmpty: Bool { state.withLock { $0.events == 0 && $0.skips.isEmpty } }
-
     var peakBytes: Int { state.withLock { $0.peakBytes } }
     var bytes: Int { state.withLock { $0.bytes + $0.machineBytes } }
     var events: Int { state.withLock { $0.events + $0.machineEvents } }
