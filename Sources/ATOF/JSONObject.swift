@@ -10,14 +10,14 @@ package struct JSONObject: Sendable, Hashable {
         init(key: String, value: JSONValue) {
             self.key = key
             self.value = value
-            head = key.withBorrowedUTF8(JSONObject.head)
+            head = key.withBorrowedUTF8(JSONKeyOrder.head)
         }
 
         /// - Parameter utf8: the bytes of the key, which are known to be UTF-8.
         init(key utf8: UnsafeBufferPointer<UInt8>, value: JSONValue) {
             key = String(knownUTF8: utf8)
             self.value = value
-            head = JSONObject.head(of: utf8)
+            head = JSONKeyOrder.head(of: utf8)
         }
     }
 
@@ -123,9 +123,14 @@ package struct JSONObject: Sendable, Hashable {
     /// Where a key is, or would have to be.
     private func place(of key: String) -> (index: Int, isPresent: Bool) {
         key.withBorrowedUTF8 { utf8 in
-            let head = JSONObject.head(of: utf8)
+            let head = JSONKeyOrder.head(of: utf8)
             var low = 0
             var high = members.count
+            // Of few members the first of that head or a higher one is found sooner by looking at each.
+            if high <= JSONObject.fewMembers {
+                while low < high, members[low].head < head { low &+= 1 }
+                if low == high || members[low].head != head { return (low, false) }
+            }
             while low < high {
                 let middle = (low &+ high) / 2
                 let other = members[middle].head
@@ -139,18 +144,7 @@ package struct JSONObject: Sendable, Hashable {
 
     // MARK: Order
 
-    // By UTF-8 bytes. Swift's own order of strings treats canonically equivalent texts as equal, JSON does not.
-
-    /// The first eight bytes as a number that has their order.
-    private static func head(of utf8: UnsafeBufferPointer<UInt8>) -> UInt64 {
-        let raw = UnsafeRawBufferPointer(utf8)
-        if raw.count >= 8 { return UInt64(bigEndian: raw.loadUnaligned(as: UInt64.self)) }
-        var head: UInt64 = 0
-        for byte in raw { head = head << 8 | UInt64(byte) }
-        return raw.isEmpty ? 0 : head << UInt64(8 &* (8 &- raw.count))
-    }
-
-    /// - Returns: less than 0, 0 or more: how the first differs from the second in that order.
+    /// - Returns: less than 0, 0 or more: how the first differs from the second in the order of their bytes.
     private static func compare(_ left: Member, _ right: Member) -> Int {
         if left.head != right.head { return left.head < right.head ? -1 : 1 }
         return right.key.withBorrowedUTF8 { compare(left.key, $0) }
@@ -158,27 +152,7 @@ package struct JSONObject: Sendable, Hashable {
 
     /// Of two keys of the same head.
     private static func compare(_ left: String, _ right: UnsafeBufferPointer<UInt8>) -> Int {
-        let count = left.utf8.count
-        // Keys that are all head differ in nothing but zeros at the end.
-        if count <= 8, right.count <= 8 { return count - right.count }
-        return left.withBorrowedUTF8 { compare($0, right) }
-    }
-
-    private static func compare(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Int {
-        let count = Swift.min(left.count, right.count)
-        let (first, second) = (UnsafeRawBufferPointer(left), UnsafeRawBufferPointer(right))
-        var index = 0
-        while index &+ 8 <= count {
-            let one = UInt64(bigEndian: first.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-            let other = UInt64(bigEndian: second.loadUnaligned(fromByteOffset: index, as: UInt64.self))
-            if one != other { return one < other ? -1 : 1 }
-            index &+= 8
-        }
-        while index < count {
-            if first[index] != second[index] { return first[index] < second[index] ? -1 : 1 }
-            index &+= 1
-        }
-        return left.count - right.count
+        left.withBorrowedUTF8 { JSONKeyOrder.compareWithEqualHeads($0, right) }
     }
 }
 

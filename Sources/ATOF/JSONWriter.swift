@@ -6,6 +6,8 @@ package struct JSONWriter: ~Copyable {
     private var memory: UnsafeMutablePointer<UInt8>
     private var capacity: Int
     private var count = 0
+    /// Whether the memory is somebody else's, who outlives the writer.
+    private var isLent = false
 
     /// - Parameter capacity: expected size of the text; more is taken when needed.
     package init(capacity: Int = 1000) {
@@ -13,7 +15,26 @@ package struct JSONWriter: ~Copyable {
         memory = .allocate(capacity: self.capacity)
     }
 
-    deinit { memory.deallocate() }
+    private init(lent buffer: UnsafeMutableBufferPointer<UInt8>, at start: UnsafeMutablePointer<UInt8>) {
+        memory = start
+        capacity = buffer.count
+        isLent = true
+    }
+
+    deinit { if !isLent { memory.deallocate() } }
+
+    /// The text that `body` writes. It is written where it stays if it is no longer than expected; to expect too much costs
+    /// addresses, but no memory.
+    package static func bytes(expected: Int, _ body: (inout JSONWriter) -> Void) -> [UInt8] {
+        var longer: [UInt8]?
+        let bytes = [UInt8](unsafeUninitializedCapacity: max(expected, 1)) { buffer, count in
+            guard let start = buffer.baseAddress else { return }
+            var writer = JSONWriter(lent: buffer, at: start)
+            body(&writer)
+            if writer.isLent { count = writer.count } else { longer = writer.bytes }
+        }
+        return longer ?? bytes
+    }
 
     /// A copy of what was written.
     package var bytes: [UInt8] { Array(written) }
@@ -25,7 +46,10 @@ package struct JSONWriter: ~Copyable {
     // MARK: Values
 
     /// Any value.
-    package mutating func write(_ value: JSONValue) {
+    ///
+    /// - Parameter level: how deep it is in a text with two spaces a level and a line for each member and element
+    ///   (`atif-trajectories.md` 4.4); nil writes compact text.
+    package mutating func write(_ value: JSONValue, level: Int? = nil) {
         switch value {
         case .null: raw("null")
         case .bool(let flag): if flag { raw("true") } else { raw("false") }
@@ -34,27 +58,27 @@ package struct JSONWriter: ~Copyable {
         case .double(let number): write(number)
         case .string(let text): write(text)
         case .array(let elements):
-            raw("[")
+            var list = begin("[", level)
             // By index, here and below: an iterator would copy each element, and so count its texts.
             for index in elements.indices {
-                if index > 0 { raw(",") }
-                write(elements[index])
+                next(in: &list)
+                write(elements[index], level: list.level)
             }
-            raw("]")
-        case .object(let object): write(object)
+            end(list, "]")
+        case .object(let object): write(object, level: level)
         }
     }
 
     /// An object with its members in their order.
-    package mutating func write(_ object: JSONObject) {
-        raw("{")
+    package mutating func write(_ object: JSONObject, level: Int? = nil) {
+        var list = begin("{", level)
         for index in object.members.indices {
-            if index > 0 { raw(",") }
+            next(in: &list)
             write(object.members[index].key)
-            raw(":")
-            write(object.members[index].value)
+            colon(in: list)
+            write(object.members[index].value, level: list.level)
         }
-        raw("}")
+        end(list, "}")
     }
 
     // MARK: Text
@@ -69,53 +93,64 @@ package struct JSONWriter: ~Copyable {
         json.withBorrowedUTF8 { append($0) }
     }
 
-    /// A line feed and so many spaces.
-    ///
-    /// - Parameter mark: what ends the line before, or begins the list of lines.
-    mutating func newLine(after mark: UInt8? = nil, indentedBy spaces: Int) {
-        reserve(2 + spaces)
+    /// A line feed and the spaces of a level, behind what ends the line before or begins the list of lines.
+    mutating func newLine(after mark: UInt8? = nil, level: Int) {
+        let spaces = 2 * level
+        // Eight spaces at a time, so there may be some too many; those are overwritten.
+        reserve(2 + spaces + 8)
         if let mark { put(mark) }
         put(UInt8(ascii: "\n"))
-        (memory + count).update(repeating: UInt8(ascii: " "), count: spaces)
+        for place in stride(from: 0, to: spaces, by: 8) {
+            UnsafeMutableRawPointer(memory + count + place).storeBytes(of: JSONWriter.spaces, as: UInt64.self)
+        }
         count += spaces
+    }
+
+    /// One byte.
+    mutating func append(_ byte: UInt8) {
+        reserve(1)
+        put(byte)
     }
 
     /// A string with quotes and escapes.
     package mutating func write(_ text: String) {
-        text.withBorrowedUTF8 { utf8 in
-            let raw = UnsafeRawBufferPointer(utf8)
-            // Of a text without escapes this is all that is needed: most have none, so eight bytes are looked at together.
-            reserve(raw.count + 2 + JSONWriter.escapesOfWord)
-            put(UInt8(ascii: "\""))
-            var index = 0
-            while index &+ 8 <= raw.count {
-                let word = raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-                if JSONWriter.hasSpecial(word) {
-                    reserve(raw.count &- index &+ 2 &+ 2 &* JSONWriter.escapesOfWord)
-                    for byte in utf8[index..<index &+ 8] { putEscaped(byte) }
-                } else {
-                    UnsafeMutableRawPointer(memory + count).storeBytes(of: word, as: UInt64.self)
-                    count &+= 8
-                }
-                index &+= 8
+        text.withBorrowedUTF8 { write(utf8: $0) }
+    }
+
+    /// A string with quotes and escapes, of bytes that are known to be UTF-8.
+    mutating func write(utf8: UnsafeBufferPointer<UInt8>) {
+        let raw = UnsafeRawBufferPointer(utf8)
+        // Of a text without escapes this is all that is needed: most have none, so eight bytes are looked at together.
+        reserve(raw.count + 2 + JSONWriter.escapesOfWord)
+        put(UInt8(ascii: "\""))
+        var index = 0
+        while index &+ 8 <= raw.count {
+            let word = raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            if JSONWriter.hasSpecial(word) {
+                reserve(raw.count &- index &+ 2 &+ 2 &* JSONWriter.escapesOfWord)
+                for byte in utf8[index..<index &+ 8] { putEscaped(byte) }
+            } else {
+                UnsafeMutableRawPointer(memory + count).storeBytes(of: word, as: UInt64.self)
+                count &+= 8
             }
-            let rest = raw.count &- index
-            if rest > 0, index > 0 {
-                // The last bytes come with some before them, which make room for spaces behind: those are overwritten.
-                let last = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: raw.count &- 8, as: UInt64.self))
-                let word = last >> UInt64(64 &- 8 &* rest) | JSONWriter.spaces << UInt64(8 &* rest)
-                if !JSONWriter.hasSpecial(word) {
-                    UnsafeMutableRawPointer(memory + count).storeBytes(of: word.littleEndian, as: UInt64.self)
-                    count &+= rest
-                    index = raw.count
-                }
-            }
-            while index < raw.count {
-                putEscaped(utf8[index])
-                index &+= 1
-            }
-            put(UInt8(ascii: "\""))
+            index &+= 8
         }
+        let rest = raw.count &- index
+        if rest > 0, index > 0 {
+            // The last bytes come with some before them, which make room for spaces behind: those are overwritten.
+            let last = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: raw.count &- 8, as: UInt64.self))
+            let word = last >> UInt64(64 &- 8 &* rest) | JSONWriter.spaces << UInt64(8 &* rest)
+            if !JSONWriter.hasSpecial(word) {
+                UnsafeMutableRawPointer(memory + count).storeBytes(of: word.littleEndian, as: UInt64.self)
+                count &+= rest
+                index = raw.count
+            }
+        }
+        while index < raw.count {
+            putEscaped(utf8[index])
+            index &+= 1
+        }
+        put(UInt8(ascii: "\""))
     }
 
     /// What eight bytes take when each is escaped as a control character.
@@ -187,8 +222,9 @@ package struct JSONWriter: ~Copyable {
         capacity = max(4 * capacity, count + more)
         let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
         grown.update(from: memory, count: count)
-        memory.deallocate()
+        if !isLent { memory.deallocate() }
         memory = grown
+        isLent = false
     }
 
     // MARK: Numbers
@@ -199,7 +235,7 @@ package struct JSONWriter: ~Copyable {
         write(magnitude: number.magnitude)
     }
 
-    private mutating func write(magnitude: UInt64) {
+    mutating func write(magnitude: UInt64) {
         var digits = 1
         var rest = magnitude / 10
         while rest > 0 {

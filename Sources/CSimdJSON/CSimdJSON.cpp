@@ -62,7 +62,23 @@ extern "C" const uint8_t *skein_json_strings(const skein_json_parser *parser) {
     return parser->parser.doc.string_buf.get();
 }
 
-extern "C" skein_json_parser *skein_json_thread_parser(void) {
-    static thread_local std::unique_ptr<skein_json_parser> parser(new (std::nothrow) skein_json_parser());
-    return parser.get();
+// As many as are in use at the same time on one thread, as a rule: a text in which a text is read.
+static const size_t max_spare = 2;
+static thread_local std::unique_ptr<skein_json_parser> spare[max_spare];
+
+extern "C" skein_json_parser *skein_json_take_parser(void) {
+    for (auto &parser : spare) {
+        if (parser) return parser.release();
+    }
+    return new (std::nothrow) skein_json_parser();
+}
+
+extern "C" void skein_json_give_parser(skein_json_parser *given) {
+    std::unique_ptr<skein_json_parser> parser(given);
+    for (auto &place : spare) {
+        if (!place) {
+            place = std::move(parser);
+            return;
+        }
+    }
 }

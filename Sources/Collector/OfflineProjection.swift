@@ -141,16 +141,17 @@ package struct OfflineProjection {
             let built = trajectory.document(
                 by: output.agent, configuration.compatibility, pricing: configuration.pricing,
                 of: trajectory.heldEvents)
+            let document = built.document
             if isStrict {
                 // The reference writes files: none without a name, and a later one over an earlier one.
                 let template = try? FileNameTemplate(output.fileNameTemplate)
                 let name = try? template?.render(
                     sessionID: trajectory.id.description, tenant: trajectory.tenant, metadata: built.openerMetadata)
                 guard name != nil else { continue }
-                let id = built.document["trajectory_id"]
+                let id = document["trajectory_id"]
                 documents.removeAll { $0["trajectory_id"] == id }
             }
-            documents.append(built.document)
+            documents.append(document)
         }
     }
 

@@ -18,19 +18,34 @@ struct OpenInferenceMessages {
 
     mutating func add(role: String, content: String?, toolCallID: String? = nil) {
         let index = begin(role: role, content: content)
-        if let toolCallID { attributes.append(Attribute(key(index, ".message.tool_call_id"), toolCallID)) }
+        if let toolCallID { attributes.append(Attribute(Keys.toolCallID[index], toolCallID)) }
     }
 
     /// - Returns: the number of the message.
     private mutating func begin(role: String, content: String?) -> Int {
         let index = count
         count += 1
-        attributes.append(Attribute(key(index, ".message.role"), role))
-        if let content { attributes.append(Attribute(key(index, ".message.content"), content)) }
+        attributes.append(Attribute(Keys.role[index], role))
+        if let content { attributes.append(Attribute(Keys.content[index], content)) }
         return index
     }
 
-    private func key(_ index: Int, _ name: String) -> String { String(numbered: "llm.input_messages.", index, name) }
+    private enum Keys {
+        static let role = NumberedKeys(message, ".message.role")
+        static let content = NumberedKeys(message, ".message.content")
+        static let toolCallID = NumberedKeys(message, ".message.tool_call_id")
+        static let callID = NumberedKeys(message, calls, ".tool_call.id")
+        static let callName = NumberedKeys(message, calls, ".tool_call.function.name")
+        static let callArguments = NumberedKeys(message, calls, ".tool_call.function.arguments")
+
+        private static let message = "llm.input_messages."
+        private static let calls = ".message.tool_calls."
+
+        static func part(_ index: Int, of message: Int) -> String {
+            let prefix = String(numbered: Keys.message, message, ".message.contents.")
+            return String(numbered: prefix, index, ".message_content")
+        }
+    }
 
     mutating func add(_ message: Message) {
         switch message.role {
@@ -83,11 +98,9 @@ struct OpenInferenceMessages {
 
     private mutating func addCall(_ message: Int, _ index: Int, id: String, name: String, arguments: JSONValue) {
         if isStrict { return }
-        let prefix = String(numbered: key(message, ".message.tool_calls."), index, ".tool_call")
-        attributes.append(Attribute(String(joining: prefix, "id"), id))
-        attributes.append(Attribute(String(joining: prefix, "function.name"), name))
-        attributes.append(
-            Attribute(String(joining: prefix, "function.arguments"), OpenInferenceRules.verbatim(arguments)))
+        attributes.append(Attribute(Keys.callID[message, index], id))
+        attributes.append(Attribute(Keys.callName[message, index], name))
+        attributes.append(Attribute(Keys.callArguments[message, index], OpenInferenceRules.verbatim(arguments)))
     }
 
     // MARK: Parts
@@ -96,7 +109,7 @@ struct OpenInferenceMessages {
     private mutating func addContents(_ message: Int, _ parts: [ContentPart]) {
         guard parts.contains(where: { OpenInferenceMessages.isMedia($0.kind) }) else { return }
         for (index, part) in parts.enumerated() {
-            let prefix = String(numbered: key(message, ".message.contents."), index, ".message_content")
+            let prefix = Keys.part(index, of: message)
             switch part.kind {
             case .text, .refusal:
                 attributes.append(Attribute(String(joining: prefix, "type"), "text"))

@@ -36,6 +36,7 @@ extension OpenInferenceRules {
         if let text = invocationParameters(request.parameters) {
             attributes.append(Attribute("llm.invocation_parameters", text))
         }
+        attributes.reserveCapacity(attributes.count + 4 * request.messages.count + (request.tools?.count ?? 0) + 16)
         // The list is handed over and taken back: two owners would make it be copied.
         var messages = OpenInferenceMessages(isStrict: isStrict, after: attributes.takeAll())
         if let text = request.instructions.flatMap(OpenInferenceMessages.displayText) {
@@ -44,56 +45,67 @@ extension OpenInferenceRules {
         for message in request.messages { messages.add(message) }
         attributes = messages.attributes
         for (index, tool) in (request.tools ?? []).enumerated() {
-            let key = String(numbered: "llm.tools.", index, ".tool.json_schema")
-            attributes.append(Attribute(key, schema(of: tool)))
+            attributes.append(Attribute(schemaKeys[index], schema(of: tool)))
         }
     }
+
+    private static let schemaKeys = NumberedKeys("llm.tools.", ".tool.json_schema")
 
     /// The members in the order of the reference's declaration; the doubles are always written as such.
     private static func invocationParameters(_ parameters: NormalizedRequest.Parameters?) -> String? {
         guard let parameters else { return nil }
-        var members: [(key: String, value: JSONValue)] = []
-        if let number = parameters.temperature { members.append(("temperature", .double(number))) }
-        if let count = parameters.maxTokens { members.append(("max_tokens", .unsigned(count))) }
-        if let number = parameters.topP { members.append(("top_p", .double(number))) }
-        if let stop = parameters.stop { members.append(("stop", .array(stop.map { .string($0) }))) }
-        return text(of: members)
-    }
-
-    private static func text(of members: [(key: String, value: JSONValue)]) -> String {
-        var writer = JSONWriter()
-        writer.raw("{")
-        for (index, member) in members.enumerated() {
-            if index > 0 { writer.raw(",") }
-            writer.write(member.key)
-            writer.raw(":")
-            writer.write(member.value)
+        var writer = JSONWriter(capacity: 128)
+        var isEmpty = true
+        func add(_ key: String, _ value: JSONValue?) {
+            if let value { write(key, value, &isEmpty, &writer) }
         }
+        writer.raw("{")
+        add("temperature", parameters.temperature.map { .double($0) })
+        add("max_tokens", parameters.maxTokens.map { .unsigned($0) })
+        add("top_p", parameters.topP.map { .double($0) })
+        add("stop", parameters.stop.map { .array($0.map { .string($0) }) })
         writer.raw("}")
         return writer.text
     }
+
+    /// One member of an object.
+    private static func write(_ key: String, _ value: JSONValue, _ isFirst: inout Bool, _ writer: inout JSONWriter) {
+        if !isFirst { writer.raw(",") }
+        isFirst = false
+        writer.write(key)
+        writer.raw(":")
+        writer.write(value)
+    }
+
+    private static let nativeKeys = ["type", "provider", "kind", "value"]
+    private static let functionKeys = ["name", "description", "parameters", "strict"]
 
     /// A tool's members in the order of the reference's declaration, others after them.
     private static func schema(of tool: ToolDefinition) -> String {
+        var writer = JSONWriter(capacity: 512)
         guard let function = tool.function else {
-            return text(of: ordered(tool.members, first: ["type", "provider", "kind", "value"]))
+            write(tool.members, first: nativeKeys, &writer)
+            return writer.text
         }
-        var writer = JSONWriter()
         writer.raw("{\"type\":\"function\",\"function\":")
-        writer.raw(json: text(of: ordered(function, first: ["name", "description", "parameters", "strict"])))
+        write(function, first: functionKeys, &writer)
+        var isFirst = false
         for member in tool.members where member.key != "type" && member.key != "function" {
-            writer.raw(",")
-            writer.write(member.key)
-            writer.raw(":")
-            writer.write(member.value)
+            write(member.key, member.value, &isFirst, &writer)
         }
         writer.raw("}")
         return writer.text
     }
 
-    private static func ordered(_ object: JSONObject, first keys: [String]) -> [(key: String, value: JSONValue)] {
-        keys.compactMap { key in object[key].flatMap { $0.isNull ? nil : (key, $0) } }
-            + object.filter { !keys.contains($0.key) }.map { ($0.key, $0.value) }
+    /// An object with some members first, as far as they are not null, and the others in their order.
+    private static func write(_ object: JSONObject, first keys: [String], _ writer: inout JSONWriter) {
+        var isFirst = true
+        writer.raw("{")
+        for key in keys {
+            if let value = object[key], !value.isNull { write(key, value, &isFirst, &writer) }
+        }
+        for member in object where !keys.contains(member.key) { write(member.key, member.value, &isFirst, &writer) }
+        writer.raw("}")
     }
 
     static func verbatim(_ value: JSONValue) -> String { value.stringValue ?? value.compactText }
@@ -174,12 +186,19 @@ extension OpenInferenceRules {
             attributes.append(Attribute("llm.output_messages.0.message.content", text))
         }
         for (index, call) in calls.enumerated() {
-            let prefix = String(numbered: "llm.output_messages.0.message.tool_calls.", index, ".tool_call")
-            attributes.append(Attribute(String(joining: prefix, "id"), call.id))
-            attributes.append(Attribute(String(joining: prefix, "function.name"), call.name))
-            attributes.append(Attribute(String(joining: prefix, "function.arguments"), call.arguments.compactText))
+            attributes.append(Attribute(AnswerKeys.callID[index], call.id))
+            attributes.append(Attribute(AnswerKeys.callName[index], call.name))
+            attributes.append(Attribute(AnswerKeys.callArguments[index], call.arguments.compactText))
         }
         OptimizationRules.add(response.optimizationSummary, &attributes)
+    }
+
+    private enum AnswerKeys {
+        static let callID = NumberedKeys(calls, ".tool_call.id")
+        static let callName = NumberedKeys(calls, ".tool_call.function.name")
+        static let callArguments = NumberedKeys(calls, ".tool_call.function.arguments")
+
+        private static let calls = "llm.output_messages.0.message.tool_calls."
     }
 
     private static func addReplayedResponse(_ output: JSONValue?, _ attributes: inout [Attribute]) {

@@ -6,7 +6,7 @@ struct AgentStep: Sendable {
     let step: Int
     let end: ScopeEvent
     /// The request of a call that made no user step.
-    let request: JSONValue?
+    let request: JSONDraft.Payload?
     var records: [ToolRecord] = []
     /// Positions of its calls by id.
     private(set) var order: [String: Int] = [:]
@@ -20,11 +20,10 @@ struct AgentStep: Sendable {
     /// One execution of a tool, for the step's `extra`.
     struct ToolRecord: Sendable {
         let callID: String
-        let ancestry: JSONValue
-        let invocation: JSONValue
+        let end: ScopeEvent
     }
 
-    init(step: Int, end: ScopeEvent, request: JSONValue?) {
+    init(step: Int, end: ScopeEvent, request: JSONDraft.Payload?) {
         self.step = step
         self.end = end
         self.request = request
@@ -54,15 +53,21 @@ struct AgentStep: Sendable {
         return sameName[0]
     }
 
-    /// The step's `extra` (`atif-trajectories.md` 3.5).
+    /// Request and response, which are members of the step's `extra` as well.
+    var payloads: [(key: String, payload: JSONDraft.Payload)] {
+        [("llm_request", request), ("llm_response", end.payload.map { .init($0) })].compactMap { key, payload in
+            payload.map { (key, $0) }
+        }
+    }
+
+    /// The step's `extra` (`atif-trajectories.md` 3.5), without the payloads.
     func extra(_ index: ScopeIndex) -> JSONObject {
         var extra = JSONObject(present: [
             ("ancestry", index.ancestry(of: end)),
             ("error", index.compatibility.isStrict ? nil : end.failure?.json),
             ("invocation", index.invocation(id: end.uuid.description, end: end)),
-            ("llm_request", request), ("llm_response", end.data),
         ])
-        AgentStep.enter(sortedRecords, into: &extra)
+        AgentStep.enter(sortedRecords, into: &extra, index)
         return extra
     }
 
@@ -75,9 +80,9 @@ struct AgentStep: Sendable {
     }
 
     /// Enters executions as two lists of the same order.
-    static func enter(_ records: [ToolRecord], into extra: inout JSONObject) {
+    static func enter(_ records: [ToolRecord], into extra: inout JSONObject, _ index: ScopeIndex) {
         if records.isEmpty { return }
-        extra["tool_ancestry"] = .array(records.map(\.ancestry))
-        extra["tool_invocations"] = .array(records.map(\.invocation))
+        extra["tool_ancestry"] = .array(records.map { index.ancestry(of: $0.end) })
+        extra["tool_invocations"] = .array(records.map { index.invocation(id: $0.callID, end: $0.end) })
     }
 }

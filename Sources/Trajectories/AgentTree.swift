@@ -122,6 +122,7 @@ private struct AncestorIndex: Sendable {
     private var nearest: [EventUUID: Int?] = [:]
 
     init(_ events: [ScopeEvent]) {
+        parents.reserveCapacity(events.count / 2 + 1)
         for event in events where event.isStart {
             if let parent = event.parent { parents[event.uuid] = parent }
             guard event.category == .agent || event.category == .custom else { continue }

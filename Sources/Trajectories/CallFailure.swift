@@ -8,10 +8,8 @@ struct CallFailure: Sendable {
 
     /// - Returns: nil unless the metadata of an end says ERROR. Sinks can replace the dots of keys before an event gets
     ///   here.
-    init?(_ metadata: JSONValue?) {
-        guard let metadata = metadata?.objectValue,
-            (metadata["otel.status_code"] ?? metadata["otel_status_code"]) == "ERROR"
-        else { return nil }
+    init?(_ metadata: JSONCursor) {
+        guard (metadata["otel.status_code"] ?? metadata["otel_status_code"])?.stringValue == "ERROR" else { return nil }
         type = (metadata["error.type"] ?? metadata["error_type"])?.stringValue
         description = (metadata["otel.status_description"] ?? metadata["otel_status_description"])?.stringValue
     }

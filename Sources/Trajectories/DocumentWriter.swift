@@ -4,9 +4,12 @@ package import ATOF
 /// (`atif-trajectories.md` 4.4).
 package enum DocumentWriter {
     /// The document as text.
-    package static func bytes(of document: JSONValue) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.writeIndented(document)
-        return writer.bytes
+    ///
+    /// - Parameter expected: how many bytes that will be at most, as a rule.
+    package static func bytes(of document: JSONDraft, expected: Int = 1 << 16) -> [UInt8] {
+        JSONWriter.bytes(expected: expected) { $0.write(document, level: 0) }
     }
+
+    /// The document as text.
+    package static func bytes(of document: JSONValue) -> [UInt8] { bytes(of: .value(document)) }
 }

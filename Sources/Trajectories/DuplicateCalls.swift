@@ -11,12 +11,16 @@ struct DuplicateCalls: Sendable {
 
     /// - Parameter events: all of a document.
     init(_ events: [ScopeEvent], index: ScopeIndex) {
+        var spans: [Span] = []
+        for event in events where event.category == .llm && !event.isStart && event.payload != nil {
+            guard event.parent != nil, let start = index.start(of: event.uuid), start.payload != nil else { continue }
+            spans.append(Span(start: start, end: event))
+        }
+        // Spans of equal fidelity both stay, and most producers have but one: then nothing has to be compared.
+        guard let first = spans.first?.fidelity, spans.contains(where: { $0.fidelity != first }) else { return }
         var groups: [EventUUID: [Span]] = [:]
-        for event in events where event.category == .llm && !event.isStart && event.data != nil {
-            guard let parent = event.parent, let start = index.start(of: event.uuid), start.data != nil else {
-                continue
-            }
-            groups[parent, default: []].append(Span(start: start, end: event))
+        for span in spans {
+            if let parent = span.end.parent { groups[parent, default: []].append(span) }
         }
         // In a fixed order: a span that ends twice can be in two groups.
         for (_, group) in groups.sorted(by: { $0.key < $1.key }) where group.count > 1 {
@@ -32,7 +36,6 @@ struct DuplicateCalls: Sendable {
 
     /// - Parameter spans: of one parent, by start.
     private mutating func suppress(_ spans: [Span]) {
-        // Spans of equal fidelity both stay, and most producers have but one: then nothing has to be compared.
         let fidelities = spans.map(\.fidelity)
         guard let first = fidelities.first, fidelities.contains(where: { $0 != first }) else { return }
         var traits: [Int: Traits] = [:]
@@ -59,17 +62,13 @@ struct DuplicateCalls: Sendable {
     private struct Span {
         let start: ScopeEvent
         let end: ScopeEvent
-
         /// How close to the provider's own bytes the span is.
-        var fidelity: Int { max(Span.fidelity(start.metadata), Span.fidelity(end.metadata)) }
+        let fidelity: Int
 
-        private static func fidelity(_ metadata: JSONValue?) -> Int {
-            guard let metadata = metadata?.objectValue else { return 50 }
-            if metadata["projection"] == true { return 10 }
-            if metadata["provider_payload_exact"] == false { return 30 }
-            if metadata["provider_payload_exact"] == true { return 100 }
-            if metadata["fidelity_source"] != nil || metadata["api_call_id"] != nil { return 95 }
-            return metadata["hook_event_name"] != nil ? 90 : 50
+        init(start: ScopeEvent, end: ScopeEvent) {
+            self.start = start
+            self.end = end
+            fidelity = max(start.fidelity, end.fidelity)
         }
     }
 
@@ -83,14 +82,14 @@ struct DuplicateCalls: Sendable {
         let isGateway: Bool
 
         init(_ span: Span) {
-            let response = LLMNormalizer.response(profile: span.end.profile, data: span.end.data)
-            let annotated = LLMNormalizer.annotatedResponse(span.end.profile)
             let data = span.end.data ?? .null
-            model = ModelName.of(end: span.end, response: response, start: span.start)
-            request =
-                MessageText.user(
-                    annotated: LLMNormalizer.annotatedRequest(span.start.profile), request: span.start.request ?? .null
-                ).compactText
+            let response = LLMNormalizer.response(profile: span.end.annotatedProfile, data: data)
+            let annotated = LLMNormalizer.annotatedResponse(span.end.annotatedProfile)
+            model = ModelName.of(end: span.end, data: data, response: response, start: span.start)
+            let annotatedRequest = LLMNormalizer.annotatedRequest(span.start.annotatedProfile)
+            request = span.start.withRequest { request in
+                request.map { MessageText.user(annotated: annotatedRequest, request: $0.body).compactText } ?? ""
+            }
             let calls = ToolPromotion.calls(in: data).map(\.signature).joined(separator: ",")
             self.response = MessageText.agent(annotated: annotated, response: data).compactText + calls
             let metadata = [span.start.metadata, span.end.metadata].compactMap(\.self)
@@ -122,7 +121,8 @@ struct DuplicateCalls: Sendable {
         private static func correlationKeys(_ events: [ScopeEvent]) -> Set<String> {
             var keys: Set<String> = []
             for event in events {
-                for source in [event.metadata, event.data, event.request].compactMap(\.self) {
+                let request = event.withRequest { $0?.body.value }
+                for source in [event.metadata, event.data, request].compactMap(\.self) {
                     for (kind, paths) in [("request ", requestPaths), ("generation ", generationPaths)] {
                         for path in paths {
                             let value = path.reduce(Optional(source)) { $0?[$1] }

@@ -12,12 +12,12 @@ struct FinalMetrics: Sendable {
 
     init(of steps: [Step]) {
         self.steps = steps.count
-        let metrics = steps.compactMap(\.metrics)
-        promptTokens = StepMetrics.sum(metrics.map(\.promptTokens))
-        completionTokens = StepMetrics.sum(metrics.map(\.completionTokens))
-        cachedTokens = StepMetrics.sum(metrics.map(\.cachedTokens))
-        cost = FinalMetrics.sum(metrics.map(\.cost))
-        optimizations = metrics.compactMap(\.optimizationSummary)
+        // By index: an iterator would copy each step, and so count all that it holds.
+        promptTokens = StepMetrics.sum(steps.indices.lazy.map { steps[$0].metrics?.promptTokens })
+        completionTokens = StepMetrics.sum(steps.indices.lazy.map { steps[$0].metrics?.completionTokens })
+        cachedTokens = StepMetrics.sum(steps.indices.lazy.map { steps[$0].metrics?.cachedTokens })
+        cost = FinalMetrics.sum(steps.indices.map { steps[$0].metrics?.cost })
+        optimizations = steps.indices.compactMap { steps[$0].metrics?.optimizationSummary }
     }
 
     /// Takes in what an embedded trajectory sums up to; the reference leaves it out. The number of steps stays its own.

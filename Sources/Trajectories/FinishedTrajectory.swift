@@ -63,8 +63,12 @@ package struct FinishedTrajectory: Sendable {
 extension FinishedTrajectory {
     /// Where it is part of the document: its opener's metadata, from which file names are made.
     package struct Document: Sendable {
-        package let document: JSONValue
+        /// Its payloads are not parsed yet.
+        package let draft: JSONDraft
+        package var document: JSONValue { draft.value }
         package let openerMetadata: JSONValue?
+        /// How many bytes the text has at most, as a rule: payloads are in it once or twice, with more space between them.
+        package let expectedBytes: Int
     }
 
     /// Builds the document as the reference's dispatcher does.
@@ -76,11 +80,14 @@ extension FinishedTrajectory {
         by agent: AgentDescription, _ compatibility: Compatibility, pricing: PricingSources = PricingSources(),
         of events: [[UInt8]]
     ) -> Document {
+        let expected = events.reduce(4096) { $0 + 4 * $1.count }
         let events = FinishedTrajectory.unpacked(events)
         let builder = TrajectoryBuilder(
             origin: .dispatcher(opener: id), agent: agent, compatibility: compatibility, pricing: pricing)
         let opening = events.first { $0.uuid == id && $0.kind == .scopeStart }
-        return Document(document: builder.document(of: events), openerMetadata: opening?.metadata?.value)
+        return Document(
+            draft: builder.draft(of: events), openerMetadata: opening?.metadata?.value,
+            expectedBytes: expected)
     }
 
     /// Builds the document and says in `extra.skein` what a collector knows about it.
@@ -91,7 +98,7 @@ extension FinishedTrajectory {
         of events: [[UInt8]], unavailable: [EventReference]
     ) -> Document {
         let built = document(by: agent, compatibility, pricing: pricing, of: events)
-        guard case .object(var document) = built.document, case .object(var extra)? = document["extra"] else {
+        guard case .object(var document) = built.draft, case .object(var extra)? = document["extra"] else {
             return built
         }
         var skein = JSONObject([
@@ -119,9 +126,10 @@ extension FinishedTrajectory {
             // Enough to find them; a document must not grow by what it lacks.
             skein["unavailable"] = .array(unavailable.prefix(20).map { .string($0.description) })
         }
-        extra["skein"] = .object(skein)
+        extra["skein"] = .value(.object(skein))
         document["extra"] = .object(extra)
-        return Document(document: .object(document), openerMetadata: built.openerMetadata)
+        return Document(
+            draft: .object(document), openerMetadata: built.openerMetadata, expectedBytes: built.expectedBytes)
     }
 
     /// The payloads that are held; of all members when nothing was dropped from memory.

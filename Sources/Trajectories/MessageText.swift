@@ -12,14 +12,13 @@ enum MessageText {
 
     // MARK: User
 
-    static func user(annotated: NormalizedRequest?, request: JSONValue) -> JSONValue {
+    static func user(annotated: NormalizedRequest?, request: JSONCursor) -> JSONValue {
         if case .text(let text)? = lastUser(annotated)?.content { return .string(text) }
         if let content = lastContent(request, "messages", "content", roleRequired: false) {
             return self.content(content.value)
         }
-        if let message = input(request["input"]) { return message }
-        if let prompt = request["prompt"] { return content(prompt) }
-        return content(request)
+        if let message = input(of: request) { return message }
+        return content((request["prompt"] ?? request).value)
     }
 
     static func lastUser(_ request: NormalizedRequest?) -> Message? {
@@ -28,26 +27,23 @@ enum MessageText {
 
     /// The user's last content in a list of a request, and where that is.
     static func lastContent(
-        _ request: JSONValue, _ list: String, _ member: String, roleRequired: Bool
+        _ request: JSONCursor, _ list: String, _ member: String, roleRequired: Bool
     ) -> (value: JSONValue, pointer: String)? {
-        guard let items = request[list]?.arrayValue,
+        guard let items = request[list]?.elements,
             let index = items.lastIndex(where: { isUser($0, roleRequired: roleRequired) }),
             let content = items[index][member]
         else { return nil }
-        return (content, "\(list)/\(index)/\(member)")
+        return (content.value, "\(list)/\(index)/\(member)")
     }
 
-    private static func isUser(_ message: JSONValue, roleRequired: Bool) -> Bool {
-        guard let object = message.objectValue else { return false }
-        return object["role"].map { $0 == "user" } ?? !roleRequired
+    private static func isUser(_ message: JSONCursor, roleRequired: Bool) -> Bool {
+        message.isObject && message["role"].map { $0.stringValue == "user" } ?? !roleRequired
     }
 
     /// The user's text in the input of a Responses request.
-    private static func input(_ input: JSONValue?) -> JSONValue? {
-        guard input?.arrayValue != nil else { return input?.stringValue.map { .string($0) } }
-        guard let content = lastContent(["input": input ?? .null], "input", "content", roleRequired: true)?.value else {
-            return nil
-        }
+    private static func input(of request: JSONCursor) -> JSONValue? {
+        if let text = request["input"]?.stringValue { return .string(text) }
+        guard let content = lastContent(request, "input", "content", roleRequired: true)?.value else { return nil }
         if content.stringValue != nil { return content }
         for type in ["input_text", "text"] {
             if let text = joined(content, type: type) { return .string(text) }

@@ -3,8 +3,11 @@ internal import LLMCodecs
 
 /// Which model answered a call (`atif-trajectories.md` 3.13).
 enum ModelName {
-    static func of(end: ScopeEvent, response: NormalizedResponse?, start: ScopeEvent?) -> String? {
-        response?.model ?? end.data?["model"]?.stringValue ?? requested(end: end, start: start)
+    /// - Parameter data: what the call ended with.
+    static func of(
+        end: ScopeEvent, data: JSONValue?, response: NormalizedResponse?, start: ScopeEvent?
+    ) -> String? {
+        response?.model ?? data?["model"]?.stringValue ?? requested(end: end, start: start)
     }
 
     /// Which model was asked for.
@@ -13,8 +16,9 @@ enum ModelName {
     }
 
     private static func requested(_ start: ScopeEvent) -> String? {
-        start.profileModel
-            ?? LLMNormalizer.request(profile: start.profile, data: start.data, name: start.name)?.model
-            ?? start.data?["model"]?.stringValue
+        if let model = start.profileModel { return model }
+        let data = start.data
+        return LLMNormalizer.request(profile: start.annotatedProfile, data: data, name: start.name)?.model
+            ?? data?["model"]?.stringValue
     }
 }

@@ -4,26 +4,26 @@ internal import LLMCodecs
 /// What a model was asked: whether that begins a turn, and the step that it makes then (`atif-trajectories.md` 3.1, 3.9).
 struct Prompt {
     private let event: ScopeEvent
-    private let request: JSONValue
+    private let request: JSONCursor
     private let compatibility: Compatibility
     private let annotated: NormalizedRequest?
 
-    init(_ event: ScopeEvent, request: JSONValue, compatibility: Compatibility) {
+    init(_ event: ScopeEvent, request: JSONCursor, compatibility: Compatibility) {
         self.event = event
         self.request = request
         self.compatibility = compatibility
-        annotated = LLMNormalizer.annotatedRequest(event.profile)
+        annotated = LLMNormalizer.annotatedRequest(event.annotatedProfile)
     }
 
     /// Nil when the request does not decide. The reference does not read surfaces that have neither messages, input nor
     /// prompt.
     var turn: TurnState? {
         if let turn = TurnState(annotated: annotated, request: request) { return turn }
-        return compatibility.isStrict ? nil : TurnState(annotated: decoded, request: .null)
+        return compatibility.isStrict ? nil : TurnState(annotated: decoded, request: nil)
     }
 
     private var decoded: NormalizedRequest? {
-        LLMNormalizer.request(profile: event.profile, data: event.data, name: event.name)
+        LLMNormalizer.request(profile: event.annotatedProfile, data: event.data, name: event.name)
     }
 
     /// The message that begins the turn, and who it is from.

@@ -6,7 +6,7 @@ enum RepeatedSteps {
     /// The steps without them. What they know of tokens and cost goes to the step that they repeat; the reference loses it.
     static func removed(from steps: [Step], compatibility: Compatibility) -> [Step] {
         // Most trajectories have no step that could go; then nothing has to be compared.
-        guard steps.contains(where: isBare) else { return steps }
+        guard steps.indices.contains(where: { mayBeBare(steps, $0) && isBare(steps[$0]) }) else { return steps }
         var kept: [Step] = []
         /// Calls of later steps of the run that have results, by id, with the step's index among those kept.
         var later: [String: [(call: StepCall, step: Int)]] = [:]
@@ -33,6 +33,12 @@ enum RepeatedSteps {
             kept.append(step)
         }
         return kept.reversed()
+    }
+
+    /// What rules most steps out, looked at in its place: a copy of a step would count all that it holds.
+    private static func mayBeBare(_ steps: [Step], _ index: Int) -> Bool {
+        steps[index].source == .agent && steps[index].results.isEmpty && steps[index].llmCallCount == 1
+            && !steps[index].calls.isEmpty
     }
 
     private static func isBare(_ step: Step) -> Bool {

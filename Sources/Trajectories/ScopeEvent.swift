@@ -1,6 +1,9 @@
 internal import ATOF
 
-/// A start or end of a scope with its payloads parsed, as the conversion reads it. A class, because it is handed around a lot.
+/// A start or end of a scope as the conversion reads it. A class, because it is handed around a lot.
+///
+/// What is asked for again and again is read once. Whole payloads are parsed for whoever asks for them, and not kept: those of all events
+/// of a trajectory would not fit into any cache.
 final class ScopeEvent: Sendable {
     let uuid: EventUUID
     let parent: EventUUID?
@@ -8,16 +11,24 @@ final class ScopeEvent: Sendable {
     let category: Event.Category.Known
     let name: String
     let time: EventTime
+    /// The data as it came. Nil for null.
+    let payload: RawJSON?
+    private let rawMetadata: RawJSON?
+    private let rawProfile: RawJSON?
+
+    let role: String?
     /// Why the scope failed, by its end.
     let failure: CallFailure?
-    /// Nil for null, like the other payloads.
-    let data: JSONValue?
-    let metadata: JSONValue?
-    let profile: JSONValue?
+    /// How close to the provider's own bytes a model call's payload is (`atif-trajectories.md` 3.12).
+    let fidelity: Int
+    /// The id that the producer gave a tool's call.
+    let callID: String?
+    let profileModel: String?
+    /// Whether the profile has more than those two to say.
+    private let isAnnotated: Bool
 
-    /// - Parameter json: the event's canonical form, if that was made; payloads are parsed here otherwise.
     /// - Returns: nil for a mark.
-    init?(_ event: Event, json: JSONValue?) {
+    init?(_ event: borrowing Event) {
         guard !event.isMark else { return nil }
         uuid = event.uuid
         parent = event.parentUUID
@@ -25,32 +36,61 @@ final class ScopeEvent: Sendable {
         category = event.category?.known ?? .unknown
         name = event.name
         time = event.timestamp
-        if let json {
-            data = json.member("data")
-            metadata = json.member("metadata")
-            profile = json.member("category_profile")
-        } else {
-            data = event.data?.value.nonNull
-            metadata = event.metadata?.value.nonNull
-            profile = event.categoryProfile?.value.nonNull
-        }
-        failure = isStart ? nil : CallFailure(metadata)
+        payload = event.data
+        rawMetadata = event.metadata
+        rawProfile = event.categoryProfile
+        let isEnd = event.kind == .scopeEnd
+        (role, failure, fidelity) =
+            rawMetadata?.withRoot {
+                ($0["nemo_relay_scope_role"]?.stringValue, isEnd ? CallFailure($0) : nil, ScopeEvent.fidelity($0))
+            } ?? (nil, nil, ScopeEvent.usualFidelity)
+        (callID, profileModel, isAnnotated) =
+            rawProfile?.withRoot { profile in
+                (
+                    profile["tool_call_id"]?.stringValue, profile["model_name"]?.stringValue,
+                    ScopeEvent.annotations.contains { profile[$0] != nil }
+                )
+            } ?? (nil, nil, false)
     }
-    var role: String? { metadata?["nemo_relay_scope_role"]?.stringValue }
+
+    private static let annotations = ["annotated_request", "annotated_response", "tool_result_annotation"]
+    private static let usualFidelity = 50
+
+    private static func fidelity(_ metadata: JSONCursor) -> Int {
+        if metadata["projection"]?.boolValue == true { return 10 }
+        if let isExact = metadata["provider_payload_exact"]?.boolValue { return isExact ? 100 : 30 }
+        if metadata["fidelity_source"] != nil || metadata["api_call_id"] != nil { return 95 }
+        return metadata["hook_event_name"] != nil ? 90 : usualFidelity
+    }
+
+    /// Parsed anew each time.
+    var data: JSONValue? { payload?.value }
+    /// Parsed anew each time.
+    var metadata: JSONValue? { rawMetadata?.value }
+    /// The profile if it holds an annotation of the producer; parsed anew each time.
+    var annotatedProfile: JSONValue? { isAnnotated ? rawProfile?.value : nil }
+
     var sessionID: String? { metadata?["session_id"]?.stringValue }
-    /// The id that the producer gave a tool's call.
-    var callID: String? { profile?["tool_call_id"]?.stringValue }
     /// What a tool was called with. The wire does not tell null from nothing, but only what was started as a tool has a profile, and
     /// such a tool always has arguments.
-    var arguments: JSONValue? { data ?? (profile == nil ? nil : .some(.null)) }
-    var profileModel: String? { profile?["model_name"]?.stringValue }
+    var arguments: JSONValue? { data ?? (rawProfile == nil ? nil : .some(.null)) }
 
     /// The provider's body of an LLM start: out of its envelope, or what a manual producer sent bare.
-    var request: JSONValue? {
-        guard let object = data?.objectValue, let content = object["content"], object["headers"] != nil else {
-            return data
+    struct Request {
+        /// Where it is in the parsed data.
+        let body: JSONCursor
+        let payload: JSONDraft.Payload
+    }
+
+    /// Lends the request, nil without data.
+    func withRequest<Result>(_ body: (Request?) -> Result) -> Result {
+        guard let payload else { return body(nil) }
+        return payload.withRoot { root in
+            guard let content = root["content"], root["headers"] != nil else {
+                return body(Request(body: root, payload: .init(payload)))
+            }
+            return body(Request(body: content, payload: .init(payload, member: "content")))
         }
-        return content
     }
 
     /// `eventExtra` (`atif-trajectories.md` 3.3).

@@ -13,10 +13,11 @@ struct ScopeIndex: Sendable {
     init(_ events: [ScopeEvent], compatibility: Compatibility, pricing: PricingSources) {
         self.compatibility = compatibility
         self.pricing = pricing
+        starts.reserveCapacity(events.count / 2 + 1)
         for event in events {
             if event.isStart {
                 starts[event.uuid] = event
-            } else if event.category == .llm, event.data != nil || !compatibility.isStrict && event.failure != nil {
+            } else if event.category == .llm, event.payload != nil || !compatibility.isStrict && event.failure != nil {
                 answered.insert(event.uuid)
             }
         }

@@ -18,13 +18,21 @@ struct Step: Sendable {
     var metrics: StepMetrics?
     var llmCallCount: Int64?
     var extra: JSONObject?
+    /// Further members of `extra`, which is there then.
+    var payloads: [(key: String, payload: JSONDraft.Payload)] = []
+    /// Of a model call's step: where its `extra` and payloads come from.
+    var agent: Int?
 
-    /// - Parameter compatibility: the reference writes times with nanoseconds, which few readers take.
-    func json(id: Int, compatibility: Compatibility) -> JSONValue {
-        let time = time.map { compatibility.isStrict ? $0 : $0.inMicroseconds }
-        return .object(
+    /// The reference writes times with nanoseconds, which few readers take.
+    ///
+    /// - Parameter agents: those of the machine that made the step.
+    func draft(id: Int, agents: [AgentStep], _ index: ScopeIndex) -> JSONDraft {
+        let time = time.map { index.compatibility.isStrict ? $0 : $0.inMicroseconds }
+        let extra = agent.map { agents[$0].extra(index) } ?? extra
+        let payloads = agent.map { agents[$0].payloads } ?? payloads
+        var object = JSONDraft.Object(
             JSONObject(present: [
-                ("extra", extra.map { .object($0) }),
+                ("extra", payloads.isEmpty ? extra.map { .object($0) } : nil),
                 ("llm_call_count", llmCallCount.map { .int($0) }),
                 ("message", message),
                 ("metrics", metrics?.json),
@@ -37,6 +45,12 @@ struct Step: Sendable {
                 ("timestamp", time.map { .string($0.rfc3339) }),
                 ("tool_calls", calls.isEmpty ? nil : .array(calls.map(\.json))),
             ]))
+        if !payloads.isEmpty {
+            var extra = JSONDraft.Object(extra ?? JSONObject())
+            for (key, payload) in payloads { extra[key] = .payload(payload) }
+            object["extra"] = .object(extra)
+        }
+        return .object(object)
     }
 
     /// An effort as the schema has it: a text or a number.
@@ -94,12 +108,13 @@ struct StepResult: Sendable {
     /// What a tool gave back; nil when its end says nothing. The reference says nothing of failed tools, and takes parts with
     /// members that the schema does not have.
     init?(toolEnd event: ScopeEvent, callID: String?, compatibility: Compatibility) {
-        let annotation = event.profile?.member("tool_result_annotation")
+        let annotation = event.annotatedProfile?.member("tool_result_annotation")
         let failure = compatibility.isStrict ? nil : event.failure
-        if event.data == nil, annotation == nil, failure == nil { return nil }
+        let data = event.data
+        if data == nil, annotation == nil, failure == nil { return nil }
         self.init(callID: callID)
         var extra = event.extra
-        if let data = event.data {
+        if let data {
             if data.stringValue != nil {
                 content = data
             } else if ContentParts.isValid(data) {
@@ -112,7 +127,7 @@ struct StepResult: Sendable {
         extra["tool_result_annotation"] = annotation
         if let failure {
             extra["status"] = "error"
-            if event.data == nil { content = .string(failure.text) }
+            if data == nil { content = .string(failure.text) }
         }
         self.extra = extra
     }

@@ -30,8 +30,7 @@ extension StepMachine {
         }
         if activeCall == id { activeCall = nil }
         guard let id else { return }
-        let record = AgentStep.ToolRecord(
-            callID: id, ancestry: index.ancestry(of: event), invocation: index.invocation(id: id, end: event))
+        let record = AgentStep.ToolRecord(callID: id, end: event)
         if let owner = owner(of: id) {
             agents[owner].records.append(record)
         } else {

@@ -35,13 +35,13 @@ struct StepMachine: Sendable {
     private struct CallRequest: Sendable {
         let reasoningEffort: JSONValue?
         /// The request of a call that made no user step.
-        let continuation: JSONValue?
+        let continuation: JSONDraft.Payload?
     }
 
     var isStrict: Bool { index.compatibility.isStrict }
 
     /// - Parameter events: those of the agent, in order of time: tools are correlated ahead of the walk.
-    init(index: ScopeIndex, duplicates: DuplicateCalls, events: [ScopeEvent]) {
+    init(index: ScopeIndex, duplicates: DuplicateCalls, events: some Sequence<ScopeEvent>) {
         self.index = index
         self.duplicates = duplicates
         correlated = ToolCorrelation.callIDs(of: events, compatibility: index.compatibility)
@@ -63,16 +63,20 @@ struct StepMachine: Sendable {
         }
     }
 
-    /// The steps, when all events have been received.
-    mutating func finish() -> [Step] {
+    /// The steps, when all events have been received, and what belongs to those of model calls.
+    mutating func finish() -> (steps: [Step], agents: [AgentStep]) {
         flush()
-        for agent in agents { steps[agent.step].extra = agent.extra(index) }
+        // By index: an iterator would copy each agent step, and so count all that it holds.
+        for position in agents.indices { steps[agents[position].step].agent = position }
         if isStrict {
             if let last = unclaimed.trailingStep() { steps.append(last) }
         } else {
-            steps = UnclaimedResults.merged(unclaimed.steps(), into: steps)
+            steps = UnclaimedResults.merged(unclaimed.steps(index), into: steps)
         }
-        return RepeatedSteps.removed(from: steps, compatibility: index.compatibility)
+        // Handed over: who gets them changes them, and a second owner would make them be copied.
+        var finished: [Step] = []
+        swap(&finished, &steps)
+        return (RepeatedSteps.removed(from: finished, compatibility: index.compatibility), agents)
     }
 
     // MARK: Model calls
@@ -82,18 +86,24 @@ struct StepMachine: Sendable {
         current = nil
         if isStrict { scopeCalls = [:] }
         activeCall = nil
-        guard let request = event.request else { return }
-        let effort = request.member("reasoning_effort")
-        let prompt = Prompt(event, request: request, compatibility: index.compatibility)
+        event.withRequest { request in
+            if let request { modelCallStarted(event, request) }
+        }
+    }
+
+    private mutating func modelCallStarted(_ event: ScopeEvent, _ request: ScopeEvent.Request) {
+        let effort = request.body["reasoning_effort"]?.value.nonNull
+        let prompt = Prompt(event, request: request.body, compatibility: index.compatibility)
         if case .continuation = prompt.turn, index.answered.contains(event.uuid) {
-            requests[event.uuid] = CallRequest(reasoningEffort: effort, continuation: request)
+            requests[event.uuid] = CallRequest(reasoningEffort: effort, continuation: request.payload)
             return
         }
         requests[event.uuid] = CallRequest(reasoningEffort: effort, continuation: nil)
         let (source, message) = prompt.message
         var step = Step(source: source, time: event.time)
         step.message = message
-        step.extra = JSONObject([("ancestry", index.ancestry(of: event)), ("llm_request", request)])
+        step.extra = JSONObject([("ancestry", index.ancestry(of: event))])
+        step.payloads = [("llm_request", request.payload)]
         steps.append(step)
     }
 
@@ -104,10 +114,11 @@ struct StepMachine: Sendable {
             if !isStrict, event.failure != nil { modelCallFailed(event, request) }
             return
         }
-        let response = LLMNormalizer.response(profile: event.profile, data: data, pricing: index.pricing)
+        let response = LLMNormalizer.response(profile: event.annotatedProfile, data: data, pricing: index.pricing)
         var step = step(
-            of: event, request, model: ModelName.of(end: event, response: response, start: start(of: event)))
-        let annotated = LLMNormalizer.annotatedResponse(event.profile)
+            of: event, request,
+            model: ModelName.of(end: event, data: data, response: response, start: start(of: event)))
+        let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile)
         if isStrict {
             step.message = MessageText.agent(annotated: annotated, response: data)
             step.reasoningContent = data["reasoning"]?.stringValue
@@ -115,7 +126,7 @@ struct StepMachine: Sendable {
             step.message = AnswerContent.message(annotated: annotated, response: response, data: data)
             step.reasoningContent = AnswerContent.reasoning(data)
         }
-        step.metrics = metrics(of: event, response: response)
+        step.metrics = metrics(of: event, data, response: response)
         steps.append(step)
         current = agents.count
         agents.append(AgentStep(step: steps.count - 1, end: event, request: request?.continuation))
@@ -126,7 +137,8 @@ struct StepMachine: Sendable {
 
     /// A call without an answer leaves a step as well; it has no calls, so the tools go on belonging to the last one.
     private mutating func modelCallFailed(_ event: ScopeEvent, _ request: CallRequest?) {
-        steps.append(step(of: event, request, model: ModelName.of(end: event, response: nil, start: start(of: event))))
+        let model = ModelName.of(end: event, data: nil, response: nil, start: start(of: event))
+        steps.append(step(of: event, request, model: model))
         agents.append(AgentStep(step: steps.count - 1, end: event, request: request?.continuation))
     }
 
@@ -140,11 +152,12 @@ struct StepMachine: Sendable {
         return step
     }
 
-    private func metrics(of event: ScopeEvent, response: NormalizedResponse?) -> StepMetrics? {
-        var metrics = StepMetrics(end: event, response: response, index: index)
+    private func metrics(of event: ScopeEvent, _ data: JSONValue, response: NormalizedResponse?) -> StepMetrics? {
+        var metrics = StepMetrics(end: event, data: data, response: response, index: index)
         for end in duplicates.ends(replacedBy: event.uuid) {
-            let response = LLMNormalizer.response(profile: end.profile, data: end.data, pricing: index.pricing)
-            guard let other = StepMetrics(end: end, response: response, index: index) else { continue }
+            let data = end.data
+            let response = LLMNormalizer.response(profile: end.annotatedProfile, data: data, pricing: index.pricing)
+            guard let other = StepMetrics(end: end, data: data, response: response, index: index) else { continue }
             if metrics == nil { metrics = other } else { metrics?.fill(from: other) }
         }
         return metrics

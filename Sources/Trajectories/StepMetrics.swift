@@ -11,9 +11,9 @@ struct StepMetrics: Sendable {
     var tokenLists = JSONObject()
     var extra = JSONObject()
 
+    /// - Parameter data: what the call ended with.
     /// - Returns: nil when an LLM end says nothing about tokens and cost.
-    init?(end: ScopeEvent, response: NormalizedResponse?, index: ScopeIndex) {
-        let data = end.data
+    init?(end: ScopeEvent, data: JSONValue?, response: NormalizedResponse?, index: ScopeIndex) {
         let manual = ManualUsage(data)
         var usage = Usage(of: response, completedBy: manual)
         cost = index.pricing.stepCost(of: response, manual: manual, usage: usage, output: data, provider: end.name) {
@@ -71,7 +71,7 @@ struct StepMetrics: Sendable {
     }
 
     /// The sum of what is known; nil when nothing is, or when it does not fit.
-    static func sum(_ counts: [UInt64?]) -> UInt64? {
+    static func sum(_ counts: some Sequence<UInt64?>) -> UInt64? {
         var total: UInt64?
         for case let count? in counts {
             let (sum, overflow) = (total ?? 0).addingReportingOverflow(count)

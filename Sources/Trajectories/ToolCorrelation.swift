@@ -9,7 +9,9 @@ enum ToolCorrelation {
     }
 
     /// - Parameter events: those of one agent, in order of time.
-    static func callIDs(of events: [ScopeEvent], compatibility: Compatibility) -> [EventUUID: String] {
+    static func callIDs(of events: some Sequence<ScopeEvent>, compatibility: Compatibility) -> [EventUUID: String] {
+        // Where every execution names its call, nobody asks for it.
+        if events.allSatisfy({ $0.category != .tool || $0.callID != nil }) { return [:] }
         var ids: [EventUUID: String] = [:]
         for event in events where event.category == .tool {
             if let id = event.callID { ids[event.uuid] = id }
@@ -37,13 +39,13 @@ enum ToolCorrelation {
 
     /// The ids of what the models asked for, in order of time.
     private static func calls(
-        of events: [ScopeEvent], without used: Set<String>, _ compatibility: Compatibility
+        of events: some Sequence<ScopeEvent>, without used: Set<String>, _ compatibility: Compatibility
     ) -> [Key: [String]] {
         var calls: [Key: [String]] = [:]
         for event in events where event.category == .llm && !event.isStart {
             guard let data = event.data else { continue }
             let asked = ToolPromotion.calls(
-                in: data, response: LLMNormalizer.response(profile: event.profile, data: data),
+                in: data, response: LLMNormalizer.response(profile: event.annotatedProfile, data: data),
                 compatibility: compatibility)
             for call in asked where !used.contains(call.id) {
                 calls[Key(name: call.name, arguments: call.arguments), default: []].append(call.id)

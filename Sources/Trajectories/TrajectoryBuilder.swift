@@ -31,22 +31,25 @@ package struct TrajectoryBuilder: Sendable {
     }
 
     /// - Parameter events: those of the trajectory, in the order of their arrival.
-    package func document(of events: [Event]) -> JSONValue {
+    package func document(of events: [Event]) -> JSONValue { draft(of: events).value }
+
+    /// The document, with payloads that are not parsed yet.
+    ///
+    /// - Parameter events: those of the trajectory, in the order of their arrival.
+    package func draft(of events: [Event]) -> JSONDraft {
+        let scopes = events.indices.compactMap { ScopeEvent(events[$0]) }
         switch origin {
         case .manual(let sessionID):
-            let scopes = events.compactMap { ScopeEvent($0, json: nil) }
             return .object(
                 conversion(
                     of: scopes, sessionID: sessionID, trajectoryID: sessionID, agent: agent.json(defaultModel: nil)))
         case .dispatcher(let opener):
-            return .object(dispatched(events, opener: opener))
+            return .object(dispatched(events, scopes, opener: opener))
         }
     }
 
     /// The document with what the dispatcher adds (`atif-trajectories.md` 4.3).
-    private func dispatched(_ events: [Event], opener: EventUUID) -> JSONObject {
-        let observed = events.map(EventJSONEncoder.value)
-        let scopes = zip(events, observed).compactMap { event, json in ScopeEvent(event, json: json) }
+    private func dispatched(_ events: [Event], _ scopes: [ScopeEvent], opener: EventUUID) -> JSONDraft.Object {
         let opening = events.first { $0.uuid == opener && $0.kind == .scopeStart }
         // The root of the emitting stack: the events say it by the root that they propagate; older producers at least
         // by the opener's parent.
@@ -59,25 +62,26 @@ package struct TrajectoryBuilder: Sendable {
         var relay = JSONObject([("session_instance_id", .string(instance))])
         relay["session_id"] = metadata?["session_id"]?.stringValue.map { .string($0) }
         relay["user_id"] = metadata?["user_id"]?.stringValue.map { .string($0) }
-        document["extra"] = [
-            "nemo_relay": .object(relay),
-            "observed_events": .array(compatibility.isStrict ? TrajectoryBuilder.known(events, observed) : observed),
-        ]
+        var extra = JSONDraft.Object(JSONObject([("nemo_relay", .object(relay))]))
+        let isStrict = compatibility.isStrict
+        extra["observed_events"] = .elements(count: events.count) {
+            isStrict ? TrajectoryBuilder.known(events[$0]) : EventJSONEncoder.draft(of: events[$0])
+        }
+        document["extra"] = .object(extra)
         return document
     }
 
     /// Without the members that ATOF does not define, which the reference loses.
-    private static func known(_ events: [Event], _ observed: [JSONValue]) -> [JSONValue] {
-        zip(events, observed).map { event, json in
-            guard let unknown = event.unknownFields?.value.objectValue, case .object(var object) = json else {
-                return json
-            }
-            // What has the name of a known member was replaced by it already.
-            for key in unknown.keys where !members.contains(key) || event.isMark && scopeMembers.contains(key) {
-                object[key] = nil
-            }
-            return .object(object)
+    private static func known(_ event: Event) -> JSONDraft {
+        let draft = EventJSONEncoder.draft(of: event)
+        guard let unknown = event.unknownFields?.value.objectValue, case .object(var object) = draft else {
+            return draft
         }
+        // What has the name of a known member was replaced by it already.
+        for key in unknown.keys where !members.contains(key) || event.isMark && scopeMembers.contains(key) {
+            object[key] = nil
+        }
+        return .object(object)
     }
 
     private static let scopeMembers: Set<String> = ["attributes", "scope_category"]
@@ -94,7 +98,7 @@ package struct TrajectoryBuilder: Sendable {
 
     private func conversion(
         of scopes: [ScopeEvent], sessionID: String, trajectoryID: String, agent: JSONValue
-    ) -> JSONObject {
+    ) -> JSONDraft.Object {
         let events = TrajectoryBuilder.sorted(scopes)
         let index = ScopeIndex(events, compatibility: compatibility, pricing: pricing)
         let duplicates = DuplicateCalls(events, index: index)
@@ -105,11 +109,13 @@ package struct TrajectoryBuilder: Sendable {
         }
         var machine = StepMachine(index: index, duplicates: duplicates, events: events)
         for event in events where event.category != .agent { machine.receive(.scope(event)) }
-        var steps = machine.finish()
+        var steps: [Step]
+        let agents: [AgentStep]
+        (steps, agents) = machine.finish()
         if steps.isEmpty, !compatibility.isStrict { steps = [TrajectoryBuilder.placeholder(at: events.first?.time)] }
         return TrajectoryBuilder.document(
             sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, steps: steps,
-            metrics: FinalMetrics(of: steps), compatibility: compatibility)
+            agents: agents, metrics: FinalMetrics(of: steps), index: index)
     }
 
     /// The step of a trajectory that has none of its own: the schema wants one.
@@ -119,15 +125,17 @@ package struct TrajectoryBuilder: Sendable {
         return step
     }
 
+    /// - Parameter agents: what belongs to the steps of model calls.
     static func document(
-        sessionID: String, trajectoryID: String, agent: JSONValue, steps: [Step], metrics: FinalMetrics,
-        compatibility: Compatibility
-    ) -> JSONObject {
-        JSONObject([
-            ("schema_version", "ATIF-v1.7"), ("session_id", .string(sessionID)),
-            ("trajectory_id", .string(trajectoryID)), ("agent", agent),
-            ("steps", .array(steps.enumerated().map { $1.json(id: $0 + 1, compatibility: compatibility) })),
-            ("final_metrics", metrics.json),
-        ])
+        sessionID: String, trajectoryID: String, agent: JSONValue, steps: [Step], agents: [AgentStep],
+        metrics: FinalMetrics, index: ScopeIndex
+    ) -> JSONDraft.Object {
+        var document = JSONDraft.Object(
+            JSONObject([
+                ("schema_version", "ATIF-v1.7"), ("session_id", .string(sessionID)),
+                ("trajectory_id", .string(trajectoryID)), ("agent", agent), ("final_metrics", metrics.json),
+            ]))
+        document["steps"] = .elements(count: steps.count) { steps[$0].draft(id: $0 + 1, agents: agents, index) }
+        return document
     }
 }

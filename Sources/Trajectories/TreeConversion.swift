@@ -43,12 +43,12 @@ struct TreeConversion: Sendable {
         self.duplicates = duplicates
     }
 
-    var document: JSONObject {
+    var document: JSONDraft.Object {
         document(of: root, sessionID: sessionID, trajectoryID: trajectoryID).document
     }
 
     private struct Built {
-        let document: JSONObject
+        let document: JSONDraft.Object
         let hasSteps: Bool
         /// With those of what is embedded, unless the reference is followed.
         let metrics: FinalMetrics
@@ -56,9 +56,9 @@ struct TreeConversion: Sendable {
 
     private func document(of node: Int, sessionID: String, trajectoryID: String) -> Built {
         let isStrict = index.compatibility.isStrict
-        var machine = StepMachine(index: index, duplicates: duplicates, events: inputs[node].compactMap(\.scope))
+        var machine = StepMachine(index: index, duplicates: duplicates, events: inputs[node].lazy.compactMap(\.scope))
         for input in inputs[node] { machine.receive(input) }
-        var embedded: [JSONValue] = []
+        var embedded: [JSONDraft] = []
         var kept: Set<EventUUID> = []
         var embeddedMetrics: [FinalMetrics] = []
         for child in tree.nodes[node].children {
@@ -72,7 +72,10 @@ struct TreeConversion: Sendable {
                 kept.insert(start.uuid)
             }
         }
-        var steps = TreeConversion.pruned(machine.finish(), kept: kept)
+        var steps: [Step]
+        let agents: [AgentStep]
+        (steps, agents) = machine.finish()
+        TreeConversion.prune(&steps, kept: kept)
         let hasSteps = !steps.isEmpty
         if !hasSteps, !isStrict, node == root {
             steps = [TrajectoryBuilder.placeholder(at: tree.nodes[node].start.time)]
@@ -80,11 +83,11 @@ struct TreeConversion: Sendable {
         var metrics = FinalMetrics(of: steps)
         if !isStrict { for other in embeddedMetrics { metrics.add(other) } }
         var document = TrajectoryBuilder.document(
-            sessionID: sessionID, trajectoryID: trajectoryID, agent: agent(of: node), steps: steps, metrics: metrics,
-            compatibility: index.compatibility)
+            sessionID: sessionID, trajectoryID: trajectoryID, agent: agent(of: node), steps: steps, agents: agents,
+            metrics: metrics, index: index)
         if !embedded.isEmpty {
             document["subagent_trajectories"] = .array(embedded)
-            if !isStrict { document["notes"] = "The totals include the embedded subagent trajectories." }
+            if !isStrict { document["notes"] = .value("The totals include the embedded subagent trajectories.") }
         }
         return Built(document: document, hasSteps: hasSteps, metrics: metrics)
     }
@@ -97,7 +100,7 @@ struct TreeConversion: Sendable {
     }
 
     /// Without references to trajectories that are not embedded, and what is empty without them.
-    private static func pruned(_ steps: consuming [Step], kept: Set<EventUUID>) -> [Step] {
+    private static func prune(_ steps: inout [Step], kept: Set<EventUUID>) {
         // In place: most steps stay as they are.
         for index in steps.indices where !steps[index].results.isEmpty {
             for result in steps[index].results.indices where !steps[index].results[result].references.isEmpty {
@@ -105,11 +108,15 @@ struct TreeConversion: Sendable {
             }
             steps[index].results.removeAll(where: \.isEmpty)
         }
-        steps.removeAll { step in
-            let isFiller = step.source == .system || step.source == .agent && step.llmCallCount == 0
-            return isFiller && step.message == "" && step.results.isEmpty && step.extra == nil
+        let empty = steps.indices.filter { index in
+            let isFiller =
+                steps[index].source == .system || steps[index].source == .agent && steps[index].llmCallCount == 0
+            return isFiller && steps[index].extra == nil && steps[index].results.isEmpty
+                && steps[index].message == ""
         }
-        return steps
+        if empty.isEmpty { return }
+        let removed = Set(empty)
+        steps = steps.indices.filter { !removed.contains($0) }.map { steps[$0] }
     }
 }
 

@@ -8,8 +8,8 @@ enum TurnState: Sendable {
     case continuation
 
     /// - Returns: nil when neither form of the request decides.
-    init?(annotated: NormalizedRequest?, request: JSONValue) {
-        guard let state = TurnState.annotated(annotated) ?? TurnState.raw(request) else { return nil }
+    init?(annotated: NormalizedRequest?, request: JSONCursor?) {
+        guard let state = TurnState.annotated(annotated) ?? request.flatMap(TurnState.raw) else { return nil }
         self = state
     }
 
@@ -31,17 +31,17 @@ enum TurnState: Sendable {
         return nil
     }
 
-    private static func raw(_ request: JSONValue) -> TurnState? {
-        for message in (request["messages"]?.arrayValue ?? []).reversed() where message.objectValue != nil {
-            switch message["role"] {
+    private static func raw(_ request: JSONCursor) -> TurnState? {
+        for message in (request["messages"]?.elements ?? []).reversed() where message.isObject {
+            switch message["role"]?.value {
             case "system", "developer": continue
-            case "user", nil: return content(message["content"])
+            case "user", nil: return content(message["content"]?.value)
             default: return .continuation
             }
         }
         if request["input"]?.stringValue != nil { return .fresh }
-        for item in (request["input"]?.arrayValue ?? []).reversed() {
-            if let state = self.item(item) { return state }
+        for item in (request["input"]?.elements ?? []).reversed() {
+            if let state = self.item(item.value) { return state }
         }
         return request["prompt"] != nil ? .fresh : nil
     }

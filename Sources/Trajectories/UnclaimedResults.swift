@@ -44,13 +44,13 @@ struct UnclaimedResults: Sendable {
     }
 
     /// A step for all that came together, at its time, with the ids in `extra` and what is known of the executions.
-    func steps() -> [Step] {
+    func steps(_ index: ScopeIndex) -> [Step] {
         var steps: [Step] = []
         var executions: [AgentStep.ToolRecord] = []
         var entered: Set<String> = []
         for item in ordered {
             if steps.last?.time != item.time {
-                UnclaimedResults.enter(&executions, into: &steps)
+                UnclaimedResults.enter(&executions, into: &steps, index)
                 steps.append(Step(source: .system, time: item.time))
             }
             var result = item.result
@@ -63,14 +63,16 @@ struct UnclaimedResults: Sendable {
             }
             steps[steps.count - 1].results.append(result)
         }
-        UnclaimedResults.enter(&executions, into: &steps)
+        UnclaimedResults.enter(&executions, into: &steps, index)
         return steps
     }
 
-    private static func enter(_ executions: inout [AgentStep.ToolRecord], into steps: inout [Step]) {
+    private static func enter(
+        _ executions: inout [AgentStep.ToolRecord], into steps: inout [Step], _ index: ScopeIndex
+    ) {
         if executions.isEmpty || steps.isEmpty { return }
         var extra = JSONObject()
-        AgentStep.enter(executions, into: &extra)
+        AgentStep.enter(executions, into: &extra, index)
         steps[steps.count - 1].extra = extra
         executions = []
     }

@@ -12,8 +12,9 @@ enum TrajectoryProperties {
             let builder = TrajectoryBuilder(
                 origin: .manual(sessionID: "session"), agent: agent, compatibility: compatibility,
                 pricing: PricingSources())
-            let document = builder.document(of: log.events)
-            try check(document)
+            let draft = builder.draft(of: log.events)
+            let document = draft.value
+            try check(draft, document)
             if compatibility == .skein, !log.events.isEmpty { try validate(document) }
         }
     }
@@ -72,8 +73,9 @@ enum TrajectoryProperties {
         try FuzzFailure.unless(Set(references).count == references.count, "an event is in a trajectory twice")
         let packed = references.compactMap(log.packed)
         try FuzzFailure.unless(packed.count == references.count, "a trajectory has an event that never came")
-        let document = trajectory.document(by: agent, .skein, of: packed, unavailable: []).document
-        try check(document)
+        let draft = trajectory.document(by: agent, .skein, of: packed, unavailable: []).draft
+        let document = draft.value
+        try check(draft, document)
         try validate(document)
         return DocumentWriter.bytes(of: document)
     }
@@ -83,7 +85,10 @@ enum TrajectoryProperties {
         if let finding = DocumentValidator.findings(in: document).first { throw FuzzFailure("\(finding)") }
     }
 
-    private static func check(_ document: JSONValue) throws(FuzzFailure) {
-        try JSONProperties.check(document, as: DocumentWriter.bytes(of: document))
+    /// Payloads are written from the tape as they are as values, and the text reads as the document.
+    private static func check(_ draft: JSONDraft, _ document: JSONValue) throws(FuzzFailure) {
+        let text = DocumentWriter.bytes(of: draft)
+        try FuzzFailure.unless(text == DocumentWriter.bytes(of: document), "a payload is written in two ways")
+        try JSONProperties.check(document, as: text)
     }
 }

@@ -1,6 +1,7 @@
 // A C interface to simdjson: parse a text, then read its tape.
 //
-// Each thread has a parser of its own. The tape and the strings are valid until the thread's next parse.
+// A parser is taken, used on one thread at a time, and given back. Its tape and strings are valid until its next parse, or until it is
+// given back.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -27,8 +28,11 @@ typedef enum {
     SKEIN_JSON_MEMORY = 6,
 } skein_json_status;
 
-// The calling thread's parser; it ends with the thread. NULL when there is no memory.
-skein_json_parser *skein_json_thread_parser(void);
+// One of the calling thread's spare parsers, or a new one. NULL when there is no memory.
+skein_json_parser *skein_json_take_parser(void);
+
+// Makes a parser a spare one of the calling thread, with which it ends; ends it when there are enough.
+void skein_json_give_parser(skein_json_parser *parser);
 
 // Parses `length` bytes, at least one; they are copied, so no padding is needed.
 skein_json_status skein_json_parse(skein_json_parser *parser, const uint8_t *text, size_t length);

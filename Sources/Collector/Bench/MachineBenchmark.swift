@@ -35,7 +35,7 @@ struct MachineBenchmark {
             try forEachEvent(processed) { event, reference in
                 for finished in assembler.receive(event, at: reference) {
                     let built = finished.document(by: agent, .skein, of: finished.heldEvents, unavailable: [])
-                    _ = DocumentWriter.bytes(of: built.document)
+                    _ = DocumentWriter.bytes(of: built.draft, expected: built.expectedBytes)
                 }
             }
         }

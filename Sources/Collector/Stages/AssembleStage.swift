@@ -145,7 +145,7 @@ actor AssembleWorker: StageWorker {
         }
         let built = trajectory.document(
             by: output.agent, compatibility, pricing: pricing, of: packed, unavailable: unavailable)
-        let body = DocumentWriter.bytes(of: built.document)
+        let body = DocumentWriter.bytes(of: built.draft, expected: built.expectedBytes)
         try await publisher.publish(trajectory, body, file: file(of: trajectory, built.openerMetadata))
         if trajectory.hadProgress { await publisher.removeProgress(tenant: trajectory.tenant, id: trajectory.id) }
     }
