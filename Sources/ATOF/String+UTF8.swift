@@ -3,7 +3,9 @@ extension String {
     @inlinable
     @inline(__always)
     package func withBorrowedUTF8<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
-        utf8.span.withUnsafeBufferPointer(body)
+        // Inlined, unlike the span. Only texts that are not UTF-8 inside, which Linux does not have, need the span.
+        if let result = utf8.withContiguousStorageIfAvailable(body) { return result }
+        return utf8.span.withUnsafeBufferPointer(body)
     }
 
     /// A copy of bytes that are known to be UTF-8: they come out of simdjson or of other texts. Nothing checks them again.

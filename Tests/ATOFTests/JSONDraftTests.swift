@@ -58,7 +58,7 @@ struct JSONDraftTests {
     @Test("drafts and values are members of one object, in order")
     func mixed() throws {
         let payload = JSONDraft.payload(.init(try Self.payload(#"{"y":1,"x":2}"#)))
-        var object = JSONDraft.Object(["b": 1, "d": 2, "f": 3])
+        var object = JSONDraft.Object(JSONObject([("b", 1), ("d", 2), ("f", 3)]))
         object["c"] = payload
         object["a"] = payload
         object["f"] = payload
