@@ -1,3 +1,4 @@
+internal import ATOF
 package import Ingest
 
 extension CollectorConfiguration {
