@@ -105,8 +105,9 @@ package final class HTTPExchange: Sendable {
     ///
     /// - Parameters:
     ///   - mayAnswer: libmicrohttpd takes an answer now: at the beginning and at the end.
+    ///   - isBeginning: of the request, before its body.
     ///   - drains: an answer at the beginning waits until the little that comes has come, so that the connection can stay.
-    func next(mayAnswer: Bool, drains: Bool = false) -> Next {
+    func next(mayAnswer: Bool, drains: Bool = false, isBeginning: Bool = false) -> Next {
         state.withLock { state in
             if let (receiver, accept) = state.upgrade, mayAnswer { return .upgrade(receiver, accept: accept) }
             if let answer = state.answer {
@@ -118,6 +119,8 @@ package final class HTTPExchange: Sendable {
                 return .goOn
             }
             if state.isClosing { return .close }
+            // Nobody waits at the beginning: an answer that libmicrohttpd gets there ends the connection after it.
+            if isBeginning { return .goOn }
             let waits = state.hasEnded || state.wantsPause || state.receiver == nil
             return waits ? .suspend : .goOn
         }
@@ -139,11 +142,12 @@ package final class HTTPExchange: Sendable {
 
     /// The server looks at the exchange from here on: what was resumed before does not count for a later pause.
     ///
-    /// - Returns: whether the receiver still wants nothing.
+    /// - Returns: whether nobody wants the body yet, or the receiver wants no more for now.
     func looked() -> Bool {
         state.withLock { state in
             state.wasResumed = false
-            return state.wantsPause && !state.isDiscarding && !state.isClosing
+            let isUndecided = state.receiver == nil && state.answer == nil
+            return (state.wantsPause || isUndecided) && !state.isDiscarding && !state.isClosing
         }
     }
 

@@ -1,6 +1,7 @@
 /// What a server does with requests. Called on the server's threads: it must not block, and hands on what takes time.
 package protocol HTTPHandler: Sendable {
-    /// The headers are there. Exactly one of the exchange's `answer`, `receive` and `upgrade` follows, at once or later.
+    /// The headers are there. Exactly one of the exchange's `answer`, `receive` and `upgrade` follows, at
+    /// once or later; `upgrade` at once.
     func began(_ request: HTTPServerRequest, _ exchange: HTTPExchange)
 
     /// A connection was closed because it took too long.

@@ -99,12 +99,12 @@ package final class HTTPListener: Sendable {
 
     private static func failure(_ options: HTTPServerOptions, _ number: Int32, _ text: String) -> HTTPServerError {
         let place = "\(options.host):\(options.port)"
-        if text.contains("already in use") || number == EADDRINUSE {
-            return HTTPServerError(.inUse, "\(place) is in use; free the port or choose another one")
-        }
-        if options.tls != nil, text.contains("certificate") || text.contains("TLS") || text.contains("credentials") {
+        if options.tls != nil, !text.contains("bind") {
             return HTTPServerError(
                 .tls, "the certificate and the key cannot be used together: are both PEM, and a pair?")
+        }
+        if text.contains("already in use") || number == EADDRINUSE {
+            return HTTPServerError(.inUse, "\(place) is in use; free the port or choose another one")
         }
         let reason = text.isEmpty ? String(cString: strerror(number)) : String(text.prefix { $0 != "\n" })
         return HTTPServerError(.other, "\(place) cannot be used (\(reason)); choose another address or port")

@@ -178,11 +178,10 @@ final class HTTPServerCore: Sendable {
         _ exchange: HTTPExchange, _ connection: OpaquePointer, mayAnswer: Bool, drains: Bool = false,
         isBeginning: Bool = false
     ) -> MHD_Result {
-        switch exchange.next(mayAnswer: mayAnswer, drains: drains) {
+        switch exchange.next(mayAnswer: mayAnswer, drains: drains, isBeginning: isBeginning) {
         case .goOn: return .YES
         case .close: return .NO
         case .suspend:
-            // Without a receiver the body waits too, unless there is none: then libmicrohttpd comes again by itself.
             exchange.context.note { $0.paused($1) }
             exchange.suspend()
             return .YES
