@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTestServer
+import NATSTransport
 import Stages
 import Synchronization
 import Testing

@@ -1,6 +1,7 @@
 import ATOF
 import Foundation
 import HTTPTestServer
+import NATSTransport
 import Stages
 import Synchronization
 import Testing

@@ -1,6 +1,8 @@
+import ATOF
 import Collector
 import Foundation
 import Glibc
+import NATSTransport
 import Stages
 import Testing
 
