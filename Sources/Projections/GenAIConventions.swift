@@ -79,7 +79,9 @@ enum GenAIConventions {
     static let conversationID = Name(
         "gen_ai.conversation.id", .string,
         [.invokeAgent: .conditionallyRequired, .inference: .conditionallyRequired, .executeTool: .addition])
-    static let agentName = Name("gen_ai.agent.name", .string, [.invokeAgent: .conditionallyRequired])
+    /// Of tools it is the agent that calls; hooks of coding agents tell it.
+    static let agentName = Name(
+        "gen_ai.agent.name", .string, [.invokeAgent: .conditionallyRequired, .executeTool: .addition])
     static let agentDescription = Name("gen_ai.agent.description", .string, [.invokeAgent: .conditionallyRequired])
 
     // MARK: Tools

@@ -32,6 +32,18 @@ struct GenAILookup {
         }
     }
 
+    /// What is said of a tool: a string that is not blank, of the profile or the metadata themselves.
+    func fact(_ keys: [String]) -> String? {
+        for (index, object) in [profile, metadata].enumerated() {
+            guard let object, !object.isEmpty else { continue }
+            for key in keys where index > 0 || !GenAILookup.defined.contains(key) {
+                guard let text = object[key]?.stringValue else { continue }
+                if !text.unicodeScalars.allSatisfy(\.properties.isWhitespace) { return text }
+            }
+        }
+        return nil
+    }
+
     /// A signed integer, never from a float or a text.
     func integer(_ keys: String...) -> Int64? { find(keys, \.int64Value) }
 

@@ -44,6 +44,7 @@ enum GenAIRules {
             attributes.append(
                 Names.inputTokens, lookup.integer("gen_ai.usage.input_tokens", "input_tokens", "prompt_tokens"))
         case .executeTool:
+            addFacts(GenAILookup(payloads, readsData: false), &attributes)
             // A failed tool has no result; what it returned instead may be anything.
             if outcome.code != .error { attributes.append(Names.toolCallResult, payloads.data?.compactText) }
         case .invokeAgent, .retrieval, nil: break
@@ -98,18 +99,29 @@ enum GenAIRules {
         _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
     ) -> String {
         let lookup = GenAILookup(payloads, readsData: false)
-        let tool = lookup.text("gen_ai.tool.name") ?? event.name
+        let tool = lookup.fact(["gen_ai.tool.name"]) ?? event.name
         attributes.append(Names.operationName, "execute_tool")
         addConversation(lookup, &attributes)
         attributes.append(Names.toolName, tool)
-        attributes.append(Names.toolType, lookup.text("gen_ai.tool.type", "tool_type"))
-        attributes.append(
-            Names.toolCallID,
-            payloads.profile("tool_call_id")?.stringValue ?? lookup.text("gen_ai.tool.call.id", "tool_call_id"))
-        attributes.append(
-            Names.toolDescription, lookup.text("gen_ai.tool.description", "tool_description", "description"))
+        attributes.append(Names.toolCallID, payloads.profile("tool_call_id")?.stringValue)
+        addFacts(lookup, &attributes)
         attributes.append(Names.toolCallArguments, payloads.data?.compactText)
         return name("execute_tool", tool)
+    }
+
+    /// Where a tool's metadata says it: hooks of coding agents know some of it at the end only, so what the start did not say is
+    /// taken from there.
+    private static let facts: [(name: Names.Name, keys: [String])] = [
+        (Names.toolType, ["gen_ai.tool.type", "tool_type"]),
+        (Names.toolCallID, ["gen_ai.tool.call.id", "tool_call_id"]),
+        (Names.toolDescription, ["gen_ai.tool.description", "tool_description", "description"]),
+        (Names.agentName, ["gen_ai.agent.name", "agent_name"]),
+    ]
+
+    private static func addFacts(_ lookup: GenAILookup, _ attributes: inout [Attribute]) {
+        for fact in facts where !attributes.contains(where: { $0.key == fact.name.key }) {
+            attributes.append(fact.name, lookup.fact(fact.keys))
+        }
     }
 
     private static func addConversation(_ lookup: GenAILookup, _ attributes: inout [Attribute]) {

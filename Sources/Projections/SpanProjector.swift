@@ -320,7 +320,7 @@ package struct SpanProjector: Sendable {
         let uuid = event.uuid
         let resolution = ParentResolution(
             of: event, tenant, now: now, completed: completed, joinsRoot: !isStrict,
-            isLateRootRemote: isStrict && openSpans.count > 0
+            isLateRootRemote: isStrict && configuration.isReplay && openSpans.count > 0
         ) {
             openSpans.context(of: $0)?.traceID
         }

@@ -42,11 +42,15 @@ struct SpanProjectorTests {
     }
 
     @Test(
-        "takes a scope that comes before its root for a remote child, strictly and while another is open",
-        arguments: [(Compatibility.strict, true, true), (.strict, false, false), (.skein, true, false)])
-    func lateRoot(_ compatibility: Compatibility, _ hasOpen: Bool, _ isRemote: Bool) throws {
+        "takes a scope that comes before its root for a remote child, strictly, in a file and while another is open",
+        arguments: [
+            (Compatibility.strict, true, true, true), (.strict, true, false, false), (.skein, true, true, false),
+            (.strict, false, true, false),
+        ])
+    func lateRoot(_ compatibility: Compatibility, _ isReplay: Bool, _ hasOpen: Bool, _ isRemote: Bool) throws {
         var configuration = ProjectionConfiguration(projection: .full)
         configuration.compatibility = compatibility
+        configuration.isReplay = isReplay
         var run = Run(configuration)
         if hasOpen { try run.receive(Events.fields(.scopeStart, Events.uuid(7))) }
         try run.receive(Events.fields(.scopeStart, child, parent: parent, propagationRoot: parent))
