@@ -1,0 +1,1 @@
+"""Real NeMo Relay applications whose events go through Skein; see ../try-relay.py."""
