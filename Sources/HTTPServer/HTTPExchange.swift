@@ -63,10 +63,13 @@ package final class HTTPExchange: Sendable {
         wake { $0.upgrade = (receiver, accept) }
     }
 
-    /// Reads no more of the body until `resume`. Only from within a call of the receiver.
+    /// Reads no more of the body until `resume`. Only from within a call of the receiver, and before `resume` can come.
     package func pause() { state.withLock { $0.wantsPause = true } }
 
     package func resume() { wake { $0.wantsPause = false } }
+
+    /// What a `pause` of the same call has asked for is not needed. Nobody has to be woken.
+    package func takeBackPause() { state.withLock { $0.wantsPause = false } }
 
     /// The server ends: nobody waits any longer.
     func shutDown() { wake { $0.isClosing = true } }

@@ -51,6 +51,9 @@ package final class WebSocketConnection: Sendable {
     /// Reads no more until `resume`; what was read already is still handed over.
     package func pause() { wishes.withLock { $0.isPaused = true } }
 
+    /// What a `pause` of the same call has asked for is not needed. Nobody has to be woken.
+    package func takeBackPause() { wishes.withLock { $0.isPaused = false } }
+
     package func resume() {
         wishes.withLock { $0.isPaused = false }
         housekeeper.changed(self)

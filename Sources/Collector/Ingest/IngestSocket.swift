@@ -22,7 +22,9 @@ final class IngestSocket: WebSocketReceiver {
         if text.last == 0x0A { text.removeLast() }
         intake.take([.line(text)])
         // Such a client retries nothing and reads nothing: what cannot be stored makes it slower, never refused.
-        if intake.mustWait({ socket.resume() }) { socket.pause() }
+        // Paused first, for `resume` may come from another thread before `mustWait` returns.
+        socket.pause()
+        if !intake.mustWait({ socket.resume() }) { socket.takeBackPause() }
     }
 
     func failed(_ reason: String) { service.rejected(.webSocket) }

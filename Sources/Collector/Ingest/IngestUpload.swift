@@ -51,7 +51,9 @@ final class IngestUpload: HTTPBodyReceiver {
                     IngestRefusal(
                         .memory, 503, "too much is under way; send it again later", retryAfterSeconds: 1)))
         }
-        if intake.mustWait({ exchange.resume() }) { exchange.pause() }
+        // First: `resume` may come from another thread before `mustWait` returns, and would be undone by a later pause.
+        exchange.pause()
+        if !intake.mustWait({ exchange.resume() }) { exchange.takeBackPause() }
     }
 
     /// Large unfinished lines count as held; when there is no room for one it cannot go on.
