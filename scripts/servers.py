@@ -57,15 +57,14 @@ class Process:
         self.stop()
 
     def stop(self, seconds=15):
-        """SIGTERM; whether it ended in time. It is killed when it did not."""
+        """SIGTERM; its exit code, which is negative when a signal ended it. It is killed when it did not end in time."""
         self.process.terminate()
         try:
             self.process.wait(timeout=seconds)
-            return True
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            return False
+        return self.process.returncode
 
     def log_tail(self, lines=20):
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
@@ -77,4 +76,5 @@ class Process:
             if condition():
                 return
             time.sleep(0.1)
-        raise Failure(f"{what} was not ready within {seconds} s:\n{self.log_tail()}")
+        problem = f"was not ready within {seconds} s" if self.process.poll() is None else "ended"
+        raise Failure(f"{what} {problem}:\n{self.log_tail()}")

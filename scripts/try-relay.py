@@ -112,6 +112,8 @@ class Skein:
             yield {
                 "type": "stream", "name": f"{self.mode}-{transport}", "transport": transport,
                 "url": f"{scheme}://127.0.0.1:{self.ingest_port}/t/{tenant(transport)}/v1/atof",
+                # Also how long an application that ends waits for what it has not sent yet: with `http_post` that is a lot.
+                "timeout_millis": 60_000,
             }
 
 

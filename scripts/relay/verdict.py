@@ -10,13 +10,10 @@ from servers import say
 from . import otlp
 from .compare import Deviations, Report, short
 from .configuration import TRACES
+from .documents import by, event_key, exact, loose, observed, step_identity, subagents, with_subagents_steps
 
 #: How long Skein may take after the last application has ended.
 PATIENCE = 90
-
-
-def event_key(event):
-    return event["uuid"], event["kind"], event.get("scope_category")
 
 
 def by_name(document):
@@ -94,7 +91,8 @@ def wait(reference, skeins, sink, transports):
             for transport in transports:
                 if len(skein.lines("processed", transport)) < expected_events:
                     return f"{skein.mode} {transport}: {len(skein.lines('processed', transport))} of {expected_events} events"
-                lacking = expected_documents - skein.trajectories(transport).keys()
+                found = skein.trajectories(transport)
+                lacking = expected_documents - found.keys() - {inner["trajectory_id"] for inner in subagents(found.values())}
                 if lacking:
                     return f"{skein.mode} {transport}: {len(lacking)} of {len(expected_documents)} trajectories are missing"
             for output in MULTIPLIED:
@@ -117,8 +115,6 @@ def wait(reference, skeins, sink, transports):
 def compare_events(report, skein, transport, runs):
     """Each event with each field, and the order of each run."""
     output, lines = "events", skein.lines("processed", transport)
-    # `skein publish` has a key for each run, a stream one for all that a producer sends.
-    order_of = (lambda event: event.get("propagation_root_uuid")) if transport == "file" else (lambda event: None)
     found = defaultdict(list)
     for line in lines:
         found[event_key(line)].append(line)
@@ -132,45 +128,29 @@ def compare_events(report, skein, transport, runs):
             report.compare(run.name, transport, output, label, event, got[0] if got else None)
             if len(got) > 1:
                 report.fail(run.name, transport, output, f"{label} is there {len(got)} times")
-        keys = {event_key(event) for event in want}
+        roots = {}
+        for event in want:
+            roots.setdefault(event["uuid"], event.get("propagation_root_uuid"))
         # Two processes write one file: its order is an accident.
-        if run.name != "propagation" and ordered(lines, keys, order_of) != ordered(want, keys, order_of):
+        if run.name != "propagation" and ordered(lines, roots) != ordered(want, roots):
             report.fail(run.name, transport, output, "the events are there in another order")
     for key in found.keys() - known:
         report.fail("?", transport, output, f"events.{found[key][0]['name']}@{key[0]} is of no application")
 
 
-def ordered(events, keys, order_of):
-    """What identifies the events, in their order within each of what has one."""
+def ordered(events, roots):
+    """What identifies the events, in their order within each run: runs are in partitions of their own. An end belongs to the run of
+    its start, whatever it says: Relay names the run that is current when it tells of a call that was cancelled."""
     orders = defaultdict(list)
     for event in events:
-        if event_key(event) in keys:
-            orders[order_of(event)].append(event_key(event))
+        if event["uuid"] in roots:
+            orders[roots[event["uuid"]]].append(event_key(event))
     return orders
-
-
-def observed(document):
-    """The events that a document lists, by what identifies them."""
-    return {" ".join(filter(None, event_key(event))): event for event in document["extra"]["observed_events"]}
-
-
-def normal_document(document):
-    """Without extra.skein, which says how the document came about and which Relay has not; observed events by their names, so
-    that one more does not make all that follow differ."""
-    extra = {key: value for key, value in document.get("extra", {}).items() if key != "skein"}
-    return {**document, "extra": {**extra, "observed_events": observed(document)}}
-
-
-def subagents(documents):
-    """Those that are in others, at any depth."""
-    for document in documents:
-        for inner in document.get("subagent_trajectories", []):
-            yield inner
-            yield from subagents([inner])
 
 
 def compare_trajectories(report, skein, transport, runs):
     output, found = "trajectories", skein.trajectories(transport)
+    form = exact if skein.mode == "strict" else loose
     embedded = {document["trajectory_id"]: document for document in subagents(found.values())}
     owners = {}
     for run in runs:
@@ -179,17 +159,21 @@ def compare_trajectories(report, skein, transport, runs):
             have = found.pop(identifier, None)
             if have is None and identifier in embedded:
                 # Relay cannot know in which trajectory of another process an agent belongs. The steps must be the same.
-                have = embedded[identifier]
+                want, have = form(document), form(embedded[identifier])
                 for part in ("steps", "final_metrics"):
-                    report.compare(run.name, transport, output, f"embedded.{identifier}.{part}", document[part], have[part])
+                    report.compare(run.name, transport, output, f"embedded.{identifier}.{part}", want[part], have[part])
                 continue
-            label = by_name(document)
-            report.compare(run.name, transport, output, label, normal_document(document), have and normal_document(have))
+            want, got = form(document), have and form(have)
+            if have and form is loose:
+                got = with_subagents_steps(want, got)
+            report.compare(run.name, transport, output, by_name(document), want, got)
             if have:
-                common = observed(document).keys() & observed(have).keys()
-                orders = [[key for key in observed(one) if key in common] for one in (document, have)]
-                if orders[0] != orders[1]:
-                    report.fail(run.name, transport, output, f"{label}: observed events are there in another order")
+                for what, names in (("observed events", observed), ("steps", lambda one: by(one["steps"], step_identity))):
+                    common = names(document).keys() & names(have).keys()
+                    orders = [[name for name in names(one) if name in common] for one in (document, have)]
+                    if orders[0] != orders[1]:
+                        report.compare(
+                            run.name, transport, output, f"{by_name(document)}.order of {what}", *orders)
     for document in found.values():
         report.compare(
             owners.get(document["trajectory_id"], "?"), transport, "trajectories", by_name(document), None, document)
@@ -217,10 +201,12 @@ def verdict(runs, skeins, sink, conformance, transports, shown):
     """Prints what was compared; the number of differences without a reason."""
     reference = Reference(runs, sink)
     wait(reference, skeins, sink, transports)
-    for skein in skeins:
-        if not skein.process.stop(seconds=30):
-            say(f"skein ({skein.mode}) did not end within 30 s")
     failed = 0
+    for skein in skeins:
+        code = skein.process.stop(seconds=30)
+        if code != 0:
+            print(f"    skein ({skein.mode}) ended with {code}:\n{skein.process.log_tail(40)}")
+            failed += 1
     for skein in skeins:
         paths = [conformance / "deviations-relay-strict.json"]
         if skein.mode != "strict":
