@@ -15,18 +15,17 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from servers import ROOT, Failure, Process, answers, free_ports, say
+
 PACKAGES = ["nemoguardrails[server]==0.24.1"]
 LIBRARY = ROOT / ".tools" / "nemoguardrails"
 
@@ -83,23 +82,10 @@ RECORDS = [
 ]
 
 
-class Failure(Exception):
-    """Something that the user reads as one sentence."""
-
-
-def say(text):
-    print(f"==> {text}", flush=True)
-
-
 def expect(condition, text, more=""):
     if not condition:
         raise Failure(f"not so: {text}{more and chr(10)}{more}")
     say(f"ok: {text}")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def install():
@@ -113,48 +99,6 @@ def install():
     if subprocess.run(pip).returncode != 0:
         raise Failure(f"pip could not install {wanted}")
     mark.write_text(wanted)
-
-
-def wait_until(condition, seconds, what, process=None, log=None):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and (process is None or process.poll() is None):
-        if condition():
-            return
-        time.sleep(0.1)
-    lines = log.read_text(errors="replace").splitlines()[-20:] if log else []
-    raise Failure("\n".join([f"{what} was not ready within {seconds} s", *lines]))
-
-
-def answers(url):
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-class Process:
-    """A program of our own for as long as the `with` block lasts; it logs into a file."""
-
-    def __init__(self, command, log, environment):
-        self.log_path = log
-        with open(log, "wb") as file:
-            self.process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, cwd=log.parent)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 def guardrails_server(directory, port):
@@ -284,20 +228,19 @@ async def processed(url, count):
 def run(arguments, directory, url, http_port, path):
     """An embedded Skein with the configuration."""
     command = [arguments.skein, "up", "--config", path, "--data", directory / "data", "--port", url.rsplit(":", 1)[1]]
-    return Process([str(part) for part in command], directory / "skein.log", dict(os.environ))
+    return Process(command, directory / "skein.log")
 
 
 def check(arguments, directory):
-    port, nats_port, http_port = free_port(), free_port(), free_port()
+    port, nats_port, http_port = free_ports(3)
     url = f"nats://127.0.0.1:{nats_port}"
     say("starting NeMo Guardrails")
     with guardrails_server(directory, port) as server:
-        wait_until(
-            lambda: answers(f"http://127.0.0.1:{port}/v1/health"), 90, "NeMo Guardrails", server.process, server.log_path)
+        server.wait_until(lambda: answers(f"http://127.0.0.1:{port}/v1/health"), 90, "NeMo Guardrails")
         recorder = Recorder(f"http://127.0.0.1:{port}")
         path = configuration(directory, f"http://127.0.0.1:{recorder.server_port}/", http_port)
         with run(arguments, directory, url, http_port, path) as skein:
-            wait_until(lambda: answers(f"http://127.0.0.1:{http_port}/readyz"), 60, "skein", skein.process, skein.log_path)
+            skein.wait_until(lambda: answers(f"http://127.0.0.1:{http_port}/readyz"), 60, "skein")
             for (name, answer), (_, _, decision, detail) in zip(asyncio.run(ask(url, QUESTIONS)), QUESTIONS):
                 text = json.dumps(answer)
                 expect(answer["decision"] == decision, f"{name}: {decision}", text)

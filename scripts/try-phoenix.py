@@ -9,7 +9,6 @@ Phoenix below .tools the first time (850 MB, about two minutes), listens on 127.
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,29 +19,13 @@ import urllib.request
 from pathlib import Path
 
 import phoenix_expected
+from servers import ROOT, Failure, free_ports, say, toml
 
-ROOT = Path(__file__).resolve().parent.parent
 PHOENIX_VERSION = "20.26.1"
 ENVIRONMENT = ROOT / ".tools" / "phoenix"
 RECORDED = ROOT / "Tests" / "ATOFTests" / "Recorded"
 CONFIGURATIONS = ROOT / "Tests" / "CollectorTests" / "Configurations"
 DEMO = ROOT / "Tests" / "Demo" / "research-agent.jsonl"
-
-
-class Failure(Exception):
-    """Something that the user reads as one sentence."""
-
-
-def say(text):
-    print(f"==> {text}", flush=True)
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def install_phoenix():
@@ -221,15 +204,6 @@ def recordings(cases):
         for events in sorted(RECORDED.glob("*.jsonl")):
             yield Recording(events.stem, events, CONFIGURATIONS / f"{events.stem}.toml")
     yield Recording("demo", DEMO)
-
-
-def toml(value):
-    """A value as TOML on one line."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(member)}" for key, member in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    return json.dumps(value)
 
 
 def configuration(recording, http_port, project, phoenix):

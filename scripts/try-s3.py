@@ -17,11 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from servers import ROOT, Failure, free_ports, say
+
 PACKAGES = ["moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5"]
 LIBRARY = ROOT / ".tools" / "moto"
 RECORDING = ROOT / "Tests" / "Demo" / "research-agent.jsonl"
@@ -29,19 +28,6 @@ REGION = "eu-central-1"
 BUCKET = "trajectories"
 PREFIX = "team a"
 TEMPLATE = "runs/{session_id}+é.json"
-
-
-class Failure(Exception):
-    """Something that the user reads as one sentence."""
-
-
-def say(text):
-    print(f"==> {text}", flush=True)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def install():
@@ -63,7 +49,7 @@ class Moto:
     UNSIGNED = 3
 
     def __init__(self, directory):
-        port = free_port()
+        [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self.log_path = directory / "moto.log"
         environment = {

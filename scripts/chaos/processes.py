@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,28 +18,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from servers import Failure, free_ports, say
+
 from .schema import ROOT
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Failure(Exception):
-    """Something that the user reads as one sentence."""
-
-
-def say(text: str) -> None:
-    """Progress goes to standard output at once, also when that is a pipe."""
-    print(f"==> {text}", flush=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def http_get(url: str, data: bytes | None = None, timeout: float = 5) -> tuple[int, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from servers import toml
 
 #: The outputs that are compared: name, type of the endpoint, what the endpoint sets beside its address.
 TRACES = [
@@ -12,15 +12,6 @@ TRACES = [
     ("full-tool", "full", {"mark_projection": "tool", "promote_metadata_prefixes": ["team", "session_"]}),
 ]
 AGENT = {"agent_name": "try-relay", "agent_version": "1.0", "model_name": "unknown-model", "extra": {"team": "tests"}}
-
-
-def toml(value):
-    """A value as TOML on one line."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(member)}" for key, member in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    return json.dumps(value)
 
 
 def telemetry(url, endpoint_list, names):
