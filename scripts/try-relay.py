@@ -95,6 +95,10 @@ class Skein:
         """What was read so far."""
         return json_lines(self.directory / f"{what}-{transport}.jsonl")
 
+    def count(self, what, transport):
+        """How many lines there are so far."""
+        return (self.directory / f"{what}-{transport}.jsonl").read_bytes().count(b"\n")
+
     def trajectories(self, transport):
         """The newest revision of each."""
         return {document["trajectory_id"]: document for document in self.lines("trajectories", transport)}

@@ -167,7 +167,9 @@ final class HTTPServerCore: Sendable {
             let (receiver, isTooMuch) = exchange.receiver(for: bytes.count, discardLimit: options.discardLimit)
             if isTooMuch { return .NO }
             receiver?.received(bytes, exchange)
-            return settle(exchange, connection, mayAnswer: false)
+            // libmicrohttpd goes on with the next chunk of its buffer, also when the connection was suspended, and breaks when one is
+            // suspended twice: a pause begins when it comes with more, which is left where it is.
+            return settle(exchange, connection, mayAnswer: false, maySuspend: false)
         }
         exchange.context.note { deadlines, _ in deadlines.bodyEnded() }
         exchange.bodyEnded()?.ended(exchange)
@@ -176,12 +178,13 @@ final class HTTPServerCore: Sendable {
 
     private func settle(
         _ exchange: HTTPExchange, _ connection: OpaquePointer, mayAnswer: Bool, drains: Bool = false,
-        isBeginning: Bool = false
+        isBeginning: Bool = false, maySuspend: Bool = true
     ) -> MHD_Result {
         switch exchange.next(mayAnswer: mayAnswer, drains: drains, isBeginning: isBeginning) {
         case .goOn: return .YES
         case .close: return .NO
         case .suspend:
+            guard maySuspend else { return .YES }
             exchange.context.note { $0.paused($1) }
             exchange.suspend()
             return .YES

@@ -34,6 +34,30 @@ struct IngestPauseTests {
         }
     }
 
+    /// A chunk an event, as NeMo Relay sends them: the server has many of them at once, and has to pause between them.
+    @Test("streams of many small chunks go on after each pause")
+    func chunks() async throws {
+        let (clients, lines) = (4, 3000)
+        try await Rig.with { rig in
+            try await rig.ingesting { port, collector in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for client in 0..<clients {
+                        group.addTask {
+                            try await SocketClient.onThread {
+                                let stream = try SocketClient(port: port)
+                                let all = (0..<lines).map { IngestRig.line(client, $0) + "\n" }
+                                try stream.send(IngestRig.chunked(all, headers: ["Skein-Producer: c\(client)"]))
+                                #expect(try stream.answer().head.contains("Skein-Accepted: \(lines)\r\n"))
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                #expect(collector.metrics.total("skein_ingest_events_total") == Double(clients * lines))
+            }
+        }
+    }
+
     private static func send(_ client: Int, _ port: UInt16) async throws {
         try await SocketClient.onThread {
             let stream = try SocketClient(port: port)

@@ -27,6 +27,7 @@ class Sink(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.requests = defaultdict(list)
         self.problems = []
+        self.read = {}
         super().__init__(("127.0.0.1", 0), self.Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -37,6 +38,14 @@ class Sink(ThreadingHTTPServer):
     def taken(self, source, output):
         with self.lock:
             return list(self.requests[source, output])
+
+    def items(self, source, output, read):
+        """What `read` makes of all requests; of those that were there before it is remembered."""
+        requests = self.taken(source, output)
+        count, items = self.read.get((source, output), (0, []))
+        items += read(requests[count:])
+        self.read[source, output] = (len(requests), items)
+        return items
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
