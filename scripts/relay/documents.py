@@ -23,14 +23,20 @@ def subagents(documents):
             yield from subagents([inner])
 
 
+def comparable_extra(document):
+    """`extra` without the member `skein`, which says how the document came about and which Relay has not; observed events by what
+    identifies them."""
+    if "observed_events" not in document.get("extra", {}):
+        return {}
+    extra = {key: value for key, value in document["extra"].items() if key != "skein"}
+    return {"extra": {**extra, "observed_events": observed(document)}}
+
+
 def exact(document):
-    """Without extra.skein, which says how the document came about and which Relay has not; observed events by what identifies them."""
-    document = {**document, "steps": [exact_step(step) for step in document["steps"]]}
+    """The form in which a document of a strict collector is compared."""
+    document = {**document, **comparable_extra(document), "steps": [exact_step(step) for step in document["steps"]]}
     if "subagent_trajectories" in document:
         document["subagent_trajectories"] = [exact(inner) for inner in document["subagent_trajectories"]]
-    if "observed_events" in document.get("extra", {}):
-        extra = {key: value for key, value in document["extra"].items() if key != "skein"}
-        document["extra"] = {**extra, "observed_events": observed(document)}
     return document
 
 
@@ -86,9 +92,8 @@ def loose_step(step):
 
 
 def loose(document):
-    """Steps, calls, results and subagents by what identifies them."""
-    extra = exact({**document, "steps": []}).get("extra")
-    document = {**document, **({"extra": extra} if extra else {})}
+    """The form of other ones: steps, calls, results and subagents by what identifies them."""
+    document = {**document, **comparable_extra(document)}
     document["steps"] = {name: loose_step(step) for name, step in by(document["steps"], step_identity).items()}
     if "subagent_trajectories" in document:
         document["subagent_trajectories"] = by(
