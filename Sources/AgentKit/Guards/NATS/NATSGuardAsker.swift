@@ -48,34 +48,3 @@ package struct NATSGuardAsker: GuardAsker {
         }
     }
 }
-
-extension RemoteGuards {
-    /// The guardrails of the collectors behind a connection.
-    package static func nats(
-        _ connection: NATSConnection, tenant: String, timeout: Duration = .seconds(1), failsOpen: Bool = false
-    ) -> RemoteGuards {
-        RemoteGuards(
-            asker: NATSGuardAsker(connection: connection, tenant: tenant, timeout: timeout), failsOpen: failsOpen)
-    }
-
-    /// Connects to the servers that the collectors are at, for questions alone.
-    ///
-    /// - Parameters:
-    ///   - credentialsFile: a `.creds` file; without one the URLs say who asks.
-    ///   - timeout: of one question.
-    /// - Throws: `AgentKitError` when no server can be reached now.
-    public static func nats(
-        urls: [String], tenant: String, credentialsFile: String? = nil, timeout: Duration = .seconds(1),
-        failsOpen: Bool = false
-    ) async throws -> RemoteGuards {
-        var options = NATSOptions(urls: urls, name: "agentkit-guards")
-        if let credentialsFile { options.authentication = .credentials(file: credentialsFile) }
-        let connection: NATSConnection
-        do throws(NATSError) {
-            connection = try await NATSConnection.connect(options)
-        } catch {
-            throw AgentKitError(.connectionError, "the guardrails of the collectors cannot be asked: \(error)")
-        }
-        return nats(connection, tenant: tenant, timeout: timeout, failsOpen: failsOpen)
-    }
-}
