@@ -48,7 +48,8 @@ final class IngestService: Sendable {
         let listener: HTTPListener
         do {
             listener = try listen()
-        } catch let error as CollectorError where settings.isOptional {
+        } catch {
+            guard settings.isOptional else { throw error }
             return logger.warning("no ingest", metadata: ["error": "\(error)"])
         }
         logger.info(
