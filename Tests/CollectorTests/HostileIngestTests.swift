@@ -180,7 +180,8 @@ struct HostileIngestTests {
         }
         for client in clients {
             try client.send("0\r\n\r\n")
-            #expect(try [413, 503].contains(client.answer().status))
+            let status = try client.answer().status
+            #expect([413, 503].contains(status))
         }
     }
 
