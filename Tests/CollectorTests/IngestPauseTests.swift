@@ -1,5 +1,7 @@
+import ATOF
 import Collector
 import Foundation
+import HTTPTestServer
 import Stages
 import Testing
 
