@@ -9,7 +9,7 @@ import Testing
 /// broker was done before the server had noted that it waits.
 @Suite("Ingest of large lines", .timeLimit(.minutes(3)), .serialized)
 struct IngestPauseTests {
-    private static let lines = 60
+    private static let lines = 24
     private static let clients = 4
 
     /// Beyond what may be under way of one producer, so that each line has a pause.
