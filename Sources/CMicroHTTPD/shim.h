@@ -54,7 +54,6 @@ static inline struct MHD_Daemon *skein_mhd_start(const struct skein_mhd_options 
         flags, 0, NULL, NULL, options->onAccess, options->context,
         MHD_OPTION_EXTERNAL_LOGGER, skein_mhd_write_log, options->log,
         MHD_OPTION_SOCK_ADDR, options->address,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 0u,
         MHD_OPTION_CONNECTION_LIMIT, options->connectionLimit,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->perAddressLimit,
         MHD_OPTION_CONNECTION_TIMEOUT, options->timeoutSeconds,

@@ -1,4 +1,5 @@
 import ATOF
+import BusReading
 import Collector
 import Foundation
 import Glibc
@@ -70,17 +71,35 @@ extension Rig {
         }
     }
 
-    /// Waits for so many events in PROCESSED and returns their names, in order, by tenant.
+    /// Waits for so many events in PROCESSED and returns their names, by tenant; those of one run in order.
     func processedNames(_ count: Int) async throws -> [String: [String]] {
         var names: [String: [String]] = [:]
         try await eventually("\(count) events are processed") {
-            names = [:]
-            for message in try await contents(of: SkeinSubjects.processedStream) {
-                guard SkeinSubjects.isChain(message.subject) else { continue }
-                let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? "?"
-                names[tenant, default: []] += try eventNames(message.payload)
-            }
+            names = try await Self.names(
+                try await contents(of: SkeinSubjects.processedStream).filter { SkeinSubjects.isChain($0.subject) }
+            ) { SkeinSubjects.tenant(ofProcessed: $0) }
             return names.values.reduce(0) { $0 + $1.count } >= count
+        }
+        return names
+    }
+
+    /// The names of the events in EVENTS, by tenant, in the order in which they were published.
+    func publishedNames() async throws -> [String: [String]] {
+        try await Self.names(
+            try await contents(of: SkeinSubjects.eventsStream).filter { !SkeinSubjects.isTick($0.subject) }
+        ) { SkeinSubjects.tenant(ofStoredEvents: $0) }
+    }
+
+    private static func names(
+        _ messages: [JetStreamMessage], tenant: (String) -> String?
+    ) async throws -> [String: [String]] {
+        var names: [String: [String]] = [:]
+        var parts = BatchParts<Void>()
+        for message in messages {
+            let body = parts.receive(
+                subject: message.subject, headers: message.headers, payload: message.payload, token: ()
+            ).body
+            if let body { names[tenant(message.subject) ?? "?", default: []] += try eventNames(body) }
         }
         return names
     }

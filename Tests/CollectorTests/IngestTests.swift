@@ -47,7 +47,10 @@ struct IngestTests {
                     try socket.send(SocketClient.frame(8, []))
                     #expect(try socket.receive(2) == [0x88, 0])
                 }
-                let names = try await rig.processedNames(1040)
+                let processed = try await rig.processedNames(1040)
+                let names = try await rig.publishedNames()
+                // Marks without a parent are runs of their own: only where they were published they have one order.
+                for (tenant, published) in names { #expect(Set(processed[tenant] ?? []) == Set(published)) }
                 #expect(names["posts"] == (0..<40).map { "m\($0)" })
                 #expect(names["streams"] == (0..<500).map { "m\($0)" })
                 #expect(names["sockets"] == (0..<500).map { "m\($0)" })

@@ -52,6 +52,9 @@ struct SubscriberTests {
             try await rig.collecting(try rig.configuration()) { _ in
                 let runs = (1...3).map { Run(number: $0, tenant: $0 == 2 ? "other" : "acme", calls: 0) }
                 for run in runs { try await rig.publish(try run.messages(of: 2)) }
+                try await eventually("the trajectories are there") {
+                    (try? await TrajectoryReader(rig.jetStream).all().count) == 3
+                }
                 let skein = try await Self.connected(rig)
                 var seen: [String] = []
                 for _ in 1...2 {
@@ -73,6 +76,9 @@ struct SubscriberTests {
             try await rig.collecting(try rig.configuration()) { _ in
                 let skein = try await Self.connected(rig)
                 try await rig.publish(try Run(number: 1, tenant: "acme", calls: 0).messages(of: 2))
+                try await eventually("the trajectory is there") {
+                    (try? await TrajectoryReader(rig.jetStream).all().count) == 1
+                }
                 let subscription = skein.trajectories(from: .durable("reader"))
                 let iterator = subscription.makeAsyncIterator()
                 var first = iterator
