@@ -41,7 +41,8 @@ static void skein_mhd_write_log(void *context, const char *format, va_list argum
 
 // NULL when it cannot start: errno and the log say why.
 static inline struct MHD_Daemon *skein_mhd_start(const struct skein_mhd_options *options) {
-    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
+    // Not epoll: libmicrohttpd 0.9.75 uses it edge-triggered and forgets an end of the stream that came together with the last bytes.
+    unsigned int flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG;
     if (options->isIPv6) flags |= MHD_USE_IPv6;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_END, 0, NULL}, {MHD_OPTION_END, 0, NULL}, {MHD_OPTION_END, 0, NULL}};
     if (options->certificate) {

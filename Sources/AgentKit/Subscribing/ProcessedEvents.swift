@@ -9,7 +9,9 @@ public struct ProcessedEvents: Sendable {
     public struct Event: Sendable, Hashable {
         /// The run that it belongs to: the UUID of the run's root.
         public let run: EventUUID?
+        /// Of the scope or mark.
         public let uuid: EventUUID
+        /// Of the scope or mark.
         public let name: String
         /// `agent`, `tool`, `llm`, …; nil on a mark without one.
         public let category: String?
@@ -17,7 +19,9 @@ public struct ProcessedEvents: Sendable {
         public let json: [UInt8]
     }
 
+    /// Whose they are.
     public let tenant: String
+    /// In the order of the message.
     public let events: [Event]
     /// What could not be read, for instance because a newer collector wrote it; nil when all could. Collectors make no such messages.
     public let complaint: String?

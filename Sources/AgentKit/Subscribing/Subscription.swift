@@ -3,10 +3,12 @@
 /// It outlives the broker's absences: what is stored meanwhile follows. It ends with an error only for good, and when its task is
 /// cancelled it ends without one.
 public struct Subscription<Value: Sendable>: AsyncSequence, Sendable {
+    /// Something that has arrived.
     public typealias Element = Delivery<Value>
 
     let source: SubscriptionSource<Value>
 
+    /// Waits for the next message.
     public struct AsyncIterator: AsyncIteratorProtocol {
         let source: SubscriptionSource<Value>
 
@@ -20,11 +22,13 @@ public struct Subscription<Value: Sendable>: AsyncSequence, Sendable {
         }
     }
 
+    /// Where the one task that iterates begins.
     public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(source: source) }
 }
 
 /// Something that has arrived, and the way to say that it is done with.
 public struct Delivery<Value: Sendable>: Sendable {
+    /// What has arrived.
     public let value: Value
     let acknowledgement: @Sendable () async throws -> Void
 
