@@ -149,8 +149,8 @@ class Member(Process):
         return total
 
     def owns(self, owner: str) -> bool:
-        """Whether `owner`, as it stands in task records, is this process: members log the first digits of their ids."""
-        return bool(owner) and owner[:8].encode() in self.log_path.read_bytes()
+        """Whether `owner`, as it stands in task records, is this process: members log the first digits of their own ids so."""
+        return bool(owner) and f"member={owner[:8]}".encode() in self.log_path.read_bytes()
 
 
 class Sink(Process):
