@@ -46,8 +46,8 @@ extension Rig {
     }
 
     /// Waits until everything that was published has gone the whole way.
-    func catchUp(_ collector: Collector) async throws {
-        try await eventually("everything is delivered") { try await collector.isCaughtUp() }
+    func catchUp(_ collector: Collector, seconds: Int = 60) async throws {
+        try await eventually("everything is delivered", seconds: seconds) { try await collector.isCaughtUp() }
     }
 
     func deadLetters() async throws -> [JetStreamMessage] { try await contents(of: SkeinSubjects.deadStream) }
