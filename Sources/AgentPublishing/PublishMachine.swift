@@ -270,7 +270,8 @@ package struct PublishMachine: Sendable {
         lanes[slot]?.queue.append(queued)
         if queued.segment == nil {
             memoryOnly += 1
-            memoryOrder.append((slot, queued.serial))
+            // Nobody else looks into it, and takes out of it again.
+            if limits.policy == .dropOldest { memoryOrder.append((slot, queued.serial)) }
         }
         makeReady(slot)
     }

@@ -30,7 +30,8 @@ package final class WebSocketConnection: Sendable {
     private let wishes = Mutex(Wishes())
     /// Safe because only the housekeeper's thread uses it, and `giveBack` when that thread has it not.
     private nonisolated(unsafe) var work: Work
-    private unowned let housekeeper: HTTPHousekeeper
+    /// Strong: what waits for the broker may resume the socket after the server has ended.
+    private let housekeeper: HTTPHousekeeper
 
     private static let outgoingLimit = 16 << 10
 
@@ -116,7 +117,12 @@ package final class WebSocketConnection: Sendable {
 
     /// Ends a connection whose message drips.
     func endIfOverdue() -> Bool {
-        guard work.isOpen, !isPaused, let since = work.messageSince else { return false }
+        guard work.isOpen, let since = work.messageSince else { return false }
+        if isPaused {
+            // That it waits is not the client's doing.
+            work.messageSince = .now
+            return false
+        }
         let allowed = Duration.seconds(10) + .milliseconds(work.reader.heldBytes)
         guard ContinuousClock.now - since > allowed else { return false }
         shut(WebSocketFrame.CloseCode.policyViolation.rawValue, "the message takes too long")
@@ -140,7 +146,9 @@ package final class WebSocketConnection: Sendable {
         guard !bytes.isEmpty else { return }
         for input in work.reader.receive(bytes) {
             switch input {
-            case .text(let text): receiver.received(text, self)
+            case .text(let text):
+                work.messageSince = nil
+                receiver.received(text, self)
             case .binary:
                 receiver.failed("a binary message came; an event is a text message")
                 return shut(WebSocketFrame.CloseCode.unsupportedData.rawValue, "an event is a text message")

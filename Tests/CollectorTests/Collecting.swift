@@ -46,7 +46,7 @@ extension Rig {
     }
 
     /// Waits until everything that was published has gone the whole way.
-    func catchUp(_ collector: Collector, seconds: Int = 60) async throws {
+    func catchUp(_ collector: Collector, seconds: Int = 120) async throws {
         try await eventually("everything is delivered", seconds: seconds) { try await collector.isCaughtUp() }
     }
 

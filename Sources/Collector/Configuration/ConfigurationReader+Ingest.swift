@@ -44,8 +44,13 @@ extension ConfigurationReader {
         for token in section.sections("tokens") ?? [] {
             var token = token
             let text = secret(&token, "token_env")
-            let fromFile = file(&token, "token_file").flatMap { path in
-                try? String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+            var fromFile: String?
+            if let path = file(&token, "token_file") {
+                fromFile = (try? String(contentsOfFile: path, encoding: .utf8))?
+                    .trimmingCharacters(in: .whitespacesAndNewlines)
+                if fromFile == nil {
+                    token.complain("token_file", "is no file that can be read as text; write the token into it")
+                }
             }
             if token.has("token_env") == token.has("token_file") {
                 token.complain("token_env", "one of token_env and token_file must say where the token is, and only one")
@@ -74,10 +79,10 @@ extension ConfigurationReader {
         }
         let isAnonymous = section.bool("allow_anonymous") ?? false
         let isLocal = ["127.0.0.1", "localhost", "::1"].contains(configuration.ingest.host)
-        if configuration.ingest.isEnabled, !section.has("tokens"), !isAnonymous, !isLocal {
+        if configuration.ingest.isEnabled, configuration.ingest.access.tokens.isEmpty, !isAnonymous, !isLocal {
             section.complain(
                 "tokens",
-                "is missing, and \(configuration.ingest.host) is reached by others; give tokens, or set allow_anonymous to true"
+                "names none that can be used, and \(configuration.ingest.host) is reached by others; give tokens, or set allow_anonymous to true"
             )
         }
     }

@@ -239,12 +239,13 @@ extension IngestService: HTTPHandler {
             throw IngestRefusal(
                 .tooLarge, 413, "the body has \(length) bytes, the most is \(settings.maximumBodyBytes); send several")
         }
-        if let wait = limits.wait(sender) {
+        // A stream that is refused is never opened again by its client: it is read more slowly instead.
+        if !request.isStream, let wait = limits.wait(sender) {
             throw IngestRefusal(
                 .rate, 429, "this producer sends more than it may; wait", retryAfterSeconds: Int(wait / .seconds(1)) + 1
             )
         }
-        if !publisher.hasRoom {
+        if !request.isStream, !publisher.hasRoom {
             throw IngestRefusal(.memory, 503, "too much is under way; send it again later", retryAfterSeconds: 1)
         }
         // A stream is never opened again by its client: it waits for the broker as long as it takes.

@@ -69,10 +69,15 @@ package struct StreamProvisioner: Sendable {
 
     private func attempt(_ created: inout [String]) async throws -> Result {
         try await checkServer()
-        let partitions = try await existingPartitions() ?? streams.partitions
+        let existingPartitions = try await existingPartitions()
+        let partitions = existingPartitions ?? streams.partitions
         for wanted in StreamLayout(streams, partitions: partitions).all {
             let found: StreamInfo
             if let existing = try await info(wanted.name) {
+                if wanted.name == SkeinSubjects.eventsStream, existingPartitions == nil {
+                    throw NATSError(
+                        .nameTaken, "The stream \(wanted.name) was created by somebody else meanwhile; try again.")
+                }
                 found = existing
             } else {
                 found = try await create(wanted)

@@ -19,6 +19,11 @@ private struct PublisherGuardAsker: GuardAsker {
     let timeout: Duration
 
     func ask(_ question: GuardQuestion) async throws -> GuardReply {
+        // A publisher that has just begun connects within moments.
+        let deadline = ContinuousClock.now + timeout
+        while publisher.connection == nil, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(10))
+        }
         guard let connection = publisher.connection else {
             throw AgentKitError(
                 .connectionError, "the guard service was not asked: there is no connection to the broker")

@@ -1,0 +1,29 @@
+import Collector
+import Testing
+
+@Suite("The configuration of ingest")
+struct IngestConfigurationTests {
+    private static func complaints(_ text: String, environment: [String: String] = [:]) -> [String] {
+        do {
+            _ = try ConfigurationReader.read(text: text, name: "test", environment: environment)
+            return []
+        } catch let error as ConfigurationError {
+            return error.diagnostics.map(\.description)
+        } catch {
+            return ["\(error)"]
+        }
+    }
+
+    @Test(
+        "an address that others reach needs a token that can be used",
+        arguments: [
+            ("", true), ("tokens = []", true), ("allow_anonymous = true", false),
+            ("[[ingest.tokens]]\ntoken_env = \"TOKEN\"", false), ("[[ingest.tokens]]\ntoken_file = \"/tmp\"", true),
+        ])
+    func tokens(_ lines: String, _ isRefused: Bool) {
+        let found = Self.complaints(
+            "[ingest]\nlisten = \"0.0.0.0:4319\"\n\(lines)\n", environment: ["TOKEN": "a-token-of-24-characters"])
+        #expect(found.isEmpty != isRefused, "\(found)")
+        if isRefused { #expect(found.contains { $0.contains("ingest.tokens") }) }
+    }
+}
