@@ -4,13 +4,11 @@ import Testing
 @Suite("The configuration of ingest")
 struct IngestConfigurationTests {
     private static func complaints(_ text: String, environment: [String: String] = [:]) -> [String] {
-        do {
+        do throws(ConfigurationError) {
             _ = try ConfigurationReader.read(text: text, name: "test", environment: environment)
             return []
-        } catch let error as ConfigurationError {
-            return error.diagnostics.map(\.description)
         } catch {
-            return ["\(error)"]
+            return error.diagnostics.map(\.description)
         }
     }
 
