@@ -91,7 +91,9 @@ struct PublisherFailureTests {
             configuration.memoryBytes = 1 << 20
             configuration.whenFull = .block(atMost: .seconds(60))
             let statistics = try await rig.publishing(configuration) { publisher in
-                let appending = Task.detached { PublisherRig.append(1...3000, runs: 1, bytes: 1_000, to: publisher) }
+                let appending = Task {
+                    await onThread { PublisherRig.append(1...3000, runs: 1, bytes: 1_000, to: publisher) }
+                }
                 try await eventually("everything to be full") {
                     let statistics = publisher.statistics
                     return statistics.memoryBytes > 600_000 && statistics.diskBytes > 700_000

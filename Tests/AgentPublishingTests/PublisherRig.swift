@@ -186,3 +186,13 @@ func eventually(
         try await Task.sleep(for: .milliseconds(5))
     }
 }
+
+/// Runs what blocks on a thread of its own: two of them would hold the whole pool of tasks on two cores.
+func onThread(_ work: @escaping @Sendable () -> Void) async {
+    await withCheckedContinuation { continuation in
+        Thread {
+            work()
+            continuation.resume()
+        }.start()
+    }
+}

@@ -116,7 +116,9 @@ struct SkeinPublisherTests {
             configuration.whenFull = .block(atMost: .seconds(30))
             configuration.memoryBytes = 256 << 10
             let statistics = try await rig.publishing(configuration) { publisher in
-                let appending = Task.detached { PublisherRig.append(1...400, runs: 2, bytes: 1_000, to: publisher) }
+                let appending = Task {
+                    await onThread { PublisherRig.append(1...400, runs: 2, bytes: 1_000, to: publisher) }
+                }
                 try await eventually("the stream to refuse") { publisher.statistics.failedMessages > 0 }
                 #expect(publisher.statistics.droppedTotal == 0)
                 try await rig.connected { jetStream in
