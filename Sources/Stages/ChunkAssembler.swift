@@ -68,6 +68,15 @@ package struct ChunkAssembler: Sendable {
         var parts: [[UInt8]?] = []
         /// The first thing that is wrong; the rest of the chunks still comes to the letter.
         var flaw: Flaw?
+
+        /// What is there. `bytes` tells of a restored one what there was, and whoever wrote the snapshot may have written anything.
+        var payload: [UInt8] {
+            let known = parts.compactMap(\.self)
+            var payload: [UInt8] = []
+            payload.reserveCapacity(known.reduce(0) { $0 + $1.count })
+            for part in known { payload += part }
+            return payload
+        }
     }
 
     private struct Flaw: Sendable {
@@ -211,13 +220,10 @@ package struct ChunkAssembler: Sendable {
                 key, Flaw(reason: .incomplete, text: "a chunk is not in the stream any more"), &outcome)
         }
         close(key, isWhole: true)
-        var payload: [UInt8] = []
-        payload.reserveCapacity(half.bytes)
-        for part in half.parts { payload += part ?? [] }
         outcome.message = StageMessage(
             subject: key.subject, sequence: message.sequence, firstSequence: half.sequences.first,
             timeNanoseconds: message.timeNanoseconds, contentType: half.contentType, stage: half.stage,
-            isReplay: half.isReplay, payload: payload)
+            isReplay: half.isReplay, payload: half.payload)
     }
 
     private mutating func expire(at time: UInt64, _ outcome: inout Outcome) {
@@ -243,10 +249,7 @@ package struct ChunkAssembler: Sendable {
     private mutating func giveUp(_ key: Key, _ flaw: Flaw, _ outcome: inout Outcome) {
         guard let half = open[key], let first = half.sequences.first else { return }
         close(key, isWhole: false)
-        var body: [UInt8] = []
-        body.reserveCapacity(half.bytes)
-        for part in half.parts { body += part ?? [] }
-        outcome.deadLetters.append(letter(key.subject, first, half.contentType, body, flaw.reason, flaw.text))
+        outcome.deadLetters.append(letter(key.subject, first, half.contentType, half.payload, flaw.reason, flaw.text))
     }
 
     private mutating func close(_ key: Key, isWhole: Bool) {

@@ -148,14 +148,15 @@ struct PricingTests {
         #expect(sources.estimate(usage: usage, model: route + "n", provider: nil) == nil)
     }
 
-    @Test("does not overflow on any count or rate")
+    @Test("prices nothing with rates whose amounts no number can hold")
     func extremes() throws {
         let entry = PricingTests.entry(["rates": ["input_per_million": 1e308, "output_per_million": 1e308]])
         var usage = Usage()
         usage.promptTokens = .max
         usage.completionTokens = .max
-        let cost = try PricingTests.sources([["version": 1, "entries": [entry]]])
-            .estimate(usage: usage, model: "m", provider: nil)
-        #expect(cost?.total == .infinity)
+        let sources = try PricingTests.sources([["version": 1, "entries": [entry]]])
+        #expect(sources.estimate(usage: usage, model: "m", provider: nil) == nil)
+        usage.promptTokens = 0
+        #expect(sources.estimate(usage: usage, model: "m", provider: nil) == nil)
     }
 }

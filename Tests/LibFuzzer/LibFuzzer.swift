@@ -67,6 +67,6 @@ public func mutate(_ data: UnsafeMutablePointer<UInt8>, _ count: Int, _ limit: I
     guard Fuzzed.target.isJSON, seed % 2 == 0 else { return LLVMFuzzerMutate(data, count, limit) }
     var mutator = InputMutator(seed: UInt64(seed))
     let mutated = mutator.mutated(Array(UnsafeBufferPointer(start: data, count: count)), limit: limit)
-    UnsafeMutableBufferPointer(start: data, count: mutated.count).update(fromContentsOf: mutated)
+    _ = UnsafeMutableBufferPointer(start: data, count: mutated.count).update(fromContentsOf: mutated)
     return mutated.count
 }

@@ -43,6 +43,8 @@ extension PricingCatalog.Entry {
         cost.cacheWrite = rates.cacheWrite.flatMap { PricingCatalog.Entry.amount(write, $0) }
         let isKnown = (read == 0 || rates.cacheRead != nil) && (write == 0 || rates.cacheWrite != nil)
         if isKnown { cost.total = PricingCatalog.Entry.rounded(cost.componentSum ?? 0) }
+        // With a rate near the largest number there is; JSON has no infinity.
+        guard [cost.componentSum, cost.total].allSatisfy({ $0?.isFinite ?? true }) else { return nil }
         cost.pricingProvider = provider
         cost.pricingModel = model
         cost.pricingAsOf = asOf
