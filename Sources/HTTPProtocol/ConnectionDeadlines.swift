@@ -11,6 +11,8 @@ package struct ConnectionDeadlines: Sendable {
         package var bodyGrace = Duration.seconds(10)
         /// What a body of known length must come at from then on.
         package var bodyBytesPerSecond = 1024
+        /// Of a line within a body.
+        package var record = RecordDeadline.Limits()
 
         package init() {}
     }
@@ -18,6 +20,8 @@ package struct ConnectionDeadlines: Sendable {
     package enum Overdue: String, Sendable {
         case headers
         case body
+        /// A line that has begun.
+        case record
     }
 
     private enum Phase {
@@ -30,11 +34,13 @@ package struct ConnectionDeadlines: Sendable {
 
     private let limits: Limits
     private var phase: Phase
+    private var record: RecordDeadline
     private var received = 0
     private var pausedSince: Duration?
 
     package init(_ limits: Limits, connected now: Duration) {
         self.limits = limits
+        record = RecordDeadline(limits.record)
         phase = .headers(until: now + limits.headers)
     }
 
@@ -47,29 +53,44 @@ package struct ConnectionDeadlines: Sendable {
     package mutating func headersCame(_ now: Duration, isStream: Bool) {
         received = 0
         pausedSince = nil
+        record.ended()
         phase = isStream ? .unbounded : .body(since: now)
     }
 
     package mutating func bodyCame(_ bytes: Int) { received += bytes }
 
+    /// What of the body is an unfinished line; see `RecordDeadline.came`.
+    package mutating func recordCame(_ bytes: Int, heldBytes: Int, isNew: Bool, _ now: Duration) {
+        record.came(bytes, heldBytes: heldBytes, isNew: isNew, now)
+    }
+
     /// What the server itself does not read is not the client's fault.
-    package mutating func paused(_ now: Duration) { pausedSince = pausedSince ?? now }
+    package mutating func paused(_ now: Duration) {
+        pausedSince = pausedSince ?? now
+        record.paused(now)
+    }
 
     package mutating func resumed(_ now: Duration) {
         guard let since = pausedSince else { return }
         pausedSince = nil
+        record.resumed(now)
         if case .body(let start) = phase { phase = .body(since: start + (now - since)) }
     }
 
-    package mutating func bodyEnded() { phase = .unbounded }
+    package mutating func bodyEnded() {
+        record.ended()
+        phase = .unbounded
+    }
 
     package mutating func answered(_ now: Duration) {
         pausedSince = nil
+        record.ended()
         phase = .headers(until: now + limits.idle)
     }
 
     package func overdue(_ now: Duration) -> Overdue? {
         if pausedSince != nil { return nil }
+        if record.isOverdue(now) { return .record }
         switch phase {
         case .headers(let until): return now > until ? .headers : nil
         case .body(let since):

@@ -9,8 +9,6 @@ package enum WebSocketFrame {
         case notUTF8 = 1007
         case policyViolation = 1008
         case tooLarge = 1009
-        case internalError = 1011
-        case tryAgainLater = 1013
     }
 
     /// - Parameter payload: of a ping, at most 125 bytes.

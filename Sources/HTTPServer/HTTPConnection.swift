@@ -1,3 +1,4 @@
+internal import CMicroHTTPD
 internal import Glibc
 internal import HTTPProtocol
 internal import Synchronization
@@ -23,6 +24,17 @@ final class HTTPConnection: Sendable {
     func note(_ change: (inout ConnectionDeadlines, Duration) -> Void) {
         let now = ContinuousClock.now - start
         state.withLock { change(&$0.deadlines, now) }
+    }
+
+    /// Whether the client has closed, though nobody reads what it sends.
+    var hasHungUp: Bool {
+        state.withLock { state in
+            guard let socket = state.socket else { return true }
+            // The same bit as POLLRDHUP, which Glibc declares for GNU sources only.
+            var descriptor = pollfd(fd: socket, events: Int16(EPOLLRDHUP.rawValue), revents: 0)
+            // Under the lock, because the socket's number is only ours until `closes`; it does not block.
+            return poll(&descriptor, 1, 0) > 0
+        }
     }
 
     func closes() { state.withLock { $0.socket = nil } }

@@ -1,4 +1,5 @@
 internal import CMicroHTTPD
+internal import HTTPProtocol
 internal import Synchronization
 
 /// A request and its answer. Its methods may be called from any thread, at any time, also when the client has gone.
@@ -29,7 +30,8 @@ package final class HTTPExchange: Sendable {
         var isClosing = false
     }
 
-    /// Safe because libmicrohttpd keeps a connection that is suspended, and only such a one is resumed, exactly once for each time.
+    /// Safe because libmicrohttpd keeps a connection that is suspended, and only such a one is resumed, exactly once for each time, and
+    /// before the server ends: `wake`.
     private nonisolated(unsafe) let connection: OpaquePointer
     let context: HTTPConnection
     private unowned let core: HTTPServerCore
@@ -71,17 +73,36 @@ package final class HTTPExchange: Sendable {
     /// What a `pause` of the same call has asked for is not needed. Nobody has to be woken.
     package func takeBackPause() { state.withLock { $0.wantsPause = false } }
 
+    /// Says what of the bytes that came is a line which is not complete: it must become so in time. From within a call of the receiver.
+    package func holds(_ heldBytes: Int, of bytes: Int, isNew: Bool) {
+        context.note { $0.recordCame(bytes, heldBytes: heldBytes, isNew: isNew, $1) }
+    }
+
+    /// Ends a stream that is sent to a client that has gone.
+    ///
+    /// - Returns: whether it has.
+    @discardableResult
+    package func endIfGone() -> Bool {
+        guard answerSource != nil, context.hasHungUp else { return false }
+        shutDown()
+        return true
+    }
+
     /// The server ends: nobody waits any longer.
     func shutDown() { wake { $0.isClosing = true } }
 
     private func wake(_ change: (inout State) -> Void) {
-        let isWaiting = state.withLock { state in
+        state.withLock { state in
             change(&state)
-            if !state.isSuspended { state.wasResumed = true }
-            defer { state.isSuspended = false }
-            return state.isSuspended
+            guard state.isSuspended else {
+                state.wasResumed = true
+                return
+            }
+            state.isSuspended = false
+            // Under the lock: when `shutDown` has had it, no resuming is under way that libmicrohttpd, which ends the process when it stops
+            // with a suspended connection, would not see. It takes only its own lock, under which it calls back for WebSockets alone.
+            MHD_resume_connection(connection)
         }
-        if isWaiting { MHD_resume_connection(connection) }
     }
 
     // MARK: Server's side, on the connection's thread

@@ -12,6 +12,7 @@ package protocol HTTPHandler: Sendable {
 package enum HTTPReapReason: String, Sendable {
     case headers
     case body
+    case line
     case webSocketMessage = "websocket_message"
 }
 
@@ -35,6 +36,11 @@ package protocol WebSocketReceiver: AnyObject, Sendable {
     func opened(_ socket: WebSocketConnection)
 
     func received(_ text: [UInt8], _ socket: WebSocketConnection)
+
+    /// So many bytes came, whose messages were handed over before.
+    ///
+    /// - Parameter heldBytes: of the message that is not complete.
+    func came(_ bytes: Int, heldBytes: Int, _ socket: WebSocketConnection)
 
     /// The client broke the protocol; the connection is closed.
     func failed(_ reason: String)

@@ -54,8 +54,6 @@ final class HTTPHousekeeper: Sendable {
         if state.withLock({ $0.hasStarted }) { end.wait() }
     }
 
-    func join() {}
-
     private func ring() {
         var one: UInt64 = 1
         _ = write(bell, &one, 8)
@@ -103,6 +101,7 @@ final class HTTPHousekeeper: Sendable {
             if ContinuousClock.now >= nextSweep {
                 nextSweep = ContinuousClock.now + .seconds(1)
                 core.reapOverdue()
+                core.endStreamsOfGoneClients()
                 for connection in Array(connections.values) where connection.endIfOverdue() {
                     core.handler.reaped(.webSocketMessage)
                     settle(connection, &connections)

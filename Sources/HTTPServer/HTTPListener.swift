@@ -50,7 +50,6 @@ package final class HTTPListener: Sendable {
             let thread = Thread {
                 core.stop()
                 MHD_stop_daemon(taken.pointer)
-                core.housekeeper.join()
                 continuation.resume()
             }
             thread.name = "skein-http-stop"
@@ -62,7 +61,6 @@ package final class HTTPListener: Sendable {
         guard let left = daemon.withLock({ $0.take() }) else { return }
         core.stop()
         MHD_stop_daemon(left.pointer)
-        core.housekeeper.join()
     }
 
     // MARK: Start

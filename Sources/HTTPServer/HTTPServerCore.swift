@@ -43,9 +43,15 @@ final class HTTPServerCore: Sendable {
             switch connection.reapIfOverdue() {
             case .headers?: handler.reaped(.headers)
             case .body?: handler.reaped(.body)
+            case .record?: handler.reaped(.line)
             case nil: break
             }
         }
+    }
+
+    /// Streams that are sent wait in libmicrohttpd for what comes next, and it does not look at their sockets meanwhile.
+    func endStreamsOfGoneClients() {
+        for exchange in state.withLock({ Array($0.exchanges.values) }) { exchange.endIfGone() }
     }
 
     // MARK: Callbacks
@@ -144,7 +150,9 @@ final class HTTPServerCore: Sendable {
         else { return }
         let early = extra.map { Array(UnsafeRawBufferPointer(start: $0, count: extraCount)) } ?? []
         core.housekeeper.add(
-            WebSocketConnection(socket: socket, handle: handle, receiver, early: early, core.housekeeper))
+            WebSocketConnection(
+                socket: socket, handle: handle, receiver, early: early, core.housekeeper,
+                limits: core.options.deadlines.record))
     }
 
     // MARK: One exchange

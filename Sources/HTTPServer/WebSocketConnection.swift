@@ -16,7 +16,7 @@ package final class WebSocketConnection: Sendable {
         var reader: WebSocketFrameReader
         /// What the client has not taken yet; of a client that does not read it stays small.
         var outgoing: [UInt8] = []
-        var messageSince: ContinuousClock.Instant?
+        var deadline: RecordDeadline
         var isOpen = true
         /// The client has gone, and what it sent before is not read yet, because it is paused.
         var hasHungUp = false
@@ -35,15 +35,20 @@ package final class WebSocketConnection: Sendable {
 
     private static let outgoingLimit = 16 << 10
 
+    private let start = ContinuousClock.now
+    private var now: Duration { ContinuousClock.now - start }
+
     init(
         socket: Int32, handle: OpaquePointer, _ receiver: any WebSocketReceiver,
-        early: [UInt8], _ housekeeper: HTTPHousekeeper
+        early: [UInt8], _ housekeeper: HTTPHousekeeper, limits: RecordDeadline.Limits
     ) {
         self.socket = socket
         self.handle = handle
         self.receiver = receiver
         self.housekeeper = housekeeper
-        work = Work(reader: WebSocketFrameReader(maximumBytes: receiver.maximumMessageBytes), early: early)
+        work = Work(
+            reader: WebSocketFrameReader(maximumBytes: receiver.maximumMessageBytes), deadline: RecordDeadline(limits),
+            early: early)
         _ = fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK)
     }
 
@@ -117,14 +122,9 @@ package final class WebSocketConnection: Sendable {
 
     /// Ends a connection whose message drips.
     func endIfOverdue() -> Bool {
-        guard work.isOpen, let since = work.messageSince else { return false }
-        if isPaused {
-            // That it waits is not the client's doing.
-            work.messageSince = .now
-            return false
-        }
-        let allowed = Duration.seconds(10) + .milliseconds(work.reader.heldBytes)
-        guard ContinuousClock.now - since > allowed else { return false }
+        guard work.isOpen else { return false }
+        if isPaused { work.deadline.paused(now) } else { work.deadline.resumed(now) }
+        guard work.deadline.isOverdue(now) else { return false }
         shut(WebSocketFrame.CloseCode.policyViolation.rawValue, "the message takes too long")
         return true
     }
@@ -144,10 +144,11 @@ package final class WebSocketConnection: Sendable {
 
     private func take(_ bytes: UnsafeRawBufferPointer) {
         guard !bytes.isEmpty else { return }
+        var isNew = !work.reader.isInMessage
         for input in work.reader.receive(bytes) {
             switch input {
             case .text(let text):
-                work.messageSince = nil
+                isNew = true
                 receiver.received(text, self)
             case .binary:
                 receiver.failed("a binary message came; an event is a text message")
@@ -165,7 +166,10 @@ package final class WebSocketConnection: Sendable {
                 return shut(code.rawValue, reason)
             }
         }
-        work.messageSince = work.reader.isInMessage ? work.messageSince ?? .now : nil
+        // A header that drips is a message too.
+        let begun = work.reader.isInMessage ? max(1, work.reader.heldBytes) : 0
+        work.deadline.came(bytes.count, heldBytes: begun, isNew: isNew, now)
+        receiver.came(bytes.count, heldBytes: work.reader.heldBytes, self)
     }
 
     private func shut(_ code: UInt16?, _ reason: String = "") {

@@ -2,8 +2,7 @@ package import ATOF
 
 /// What a line that a producer sent is.
 package enum IngestLine: Sendable {
-    /// A packed event.
-    case event([UInt8], hasRestoredKeys: Bool)
+    case event(EventFields, hasRestoredKeys: Bool)
     /// NeMo Relay's doctor asks whether somebody is there.
     case probe
     /// Only white space.
@@ -25,7 +24,7 @@ package enum IngestLine: Sendable {
                 return
             }
             let restored = DottedKeys.restore(&fields)
-            self = .event(fields.packed(), hasRestoredKeys: restored)
+            self = .event(fields, hasRestoredKeys: restored)
         } catch {
             self = .invalid(error)
         }

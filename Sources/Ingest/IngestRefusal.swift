@@ -6,6 +6,8 @@ package struct IngestRefusal: Error, Sendable, Hashable {
         case tenantNotAllowed = "tenant_not_allowed"
         case tenant
         case producer
+        case origin
+        case host
         case path
         case method
         case contentType = "content_type"

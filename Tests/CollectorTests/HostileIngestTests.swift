@@ -186,7 +186,7 @@ struct HostileIngestTests {
     }
 
     private static func brokenFrames(_ port: UInt16) throws {
-        let upgrade = SocketClient.upgrade.replacingOccurrences(of: "Host: x\r\n", with: "Host: x\r\n\(token)\r\n")
+        let upgrade = SocketClient.upgrade.replacingOccurrences(of: "Host: localhost\r\n", with: "Host: localhost\r\n\(token)\r\n")
         let frames: [(bytes: [UInt8], code: UInt16)] = [
             ([0xFF, 0xFF], 1002), ([0x81, 0x01, 0x61], 1002), (SocketClient.frame(2, [1]), 1003),
             (SocketClient.frame(1, [0xC3, 0x28]), 1007), (SocketClient.frame(3, []), 1002),

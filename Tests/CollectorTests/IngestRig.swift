@@ -23,13 +23,13 @@ enum IngestRig {
     ) -> String {
         let more = headers.map { "\($0)\r\n" }.joined()
         return
-            "POST \(path) HTTP/1.1\r\nHost: x\r\nContent-Type: \(contentType)\r\nContent-Length: \(body.utf8.count)\r\n\(more)\r\n\(body)"
+            "POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Type: \(contentType)\r\nContent-Length: \(body.utf8.count)\r\n\(more)\r\n\(body)"
     }
 
     static func chunked(_ pieces: [String], headers: [String] = [], isComplete: Bool = true) -> String {
         let more = headers.map { "\($0)\r\n" }.joined()
         let head =
-            "POST /v1/atof HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\(more)\r\n"
+            "POST /v1/atof HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\(more)\r\n"
         return head + pieces.map { "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n" }.joined()
             + (isComplete ? "0\r\n\r\n" : "")
     }

@@ -272,7 +272,7 @@ struct IngestTests {
                     #expect(made.status == 201)
                     #expect(made.body == #"{"request_id":"r1","status":"ready"}"#)
                     #expect(try ask(register("{\"request_id\":\"r1\"}")).status == 409)
-                    #expect(try ask("GET /v1/stream/r2 HTTP/1.1\r\nHost: x\r\n\r\n").status == 404)
+                    #expect(try ask("GET /v1/stream/r2 HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 404)
                     let root = Run.uuid(run: 7, scope: 0).description
                     let start = AtofLine(uuid: root, name: "a").text.replacingOccurrences(
                         of: "\"attributes\"", with: "\"metadata\":{\"nemo_fabric_request_id\":\"r1\"},\"attributes\"")
@@ -282,14 +282,14 @@ struct IngestTests {
                     let other = AtofLine(kind: "mark", uuid: Run.uuid(run: 8, scope: 1).description, name: "c").text
                     #expect(try ask(IngestRig.post([start, other].joined(separator: "\n"))).status == 200)
                     let viewer = try SocketClient(port: port)
-                    try viewer.send("GET /v1/stream/r1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    try viewer.send("GET /v1/stream/r1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                     var text = ""
                     while !text.contains(start) { text += String(decoding: try viewer.receive(), as: UTF8.self) }
                     #expect(text.contains("application/x-ndjson"))
-                    #expect(try ask("GET /v1/stream/r1 HTTP/1.1\r\nHost: x\r\n\r\n").status == 409)
+                    #expect(try ask("GET /v1/stream/r1 HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 409)
                     #expect(try ask(IngestRig.post(child)).status == 200)
                     while !text.contains(child) { text += String(decoding: try viewer.receive(), as: UTF8.self) }
-                    #expect(try ask("DELETE /v1/deregister-request/r1 HTTP/1.1\r\nHost: x\r\n\r\n").status == 204)
+                    #expect(try ask("DELETE /v1/deregister-request/r1 HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 204)
                     while case let more = try viewer.receive(), !more.isEmpty {
                         text += String(decoding: more, as: UTF8.self)
                     }

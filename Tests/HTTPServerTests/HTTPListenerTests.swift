@@ -86,6 +86,8 @@ private final class TestHandler: HTTPHandler {
             Task { socket.resume() }
         }
 
+        func came(_ bytes: Int, heldBytes: Int, _ socket: WebSocketConnection) {}
+
         func failed(_ reason: String) { handler.messages.withLock { $0.append("failed: \(reason)") } }
 
         func closed() { handler.messages.withLock { $0.append("closed") } }

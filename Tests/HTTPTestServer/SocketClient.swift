@@ -125,7 +125,7 @@ package final class SocketClient: @unchecked Sendable {
 
     package static let upgrade = """
         GET /v1/atof HTTP/1.1\r
-        Host: x\r
+        Host: localhost\r
         Upgrade: websocket\r
         Connection: Upgrade\r
         Sec-WebSocket-Version: 13\r

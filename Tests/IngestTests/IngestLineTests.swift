@@ -12,9 +12,9 @@ struct IngestLineTests {
     }
 
     private static func metadata(of line: String) throws -> String {
-        guard case .event(let packed, _) = IngestLine(Array(line.utf8)) else { return "no event" }
+        guard case .event(let fields, _) = IngestLine(Array(line.utf8)) else { return "no event" }
         var writer = EventBatchWriter()
-        writer.append(packed: packed)
+        writer.append(packed: fields.packed())
         let event = try EventBatch(unpacking: writer.bytes).event(at: 0)
         return event.metadata.map { $0.withBytes { String(decoding: $0, as: UTF8.self) } } ?? "null"
     }

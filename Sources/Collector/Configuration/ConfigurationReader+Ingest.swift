@@ -25,6 +25,7 @@ extension ConfigurationReader {
         }
         readTLS(&section)
         readTokens(&section)
+        readBrowsers(&section)
         readLimits(&section)
         document.finish(section)
     }
@@ -78,13 +79,27 @@ extension ConfigurationReader {
             section.finish(token)
         }
         let isAnonymous = section.bool("allow_anonymous") ?? false
-        let isLocal = ["127.0.0.1", "localhost", "::1"].contains(configuration.ingest.host)
+        let isLocal = BrowserGuard.isLoopback(configuration.ingest.host)
         if configuration.ingest.isEnabled, configuration.ingest.access.tokens.isEmpty, !isAnonymous, !isLocal {
             section.complain(
                 "tokens",
                 "names none that can be used, and \(configuration.ingest.host) is reached by others; give tokens, or set allow_anonymous to true"
             )
         }
+    }
+
+    private mutating func readBrowsers(_ section: inout ConfigurationSection) {
+        let origins = section.strings("allowed_origins") ?? []
+        for (index, origin) in origins.enumerated() where !origin.contains("://") || origin.hasSuffix("/") {
+            section.complain(
+                "allowed_origins[\(index)]", "is \"\(origin)\", must be an origin, such as https://console.example")
+        }
+        let hosts = section.strings("allowed_hosts") ?? []
+        for (index, host) in hosts.enumerated() where host.isEmpty || host.contains(where: { ":/".contains($0) }) {
+            section.complain(
+                "allowed_hosts[\(index)]", "is \"\(host)\", must be a name without a port, such as ingest.example")
+        }
+        configuration.ingest.browserGuard = BrowserGuard(allowedOrigins: origins, allowedHosts: hosts)
     }
 
     private mutating func readLimits(_ section: inout ConfigurationSection) {

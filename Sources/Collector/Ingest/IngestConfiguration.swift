@@ -13,6 +13,7 @@ extension CollectorConfiguration {
         package var certificateFile: String?
         package var keyFile: String?
         package var access = IngestAccess()
+        package var browserGuard = BrowserGuard()
         /// Of a body whose length is announced; streams have no limit.
         package var maximumBodyBytes = 64 << 20
         /// What all requests together may hold that the broker has not stored yet.

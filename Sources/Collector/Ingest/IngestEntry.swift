@@ -1,5 +1,7 @@
+internal import Synchronization
+
 /// What one call of a producer's connection hands over, in order; stored as a whole or tried again.
-struct IngestEntry: Sendable {
+final class IngestEntry: Sendable {
     enum Item: Sendable {
         /// A packed event.
         case event([UInt8])
@@ -17,13 +19,22 @@ struct IngestEntry: Sendable {
     let size: Int
     /// Nil waits as long as it takes.
     let deadline: ContinuousClock.Instant?
-    /// Called once, on any thread: nil when the broker has stored all of it, else why not.
-    let completion: @Sendable (String?) -> Void
+    private let completion: Mutex<(@Sendable (String?) -> Void)?>
 
-    init(_ items: [Item], deadline: ContinuousClock.Instant?, completion: @escaping @Sendable (String?) -> Void) {
+    /// - Parameter completion: called once, on any thread: nil when the broker has stored all of it, else why not.
+    init(
+        _ items: [Item], size: Int, deadline: ContinuousClock.Instant?,
+        completion: @escaping @Sendable (String?) -> Void
+    ) {
         self.items = items
-        size = items.reduce(0) { $0 + $1.bytes.count }
+        self.size = size
         self.deadline = deadline
-        self.completion = completion
+        self.completion = Mutex(completion)
     }
+
+    /// Nobody waits for it any longer.
+    var isComplete: Bool { completion.withLock { $0 == nil } }
+
+    /// Does nothing the second time.
+    func complete(_ failure: String?) { completion.withLock { $0.take() }?(failure) }
 }

@@ -2,107 +2,145 @@ internal import ATOF
 internal import Ingest
 internal import Synchronization
 
-/// Takes the lines of one request or WebSocket: reads each, hands the events on, and knows what is still under way.
+/// Takes the lines of one request or WebSocket: hands the events on, and knows what is still under way.
 final class IngestIntake: Sendable {
+    /// What the lines come in.
+    enum Source: String {
+        case post
+        case stream
+        case webSocket = "websocket"
+    }
+
     private struct State {
         var report = IngestReport()
         var bytesUnderWay = 0
         var failure: String?
+        /// Somebody will call what waits: it waits for one thing at a time, however much was read meanwhile.
+        var isWaiting = false
         /// What has to be told when there is less under way, or nothing.
         var whenLess: (@Sendable () -> Void)?
         var whenDone: (@Sendable () -> Void)?
         var entriesUnderWay = 0
+        /// Of an unfinished line.
+        var heldBytes = 0
+        var isClosed = false
     }
 
     let sender: IngestAccess.Sender
+    private let source: Source
     private let service: IngestService
     /// Nil waits for the broker as long as it takes.
     private let patience: Duration?
+    private let holder: UInt64
     private let state = Mutex(State())
 
     /// Beyond it nothing more is read until half of it is stored.
     private static let limit = 1 << 20
 
-    init(_ sender: IngestAccess.Sender, _ service: IngestService, patience: Duration?) {
+    init(_ sender: IngestAccess.Sender, _ source: Source, _ service: IngestService, patience: Duration?) {
         self.sender = sender
+        self.source = source
         self.service = service
         self.patience = patience
+        holder = service.memory.newHolder()
     }
 
     var report: IngestReport { state.withLock { $0.report } }
     /// Why something is not stored.
     var failure: String? { state.withLock { $0.failure } }
-    var isIdle: Bool { state.withLock { $0.entriesUnderWay == 0 } }
 
-    func take(_ lines: [LineSplitter.Line]) {
+    func take(_ lines: [ReadLine]) {
         if lines.isEmpty { return }
         var items: [IngestEntry.Item] = []
-        var counts = (events: 0, probes: 0, invalid: 0, tooLong: 0, flooded: 0, restored: 0, bytes: 0)
+        var counts = (events: 0, probes: 0, invalid: 0, tooLong: 0, flooded: 0, restored: 0)
         for line in lines {
             switch line {
             case .tooLong(let bytes):
                 counts.tooLong += 1
-                counts.bytes += bytes
                 state.withLock { state in
                     state.report.lineCame()
                     state.report.tooLongLineCame(bytes: bytes, most: service.maximumLineBytes)
                 }
-            case .line(let bytes):
-                counts.bytes += bytes.count
-                switch IngestLine(bytes) {
-                case .blank: state.withLock { $0.report.lineCame() }
-                case .probe:
-                    counts.probes += 1
-                    state.withLock { state in
-                        state.report.lineCame()
-                        state.report.probeCame()
-                    }
-                case .event(let packed, let hasRestoredKeys):
-                    counts.events += 1
-                    if hasRestoredKeys { counts.restored += 1 }
-                    state.withLock { state in
-                        state.report.lineCame()
-                        state.report.eventCame()
-                    }
-                    items.append(.event(packed))
-                    service.streams.take(bytes, sender)
-                case .invalid(let error):
-                    let isKept = service.limits.useInvalid(sender, bytes: bytes.count)
-                    if isKept {
-                        counts.invalid += 1
-                        // `process` reads lines: a document that has several becomes one.
-                        items.append(.line(bytes.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 }))
-                    } else {
-                        counts.flooded += 1
-                    }
-                    state.withLock { state in
-                        state.report.lineCame()
-                        state.report.invalidLineCame(error.description, isKept: isKept)
-                    }
+            case .read(_, .blank): state.withLock { $0.report.lineCame() }
+            case .read(_, .probe):
+                counts.probes += 1
+                state.withLock { state in
+                    state.report.lineCame()
+                    state.report.probeCame()
+                }
+            case .read(let bytes, .event(let fields, let hasRestoredKeys)):
+                counts.events += 1
+                if hasRestoredKeys { counts.restored += 1 }
+                state.withLock { state in
+                    state.report.lineCame()
+                    state.report.eventCame()
+                }
+                items.append(.event(fields.packed()))
+                service.streams.take(bytes, fields, tenant: sender.tenant)
+            case .read(let bytes, .invalid(let error)):
+                let isKept = service.limits.useInvalid(sender, bytes: bytes.count)
+                if isKept {
+                    counts.invalid += 1
+                    // `process` reads lines: a document that has several becomes one.
+                    items.append(.line(bytes.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 }))
+                } else {
+                    counts.flooded += 1
+                }
+                state.withLock { state in
+                    state.report.lineCame()
+                    state.report.invalidLineCame(error.description, isKept: isKept)
                 }
             }
         }
         service.count(
             events: counts.events, probes: counts.probes, invalid: counts.invalid, tooLong: counts.tooLong,
             flooded: counts.flooded, restored: counts.restored)
-        service.limits.use(events: lines.count, bytes: counts.bytes, sender)
+        service.limits.use(events: lines.count, bytes: 0, sender)
         if !items.isEmpty { submit(items) }
+    }
+
+    /// So many bytes came, whose lines were taken before.
+    ///
+    /// - Parameter heldBytes: of the line that is not complete.
+    func came(_ bytes: Int, heldBytes: Int) {
+        service.metrics.add("skein_ingest_received_bytes_total", bytes)
+        service.limits.use(events: 0, bytes: bytes, sender)
+        let change = state.withLock { state in
+            if state.isClosed { return 0 }
+            defer { state.heldBytes = heldBytes }
+            return heldBytes - state.heldBytes
+        }
+        service.memory.add(change, of: sender.tenant, isSending: false)
+        if heldBytes == 0 { service.memory.finished(holder) }
+    }
+
+    /// Nothing more comes.
+    func close() {
+        let held = state.withLock { state in
+            state.isClosed = true
+            defer { state.heldBytes = 0 }
+            return state.heldBytes
+        }
+        service.memory.add(-held, of: sender.tenant, isSending: false)
+        service.memory.left(holder)
     }
 
     private func submit(_ items: [IngestEntry.Item]) {
         let deadline = patience.map { ContinuousClock.now + $0 }
-        let size = items.reduce(0) { $0 + $1.bytes.count }
+        let (size, count) = (items.reduce(0) { $0 + $1.bytes.count }, items.count)
         state.withLock { state in
             state.entriesUnderWay += 1
             state.bytesUnderWay += size
         }
-        service.publisher.submit(IngestEntry(items, deadline: deadline) { self.stored(size, $0) }, of: sender)
+        let entry = IngestEntry(items, size: size, deadline: deadline) { self.stored(size, count, $0) }
+        service.publisher.submit(entry, of: sender)
     }
 
-    private func stored(_ size: Int, _ failure: String?) {
-        let calls = state.withLock { state in
+    private func stored(_ size: Int, _ count: Int, _ failure: String?) {
+        let (calls, isFirstFailure) = state.withLock { state in
             state.entriesUnderWay -= 1
             state.bytesUnderWay -= size
+            let isFirstFailure = failure != nil && state.failure == nil
             if let failure { state.failure = state.failure ?? failure }
             var calls: [@Sendable () -> Void] = []
             if state.bytesUnderWay <= IngestIntake.limit / 2, let call = state.whenLess {
@@ -113,8 +151,9 @@ final class IngestIntake: Sendable {
                 state.whenDone = nil
                 calls.append(call)
             }
-            return calls
+            return (calls, isFirstFailure)
         }
+        if let failure { service.lost(count, source, sender, failure, isFirst: isFirstFailure) }
         for call in calls { call() }
     }
 
@@ -128,25 +167,32 @@ final class IngestIntake: Sendable {
         if isNow { call() }
     }
 
-    /// Whether the producer has to wait before more is read; `resume` is called then when it need not any longer.
+    /// Whether the producer has to wait before more is read; `resume` is called then when it need not any longer. For one thing at a time:
+    /// what waits already goes on waiting. From one thread at a time.
     func mustWait(_ resume: @escaping @Sendable () -> Void) -> Bool {
-        let isFull = state.withLock { state in
-            guard state.bytesUnderWay > IngestIntake.limit else { return false }
-            state.whenLess = resume
-            return true
+        let goOn: @Sendable () -> Void = { [self] in
+            state.withLock { $0.isWaiting = false }
+            resume()
         }
-        if isFull { return true }
+        let (mustWait, isUnfinished) = state.withLock { state in
+            if state.isWaiting { return (true, false) }
+            state.isWaiting = true
+            guard state.bytesUnderWay > IngestIntake.limit else { return (false, state.heldBytes > 0) }
+            state.whenLess = goOn
+            return (true, false)
+        }
+        if mustWait { return true }
         if let wait = service.limits.wait(sender) {
             service.metrics.add("skein_ingest_slowed_total")
             Task {
                 // Cancellation only makes it earlier.
                 try? await Task.sleep(for: wait)
-                resume()
+                goOn()
             }
             return true
         }
-        guard !service.publisher.hasRoom else { return false }
-        service.publisher.whenRoom(resume)
-        return true
+        if !service.memory.mayGoOn(holder, of: sender.tenant, isUnfinished: isUnfinished, call: goOn) { return true }
+        state.withLock { $0.isWaiting = false }
+        return false
     }
 }

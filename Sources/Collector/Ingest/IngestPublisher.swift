@@ -7,24 +7,32 @@ internal import Synchronization
 /// Publishes to EVENTS what comes in over HTTP: of a producer one message is under way at a time, and what comes meanwhile goes together
 /// with the next one.
 ///
-/// A message is sent again under its id until the broker has it or nobody waits for it any longer.
+/// A message is sent again under its id until the broker has it or nobody waits for it any longer. Who waits no longer is told so though what
+/// it shares a message with goes on.
 final class IngestPublisher: Sendable {
     private struct Lane {
         var waiting: [IngestEntry] = []
+        /// On their way to the broker.
+        var sending: [IngestEntry] = []
+        /// Why they are not there yet.
+        var error: String?
+
+        var deadlines: [ContinuousClock.Instant] {
+            (waiting + sending).compactMap { $0.isComplete ? nil : $0.deadline }
+        }
     }
 
     private struct State {
         /// Lanes that are being worked on.
         var lanes: [IngestAccess.Sender: Lane] = [:]
-        var heldBytes = 0
         var numbers: UInt64 = 0
         var isStopping = false
-        /// Called when there is room again.
-        var waiters: [@Sendable () -> Void] = []
+        /// A task looks at the deadlines.
+        var isExpiring = false
     }
 
     private let jetStream: JetStream
-    private let maximumHeldBytes: Int
+    private let memory: IngestMemory
     /// Of this collector's life: with a number it makes message ids that nobody has used before.
     private let instance: String
     private let metrics: Metrics
@@ -33,47 +41,70 @@ final class IngestPublisher: Sendable {
     private static let batchBytes = 512 << 10
     private static let batchEvents = 4096
 
-    init(_ jetStream: JetStream, instance: String, maximumHeldBytes: Int, metrics: Metrics) {
+    init(_ jetStream: JetStream, instance: String, memory: IngestMemory, metrics: Metrics) {
         self.jetStream = jetStream
         self.instance = instance
-        self.maximumHeldBytes = maximumHeldBytes
+        self.memory = memory
         self.metrics = metrics
-    }
-
-    /// Whether what is held leaves room for more.
-    var hasRoom: Bool { state.withLock { $0.heldBytes < maximumHeldBytes } }
-
-    /// Bytes that somebody holds who is not a message yet.
-    func reserve(_ bytes: Int) {
-        guard bytes != 0 else { return }
-        release(-bytes)
-    }
-
-    /// Calls back once there is room; at once when there is.
-    func whenRoom(_ call: @escaping @Sendable () -> Void) {
-        let isNow = state.withLock { state in
-            if state.heldBytes < maximumHeldBytes { return true }
-            state.waiters.append(call)
-            return false
-        }
-        if isNow { call() }
     }
 
     /// Takes an entry over; its completion follows, whatever happens.
     func submit(_ entry: IngestEntry, of sender: IngestAccess.Sender) {
         enum Step { case refuse, wait, begin }
-        let step: Step = state.withLock { state in
-            if state.isStopping { return .refuse }
-            state.heldBytes += entry.size
+        // Before it can be stored, which releases it.
+        memory.add(entry.size, of: sender.tenant, isSending: true)
+        let (step, isFirstDeadline): (Step, Bool) = state.withLock { state in
+            if state.isStopping { return (.refuse, false) }
             let isRunning = state.lanes[sender] != nil
             state.lanes[sender, default: Lane()].waiting.append(entry)
-            return isRunning ? .wait : .begin
+            let isFirstDeadline = entry.deadline != nil && !state.isExpiring
+            if isFirstDeadline { state.isExpiring = true }
+            return (isRunning ? .wait : .begin, isFirstDeadline)
         }
         switch step {
-        case .refuse: entry.completion("the collector is stopping")
+        case .refuse:
+            memory.add(-entry.size, of: sender.tenant, isSending: true)
+            entry.complete("the collector is stopping")
         case .wait: break
         case .begin: Task { await work(sender) }
         }
+        if isFirstDeadline { Task { await expire() } }
+    }
+
+    // MARK: Deadlines
+
+    /// Tells those whose time is over, as long as somebody has one.
+    private func expire() async {
+        while let next = expireDue() {
+            // Cancellation only makes it earlier.
+            try? await Task.sleep(until: next, clock: .continuous)
+        }
+    }
+
+    /// - Returns: when to look again; nil when nobody has a deadline.
+    private func expireDue() -> ContinuousClock.Instant? {
+        let now = ContinuousClock.now
+        var expired: [(entry: IngestEntry, error: String?)] = []
+        var removed: [(bytes: Int, tenant: String)] = []
+        let next = state.withLock { state in
+            var next: ContinuousClock.Instant?
+            for (sender, lane) in state.lanes {
+                let deadlines = lane.deadlines
+                if let earliest = deadlines.min(), earliest <= now {
+                    func isDue(_ entry: IngestEntry) -> Bool { entry.deadline.map { $0 <= now } ?? false }
+                    let (waiting, sending) = (lane.waiting.filter(isDue), lane.sending.filter(isDue))
+                    expired += (waiting + sending).map { ($0, lane.error) }
+                    removed.append((waiting.reduce(0) { $0 + $1.size }, sender.tenant))
+                    state.lanes[sender]?.waiting.removeAll(where: isDue)
+                }
+                next = deadlines.filter { $0 > now }.reduce(next) { first, one in first.map { min($0, one) } ?? one }
+            }
+            if next == nil { state.isExpiring = false }
+            return next
+        }
+        for (bytes, tenant) in removed { memory.add(-bytes, of: tenant, isSending: true) }
+        for (entry, error) in expired { entry.complete(error ?? "the broker has not taken it in time") }
+        return next
     }
 
     /// Waits until nothing is under way, at most so long; what is left then fails.
@@ -90,8 +121,8 @@ final class IngestPublisher: Sendable {
     private func work(_ sender: IngestAccess.Sender) async {
         while let entries = takeBatch(sender) {
             let failure = await store(entries, sender)
-            release(entries.reduce(0) { $0 + $1.size })
-            for entry in entries { entry.completion(failure) }
+            memory.add(-entries.reduce(0) { $0 + $1.size }, of: sender.tenant, isSending: true)
+            for entry in entries { entry.complete(failure) }
         }
     }
 
@@ -114,19 +145,10 @@ final class IngestPublisher: Sendable {
             }.count
             let batch = Array(lane.waiting.prefix(count))
             lane.waiting.removeFirst(count)
+            (lane.sending, lane.error) = (batch, nil)
             state.lanes[sender] = lane
             return batch
         }
-    }
-
-    private func release(_ bytes: Int) {
-        let waiters = state.withLock { state in
-            state.heldBytes -= bytes
-            guard state.heldBytes < maximumHeldBytes else { return [@Sendable () -> Void]() }
-            defer { state.waiters = [] }
-            return state.waiters
-        }
-        for waiter in waiters { waiter() }
     }
 
     /// - Returns: why it is not stored, or not known to be.
@@ -140,6 +162,7 @@ final class IngestPublisher: Sendable {
             var pause = Duration.milliseconds(20)
             while let error = await failure(message) {
                 guard error.isTemporary else { return error.description }
+                state.withLock { $0.lanes[sender]?.error = error.description }
                 metrics.add("skein_ingest_publish_retries_total")
                 if let deadline, ContinuousClock.now + pause > deadline { return error.description }
                 if state.withLock({ $0.isStopping }) { return "the collector is stopping" }

@@ -16,6 +16,7 @@ final class IngestService: Sendable {
     }
 
     private let settings: CollectorConfiguration.Ingest
+    let memory: IngestMemory
     let publisher: IngestPublisher
     let limits: IngestLimits
     let streams: FabricStreams
@@ -34,8 +35,8 @@ final class IngestService: Sendable {
         self.metrics = metrics
         self.logger = logger
         maximumLineBytes = maximumEventBytes
-        publisher = IngestPublisher(
-            jetStream, instance: instance, maximumHeldBytes: settings.maximumHeldBytes, metrics: metrics)
+        memory = IngestMemory(maximumBytes: settings.maximumHeldBytes)
+        publisher = IngestPublisher(jetStream, instance: instance, memory: memory, metrics: metrics)
         limits = IngestLimits(settings)
         streams = FabricStreams(metrics: metrics)
     }
@@ -110,6 +111,18 @@ final class IngestService: Sendable {
         metrics.add("skein_ingest_rejected_lines_total", flooded, ["reason": "invalid_flood"])
     }
 
+    /// Events that were read and are not stored.
+    func lost(_ count: Int, _ source: IngestIntake.Source, _ sender: IngestAccess.Sender, _ failure: String, isFirst: Bool) {
+        metrics.add("skein_ingest_unstored_events_total", count, ["source": source.rawValue])
+        // Who posts is told so, and sends again.
+        guard isFirst, source != .post else { return }
+        logger.warning(
+            "events are not stored",
+            metadata: [
+                "source": "\(source.rawValue)", "tenant": "\(sender.tenant)", "key": "\(sender.key)", "error": "\(failure)",
+            ])
+    }
+
     func rejected(_ reason: IngestRefusal.Reason) {
         metrics.add("skein_ingest_rejected_total", 1, ["reason": reason.rawValue])
     }
@@ -138,12 +151,18 @@ final class IngestService: Sendable {
 
     // MARK: Answers
 
+    /// Why a POST is not read to its end; nil when it is.
+    func refusal(_ intake: IngestIntake) -> IngestRefusal? {
+        if let failure = intake.failure {
+            return IngestRefusal(.broker, 503, "not stored: \(failure)", retryAfterSeconds: 1)
+        }
+        if memory.hasRoom(intake.sender.tenant) { return nil }
+        return IngestRefusal(.memory, 503, "too much is under way; send it again later", retryAfterSeconds: 1)
+    }
+
     /// - Parameter intake: of which nothing is under way any longer.
     func answer(_ intake: IngestIntake) -> HTTPAnswer {
-        if let failure = intake.failure {
-            return answer(
-                IngestRefusal(.broker, 503, "not stored: \(failure)", retryAfterSeconds: 1))
-        }
+        if intake.failure != nil, let refusal = refusal(intake) { return answer(refusal) }
         let report = intake.report
         if let refusal = report.refusal { return answer(refusal) }
         metrics.add("skein_ingest_requests_total", 1, ["status": "200"])
@@ -188,6 +207,10 @@ extension IngestService: HTTPHandler {
         let (route, pathTenant) = try IngestRoute.find(
             method: request.method, path: request.path, isUpgrade: isUpgrade)
         if route == .health { return exchange.answer(.text("ok")) }
+        if settings.access.tokens.isEmpty {
+            try settings.browserGuard.check(
+                origin: request["Origin"], host: request["Host"], isLoopback: BrowserGuard.isLoopback(settings.host))
+        }
         let sender = try settings.access.sender(
             .init(
                 authorization: request["Authorization"], tenantHeader: request["Skein-Tenant"],
@@ -208,7 +231,8 @@ extension IngestService: HTTPHandler {
                 throw IngestRefusal(.webSocket, error == .version ? 426 : 400, error.reason)
             }
             metrics.add("skein_ingest_requests_total", 1, ["status": "101"])
-            exchange.upgrade(to: IngestSocket(IngestIntake(sender, self, patience: nil), self), accept: accept)
+            let intake = IngestIntake(sender, .webSocket, self, patience: nil)
+            exchange.upgrade(to: IngestSocket(intake, self), accept: accept)
         case .register:
             if (request.contentLength ?? 0) > 64 << 10 || request.isStream {
                 throw IngestRefusal(.tooLarge, 413, "a registration may have 65536 bytes")
@@ -245,11 +269,12 @@ extension IngestService: HTTPHandler {
                 .rate, 429, "this producer sends more than it may; wait", retryAfterSeconds: Int(wait / .seconds(1)) + 1
             )
         }
-        if !request.isStream, !publisher.hasRoom {
-            throw IngestRefusal(.memory, 503, "too much is under way; send it again later", retryAfterSeconds: 1)
-        }
         // A stream is never opened again by its client: it waits for the broker as long as it takes.
-        let intake = IngestIntake(sender, self, patience: request.isStream ? nil : settings.patience)
+        let intake =
+            request.isStream
+            ? IngestIntake(sender, .stream, self, patience: nil)
+            : IngestIntake(sender, .post, self, patience: settings.patience)
+        if !request.isStream, let refusal = refusal(intake) { throw refusal }
         exchange.receive(IngestUpload(kind, intake, self, isStream: request.isStream))
     }
 

@@ -17,10 +17,13 @@ final class IngestSocket: WebSocketReceiver {
     func opened(_ socket: WebSocketConnection) { service.socketOpened(self, socket) }
 
     func received(_ text: [UInt8], _ socket: WebSocketConnection) {
-        service.metrics.add("skein_ingest_received_bytes_total", text.count)
         var text = text
         if text.last == 0x0A { text.removeLast() }
-        intake.take([.line(text)])
+        intake.take([ReadLine(.line(text))])
+    }
+
+    func came(_ bytes: Int, heldBytes: Int, _ socket: WebSocketConnection) {
+        intake.came(bytes, heldBytes: heldBytes)
         // Such a client retries nothing and reads nothing: what cannot be stored makes it slower, never refused.
         // Paused first, for `resume` may come from another thread before `mustWait` returns.
         socket.pause()
@@ -29,5 +32,8 @@ final class IngestSocket: WebSocketReceiver {
 
     func failed(_ reason: String) { service.rejected(.webSocket) }
 
-    func closed() { service.socketClosed(self) }
+    func closed() {
+        intake.close()
+        service.socketClosed(self)
+    }
 }
