@@ -109,7 +109,10 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Fuzzing",
-            dependencies: ["ATOF", "LLMCodecs", "Middleware", "OTLP", "Projections", "Stages", "Trajectories"],
+            dependencies: [
+                "ATOF", "HTTPProtocol", "Ingest", "LLMCodecs", "Middleware", "OTLP", "Projections", "Stages",
+                "Trajectories",
+            ],
             path: "Tests/Fuzzing", swiftSettings: strict),
         .testTarget(
             name: "FuzzingTests", dependencies: ["Fuzzing"], resources: [.copy("Found")], swiftSettings: strict),

@@ -30,6 +30,10 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case atif
     /// The dispatcher and the tolerant assembler, with their documents.
     case assembler
+    /// What a client sends over a WebSocket, behind a byte for the size of its pieces.
+    case webSocket = "web-socket"
+    /// The body of an upload, behind a byte for the size of its pieces.
+    case ingestLines = "ingest-lines"
     /// A template in the first line, metadata in the rest.
     case fileNames = "file-names"
     /// A regular expression in the first line, a text in the rest.
@@ -57,6 +61,8 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .metrics: try MetricProperties.check(EventLog(lines: input))
         case .atif: try TrajectoryProperties.check(manual: EventLog(lines: input))
         case .assembler: try TrajectoryProperties.check(assembled: EventLog(lines: input))
+        case .webSocket: try WebSocketProperties.check(input)
+        case .ingestLines: try IngestProperties.check(input)
         case .fileNames: try FileNameProperties.check(input)
         case .patterns: try PatternProperties.check(input)
         }
@@ -66,9 +72,9 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     package var isJSON: Bool {
         switch self {
         case .json, .eventLine, .process, .codecs, .streams, .pricing, .skills, .full, .genAI, .openinference, .logs,
-            .metrics, .atif, .assembler, .fileNames:
+            .metrics, .atif, .assembler, .ingestLines, .fileNames:
             true
-        case .eventBatch, .chunks, .snapshots, .patterns: false
+        case .eventBatch, .chunks, .snapshots, .webSocket, .patterns: false
         }
     }
 
@@ -91,6 +97,8 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .skills: return lines.compactMap(SkillProperties.seed)
         case .full, .genAI, .openinference, .logs, .metrics, .atif, .assembler:
             return log.events.isEmpty ? [] : [recording]
+        case .webSocket: return WebSocketProperties.seeds
+        case .ingestLines: return IngestProperties.seeds(from: recording)
         case .fileNames: return FileNameProperties.seeds
         case .patterns: return PatternProperties.seeds
         }
