@@ -17,13 +17,17 @@ package struct BrowserGuard: Sendable, Hashable {
     ///   - isLoopback: the server listens on loopback.
     package func check(origin: String?, host: String?, isLoopback: Bool) throws(IngestRefusal) {
         let name = host.map(BrowserGuard.name)
-        if isLoopback, let name, !BrowserGuard.isLoopback(name), !allowedHosts.contains(where: { $0.lowercased() == name }) {
+        if isLoopback, let name, !BrowserGuard.isLoopback(name),
+            !allowedHosts.contains(where: { $0.lowercased() == name })
+        {
             throw IngestRefusal(
                 .host, 403,
-                "the Host is not one of loopback: use 127.0.0.1 or localhost, or name it in ingest.allowed_hosts, or configure tokens")
+                "the Host is not one of loopback: use 127.0.0.1 or localhost, or name it in ingest.allowed_hosts, or configure tokens"
+            )
         }
         guard let origin, !allowedOrigins.contains(where: { $0.lowercased() == origin.lowercased() }) else { return }
-        guard let place = origin.firstRange(of: "://"), let name, BrowserGuard.name(String(origin[place.upperBound...])) == name
+        guard let place = origin.firstRange(of: "://"), let name,
+            BrowserGuard.name(String(origin[place.upperBound...])) == name
         else {
             throw IngestRefusal(
                 .origin, 403, "the Origin is not this host: name it in ingest.allowed_origins, or configure tokens")

@@ -171,16 +171,24 @@ struct IngestTests {
             try await rig.ingesting {
                 $0.patience = .milliseconds(200)
             } _: { port, _ in
-                var stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
-                stream.maxBytes = 1
+                let info = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream)
+                var stream = info.configuration
+                stream.maxBytes = Int64(info.bytes) + 20_000
                 _ = try await rig.jetStream.updateStream(stream)
-                let answer = try await SocketClient.onThread {
+                let (accepted, refused) = try await SocketClient.onThread {
                     let client = try SocketClient(port: port)
-                    try client.send(IngestRig.post(IngestRig.line(1, 0)))
-                    return try client.answer()
+                    for number in 0..<1000 {
+                        try client.send(IngestRig.post(IngestRig.line(1, number)))
+                        let answer = try client.answer()
+                        if answer.status != 200 { return (number, answer) }
+                    }
+                    throw Failure("it is never full")
                 }
-                #expect(answer.status == 503)
-                #expect(answer.body.contains("maximum"))
+                #expect(accepted > 5)
+                #expect(refused.status == 503)
+                #expect(refused.body.contains("maximum"))
+                let names = try await rig.publishedNames()["default"]
+                #expect(names == (0..<accepted).map { "m\($0)" })
             }
         }
     }
@@ -253,6 +261,44 @@ struct IngestTests {
         }
     }
 
+    @Test("a web page of elsewhere may not send, unless there are tokens; a Host that is not loopback neither")
+    func webPages() async throws {
+        try await Rig.with { rig in
+            func answers(_ port: UInt16, token: String? = nil) async throws -> [Int] {
+                try await SocketClient.onThread {
+                    let more = token.map { ["Authorization: Bearer \($0)"] } ?? []
+                    let post = IngestRig.post(IngestRig.line(1, 0), headers: more + ["Origin: http://evil.example"])
+                    let requests = [
+                        post, post.replacingOccurrences(of: "evil.example", with: "localhost:3000"),
+                        post.replacingOccurrences(of: "evil.example", with: "console.example"),
+                        IngestRig.post(IngestRig.line(1, 1), headers: more).replacingOccurrences(
+                            of: "Host: localhost", with: "Host: evil.example"),
+                        SocketClient.upgrade.replacingOccurrences(
+                            of: "\r\n\r\n", with: "\r\n" + (more + ["Origin: null", "", ""]).joined(separator: "\r\n")),
+                    ]
+                    return try requests.map { request in
+                        let client = try SocketClient(port: port)
+                        try client.send(request)
+                        return try client.answer().status
+                    }
+                }
+            }
+            try await rig.ingesting {
+                $0.browserGuard.allowedOrigins = ["http://console.example"]
+            } _: { port, collector in
+                let statuses = try await answers(port)
+                #expect(statuses == [403, 200, 200, 403, 403])
+                #expect(collector.metrics.total("skein_ingest_rejected_total") == 3)
+            }
+            try await rig.ingesting {
+                $0.access = IngestAccess(tokens: [.init("token-of-sixteen", tenants: nil)])
+            } _: { port, _ in
+                let statuses = try await answers(port, token: "token-of-sixteen")
+                #expect(statuses == [200, 200, 200, 200, 101])
+            }
+        }
+    }
+
     @Test("Fabric's routes: a registered request sees its records as they come, and they are stored all the same")
     func fabric() async throws {
         try await Rig.with { rig in
@@ -289,7 +335,15 @@ struct IngestTests {
                     #expect(try ask("GET /v1/stream/r1 HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 409)
                     #expect(try ask(IngestRig.post(child)).status == 200)
                     while !text.contains(child) { text += String(decoding: try viewer.receive(), as: UTF8.self) }
-                    #expect(try ask("DELETE /v1/deregister-request/r1 HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 204)
+                    // One who goes without a word leaves the place to the next.
+                    #expect(try ask(register("{\"request_id\":\"r3\"}")).status == 201)
+                    for _ in 0..<3 {
+                        let next = try SocketClient(port: port)
+                        try next.send("GET /v1/stream/r3 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                        #expect(String(decoding: try next.receive(12), as: UTF8.self) == "HTTP/1.1 200")
+                    }
+                    #expect(
+                        try ask("DELETE /v1/deregister-request/r1 HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 204)
                     while case let more = try viewer.receive(), !more.isEmpty {
                         text += String(decoding: more, as: UTF8.self)
                     }

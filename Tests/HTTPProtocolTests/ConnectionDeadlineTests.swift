@@ -41,6 +41,25 @@ struct ConnectionDeadlineTests {
         #expect(deadlines.overdue(.seconds(1026)) == .body)
     }
 
+    @Test("a line within a stream has a deadline, a stream without one has none; a pause does not count")
+    func lines() {
+        var deadlines = ConnectionDeadlineTests.made()
+        deadlines.headersCame(.seconds(5), isStream: true)
+        deadlines.recordCame(100, heldBytes: 100, isNew: true, .seconds(1000))
+        #expect(deadlines.overdue(.seconds(1010)) == nil)
+        #expect(deadlines.overdue(.seconds(1011)) == .record)
+        deadlines.paused(.seconds(1005))
+        #expect(deadlines.overdue(.seconds(5000)) == nil)
+        deadlines.resumed(.seconds(2005))
+        #expect(deadlines.overdue(.seconds(2010)) == nil)
+        #expect(deadlines.overdue(.seconds(2011)) == .record)
+        deadlines.recordCame(5, heldBytes: 0, isNew: true, .seconds(2010))
+        #expect(deadlines.overdue(.seconds(100_000)) == nil)
+        deadlines.recordCame(5, heldBytes: 5, isNew: true, .seconds(100_000))
+        deadlines.bodyEnded()
+        #expect(deadlines.overdue(.seconds(200_000)) == nil)
+    }
+
     @Test("a stream and an answer that is being found take as long as they like")
     func unbounded() {
         var deadlines = ConnectionDeadlineTests.made()
@@ -48,5 +67,32 @@ struct ConnectionDeadlineTests {
         #expect(deadlines.overdue(.seconds(100_000)) == nil)
         deadlines.bodyEnded()
         #expect(deadlines.overdue(.seconds(100_000)) == nil)
+    }
+}
+
+@Suite("Deadlines of lines and messages")
+struct RecordDeadlineTests {
+    @Test("who keeps the speed has the time, up to ten minutes")
+    func speed() {
+        var deadline = RecordDeadline(.init())
+        var held = 0
+        for second in 0..<600 {
+            held += 1024
+            deadline.came(1024, heldBytes: held, isNew: second == 0, .seconds(second))
+            #expect(!deadline.isOverdue(.seconds(second + 1)))
+        }
+        deadline.came(1024, heldBytes: held, isNew: false, .seconds(600))
+        #expect(deadline.isOverdue(.seconds(601)))
+    }
+
+    @Test("who drips has no more than ten seconds, whoever falls silent no more than thirty, however much came")
+    func silence() {
+        var deadline = RecordDeadline(.init())
+        deadline.came(1, heldBytes: 1, isNew: true, .zero)
+        for second in 1...10 { deadline.came(1, heldBytes: second + 1, isNew: false, .seconds(second)) }
+        #expect(deadline.isOverdue(.seconds(11)))
+        deadline.came(50 << 20, heldBytes: 50 << 20, isNew: true, .seconds(20))
+        #expect(!deadline.isOverdue(.seconds(50)))
+        #expect(deadline.isOverdue(.seconds(51)))
     }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import HTTPProtocol
 import HTTPServer
 import HTTPTestServer
@@ -10,11 +11,18 @@ private final class TestHandler: HTTPHandler {
     let waiting = Mutex<[HTTPExchange]>([])
     let closings = Mutex<[Bool]>([])
     let messages = Mutex<[String]>([])
+    /// Calls of a receiver that wanted no more.
+    let intrusions = Mutex(0)
+    let pauses = Mutex(0)
+    let endedStreams = Mutex(0)
 
     func began(_ request: HTTPServerRequest, _ exchange: HTTPExchange) {
         switch request.path {
         case "/echo": exchange.receive(Echo(self, pauses: false))
         case "/slow-echo": exchange.receive(Echo(self, pauses: true))
+        case "/lines": exchange.receive(Lines())
+        case "/stopped": exchange.receive(Stopped(self))
+        case "/silence": exchange.answer(HTTPAnswer(200, body: .stream(Silence(self))))
         case "/wait": waiting.withLock { $0.append(exchange) }
         case "/later": Task { exchange.answer(.text("later \(request.queryValue("a") ?? "-")")) }
         case "/refuse": exchange.answer(.text("no", status: 403))
@@ -30,6 +38,7 @@ private final class TestHandler: HTTPHandler {
         let handler: TestHandler
         let pauses: Bool
         let body = Mutex<[UInt8]>([])
+        let isPaused = Mutex(false)
 
         init(_ handler: TestHandler, pauses: Bool) {
             self.handler = handler
@@ -38,9 +47,15 @@ private final class TestHandler: HTTPHandler {
 
         func received(_ bytes: UnsafeRawBufferPointer, _ exchange: HTTPExchange) {
             body.withLock { $0 += bytes }
+            if isPaused.withLock({ $0 }) { handler.intrusions.withLock { $0 += 1 } }
             if pauses {
+                isPaused.withLock { $0 = true }
+                handler.pauses.withLock { $0 += 1 }
                 exchange.pause()
-                Task { exchange.resume() }
+                Task { [self] in
+                    isPaused.withLock { $0 = false }
+                    exchange.resume()
+                }
             }
         }
 
@@ -50,6 +65,48 @@ private final class TestHandler: HTTPHandler {
         }
 
         func closed(wasAnswered: Bool) { handler.closings.withLock { $0.append(wasAnswered) } }
+    }
+
+    /// Holds what has no newline at its end.
+    private final class Lines: HTTPBodyReceiver {
+        let count = Mutex(0)
+
+        func received(_ bytes: UnsafeRawBufferPointer, _ exchange: HTTPExchange) {
+            count.withLock { $0 += bytes.count }
+            let rest = bytes.last == 0x0A ? 0 : bytes.count
+            exchange.holds(rest, of: bytes.count, isNew: bytes.contains(0x0A))
+        }
+
+        func ended(_ exchange: HTTPExchange) { exchange.answer(.text("\(count.withLock { $0 })")) }
+
+        func closed(wasAnswered: Bool) {}
+    }
+
+    /// Takes a piece, and no more until somebody else says so.
+    private final class Stopped: HTTPBodyReceiver {
+        let handler: TestHandler
+
+        init(_ handler: TestHandler) { self.handler = handler }
+
+        func received(_ bytes: UnsafeRawBufferPointer, _ exchange: HTTPExchange) {
+            exchange.pause()
+            handler.waiting.withLock { $0.append(exchange) }
+        }
+
+        func ended(_ exchange: HTTPExchange) { exchange.answer(.text("")) }
+
+        func closed(wasAnswered: Bool) {}
+    }
+
+    /// A stream on which nothing happens.
+    private final class Silence: HTTPBodySource {
+        let handler: TestHandler
+
+        init(_ handler: TestHandler) { self.handler = handler }
+
+        func next(_ count: Int, _ exchange: HTTPExchange) -> [UInt8]? { [] }
+
+        func ended() { handler.endedStreams.withLock { $0 += 1 } }
     }
 
     /// A piece each time it is asked again.
@@ -139,13 +196,16 @@ struct HTTPListenerTests {
 
     @Test("reads a body only as fast as its receiver wants it")
     func pauses() async throws {
-        try await HTTPListenerTests.with { port, _ in
+        try await HTTPListenerTests.with { port, handler in
             let client = try SocketClient(port: port)
             let body = String(repeating: "x", count: 3_000_000)
             for _ in 0..<3 {
                 try client.send(HTTPListenerTests.post("/slow-echo", body))
                 #expect(try client.answer().body == "3000000")
             }
+            #expect(handler.intrusions.withLock { $0 } == 0)
+            // A piece is what a connection's memory takes.
+            #expect(handler.pauses.withLock { $0 } >= 3 * 3_000_000 / (48 << 10))
         }
     }
 
@@ -217,6 +277,82 @@ struct HTTPListenerTests {
             #expect(Set(handler.reaps.withLock { $0 }) == [.headers, .body])
             for exchange in handler.waiting.withLock({ $0 }) { exchange.answer(.text("done")) }
             #expect(try waiting.answer().body == "done")
+        }
+    }
+
+    @Test("ends streams whose line and WebSockets whose message drips, and none that is silent between two")
+    func records() async throws {
+        try await HTTPListenerTests.with {
+            $0.deadlines.record.grace = .milliseconds(500)
+            $0.deadlines.record.silence = .milliseconds(700)
+        } _: { port, handler in
+            let head = "POST /lines HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            let silent = try SocketClient(port: port)
+            try silent.send(head + "2\r\na\n\r\n")
+            let begun = try SocketClient(port: port)
+            try begun.send(head + "2\r\na\n\r\n1\r\nb\r\n")
+            let much = try SocketClient(port: port)
+            try much.send(head + "10000\r\n\(String(repeating: "x", count: 65_536))\r\n")
+            let socket = try SocketClient(port: port)
+            try socket.send(SocketClient.upgrade)
+            #expect(try socket.answer().status == 101)
+            try socket.send(Array(SocketClient.frame("message").dropLast(2)))
+            #expect(try begun.receive().isEmpty)
+            #expect(try much.receive().isEmpty)
+            #expect(try socket.receive(4)[2...] == [0x03, 0xF0])
+            let reaps = handler.reaps.withLock { $0 }
+            #expect(reaps.filter { $0 == .line }.count == 2)
+            #expect(reaps.filter { $0 == .webSocketMessage }.count == 1)
+            try silent.send("2\r\nc\n\r\n0\r\n\r\n")
+            #expect(try silent.answer().body == "4")
+        }
+    }
+
+    @Test("notices that the client of a silent stream has gone")
+    func goneViewers() async throws {
+        try await HTTPListenerTests.with { port, handler in
+            for number in 1...2 {
+                var client: SocketClient? = try SocketClient(port: port)
+                try client?.send("GET /silence HTTP/1.1\r\nHost: x\r\n\r\n")
+                #expect(try client?.receive().isEmpty == false)
+                client = nil
+                let deadline = ContinuousClock.now + .seconds(20)
+                while handler.endedStreams.withLock({ $0 }) < number, ContinuousClock.now < deadline { usleep(10_000) }
+                #expect(handler.endedStreams.withLock { $0 } == number)
+            }
+        }
+    }
+
+    /// Without the lock in `HTTPExchange.wake` libmicrohttpd ended the process: it had a connection that was about to be resumed.
+    @Test("ends while others resume connections that wait")
+    func stopsAmidResuming() async throws {
+        for round in 0..<40 {
+            let handler = TestHandler()
+            var options = HTTPServerOptions(host: "127.0.0.1", port: 0)
+            options.threads = 1 + round % 2
+            let listener = try HTTPListener(options, handler)
+            let port = listener.port
+            let clients = try await SocketClient.onThread {
+                let piece = String(repeating: "x", count: 100_000)
+                return try (0..<24).map { number in
+                    let client = try SocketClient(port: port)
+                    try client.send(
+                        number % 2 == 0
+                            ? "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n" : HTTPListenerTests.post("/stopped", piece))
+                    return client
+                }
+            }
+            let deadline = ContinuousClock.now + .seconds(20)
+            while handler.waiting.withLock({ $0.count }) < clients.count, ContinuousClock.now < deadline {
+                await Task.yield()
+            }
+            let exchanges = handler.waiting.withLock { $0 }
+            #expect(exchanges.count == clients.count)
+            async let resuming: Void = SocketClient.onThread {
+                for exchange in exchanges { exchange.answer(.text("done")) }
+            }
+            await listener.stop()
+            try await resuming
         }
     }
 

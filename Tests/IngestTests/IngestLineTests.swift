@@ -1,4 +1,5 @@
 import ATOF
+import Foundation
 import Ingest
 import Testing
 
@@ -29,6 +30,31 @@ struct IngestLineTests {
             return
         }
         #expect(!error.description.contains("secret"))
+    }
+
+    private static func kinds(ofDocument text: String) -> [String] {
+        ReadLine.document(Array(text.utf8), maximumLineBytes: 1000).map { line in
+            switch line {
+            case .read(_, .event(let fields, _)): fields.name
+            case .read(_, .probe): "probe"
+            case .read(_, .blank): "blank"
+            case .read(_, .invalid): "invalid"
+            case .tooLong: "too long"
+            }
+        }
+    }
+
+    @Test("a document is one event, or lines of which one at least is an event, or one thing that is none")
+    func documents() {
+        let mark = IngestLineTests.mark()
+        #expect(IngestLineTests.kinds(ofDocument: mark) == ["m"])
+        #expect(IngestLineTests.kinds(ofDocument: mark.replacingOccurrences(of: ",", with: ",\n")) == ["m"])
+        #expect(IngestLineTests.kinds(ofDocument: "\(mark)\nno\n\n\(mark)") == ["m", "invalid", "blank", "m"])
+        #expect(
+            IngestLineTests.kinds(ofDocument: "\(mark)\n\(String(repeating: "x", count: 1001))") == ["m", "too long"])
+        #expect(IngestLineTests.kinds(ofDocument: "{\n\"a\":\n1}") == ["invalid"])
+        #expect(IngestLineTests.kinds(ofDocument: "no") == ["invalid"])
+        #expect(IngestLineTests.kinds(ofDocument: "") == ["blank"])
     }
 
     /// `atif-trajectories.md` 7: what `replace_dots` makes of the reference's keys.

@@ -112,14 +112,17 @@ final class IngestService: Sendable {
     }
 
     /// Events that were read and are not stored.
-    func lost(_ count: Int, _ source: IngestIntake.Source, _ sender: IngestAccess.Sender, _ failure: String, isFirst: Bool) {
+    func lost(
+        _ count: Int, _ source: IngestIntake.Source, _ sender: IngestAccess.Sender, _ failure: String, isFirst: Bool
+    ) {
         metrics.add("skein_ingest_unstored_events_total", count, ["source": source.rawValue])
         // Who posts is told so, and sends again.
         guard isFirst, source != .post else { return }
         logger.warning(
             "events are not stored",
             metadata: [
-                "source": "\(source.rawValue)", "tenant": "\(sender.tenant)", "key": "\(sender.key)", "error": "\(failure)",
+                "source": "\(source.rawValue)", "tenant": "\(sender.tenant)", "key": "\(sender.key)",
+                "error": "\(failure)",
             ])
     }
 
