@@ -151,7 +151,6 @@ package struct WebSocketFrameReader: Sendable {
                 place += 1
             }
         } else {
-            message.reserveCapacity(message.count + part.count)
             for byte in part {
                 message.append(byte ^ mask[place & 3])
                 place += 1

@@ -17,18 +17,15 @@ struct HostileIngestTests {
 
         func run(port: UInt16) {
             do {
-                let client = try SocketClient(port: port)
-                while !isDone.withLock({ $0 }) {
-                    let number = accepted.withLock { $0 }
-                    try client.send(
-                        IngestRig.post(
-                            IngestRig.line(1, number), headers: [HostileIngestTests.token, "Skein-Producer: honest"]))
-                    let answer = try client.answer()
-                    guard answer.status == 200 else {
-                        failed.withLock { $0.append("\(answer.status) \(answer.body)") }
-                        return
-                    }
+                try IngestRig.drive(port: port) { [self] in
+                    if isDone.withLock({ $0 }) { return nil }
+                    let line = IngestRig.line(1, accepted.withLock { $0 })
+                    return IngestRig.post(line, headers: [HostileIngestTests.token, "Skein-Producer: honest"])
+                } answered: { [self] answer in
+                    guard answer.status == 200 else { throw Failure("\(answer.status) \(answer.body)") }
                     accepted.withLock { $0 += 1 }
+                } broke: {
+                    throw $0
                 }
             } catch {
                 failed.withLock { $0.append("\(error)") }
@@ -186,7 +183,8 @@ struct HostileIngestTests {
     }
 
     private static func brokenFrames(_ port: UInt16) throws {
-        let upgrade = SocketClient.upgrade.replacingOccurrences(of: "Host: localhost\r\n", with: "Host: localhost\r\n\(token)\r\n")
+        let upgrade = SocketClient.upgrade.replacingOccurrences(
+            of: "Host: localhost\r\n", with: "Host: localhost\r\n\(token)\r\n")
         let frames: [(bytes: [UInt8], code: UInt16)] = [
             ([0xFF, 0xFF], 1002), ([0x81, 0x01, 0x61], 1002), (SocketClient.frame(2, [1]), 1003),
             (SocketClient.frame(1, [0xC3, 0x28]), 1007), (SocketClient.frame(3, []), 1002),

@@ -20,27 +20,19 @@ struct IngestKillTests {
 
         func run(_ producer: Int, port: UInt16) throws {
             let size = IngestKillTests.sizes[producer]
-            var client: SocketClient?
-            var next = 0
-            while next < IngestKillTests.count, !isGivingUp.withLock({ $0 }) {
-                let lines = (next..<(next + size)).map { IngestRig.line(producer, $0) + "\n" }
+            try IngestRig.drive(port: port) { [self] in
+                let first = accepted.withLock { $0 }
+                if first >= IngestKillTests.count || isGivingUp.withLock({ $0 }) { return nil }
+                let lines = (first..<(first + size)).map { IngestRig.line(producer, $0) + "\n" }
                 let headers = ["Skein-Producer: sink-\(producer)"]
-                let request =
-                    producer == 2
+                return producer == 2
                     ? IngestRig.chunked(lines, headers: headers) : IngestRig.post(lines.joined(), headers: headers)
-                do {
-                    let open = try client ?? SocketClient(port: port)
-                    client = open
-                    try open.send(request)
-                    guard try open.answer().status == 200 else { continue }
-                    next += size
-                    accepted.withLock { $0 = next }
-                } catch is SocketClient.Problem {
-                    client = nil
-                    repeats.withLock { $0 += 1 }
-                    // Nobody listens for a moment: a pause between two tries.
-                    usleep(5000)
-                }
+            } answered: { [self] answer in
+                if answer.status == 200 { accepted.withLock { $0 += size } }
+            } broke: { [self] _ in
+                repeats.withLock { $0 += 1 }
+                // Nobody listens for a moment: a pause between two tries.
+                usleep(5000)
             }
         }
     }

@@ -3,6 +3,7 @@ import BusReading
 import Collector
 import Foundation
 import Glibc
+import HTTPTestServer
 import NATSTransport
 import Stages
 import Testing
@@ -32,6 +33,27 @@ enum IngestRig {
             "POST /v1/atof HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\(more)\r\n"
         return head + pieces.map { "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n" }.joined()
             + (isComplete ? "0\r\n\r\n" : "")
+    }
+
+    /// Sends one request after the other over a connection, a new one when it broke, until there is none.
+    ///
+    /// - Parameter broke: rethrows what must not happen.
+    static func drive(
+        port: UInt16, next: () -> String?, answered: (SocketClient.Answer) throws -> Void,
+        broke: (SocketClient.Problem) throws -> Void
+    ) throws {
+        var client: SocketClient?
+        while let request = next() {
+            do {
+                let open = try client ?? SocketClient(port: port)
+                client = open
+                try open.send(request)
+                try answered(try open.answer())
+            } catch let problem as SocketClient.Problem {
+                client = nil
+                try broke(problem)
+            }
+        }
     }
 
     /// A port that nobody listens on now.

@@ -117,7 +117,7 @@ extension ConfigurationReader {
             if value > most { section.complain(key, "must be at most \(most), is \(value)") }
             configuration.ingest[keyPath: path] = Int(min(value, most))
         }
-        if let millis = section.integer("patience_millis", minimum: 0) {
+        if let millis = section.integer("patience_millis", minimum: 100) {
             if millis > 600_000 { section.complain("patience_millis", "must be at most 600000, is \(millis)") }
             configuration.ingest.patience = .milliseconds(min(millis, 600_000))
         }

@@ -23,6 +23,8 @@ final class IngestIntake: Sendable {
         var entriesUnderWay = 0
         /// Of an unfinished line.
         var heldBytes = 0
+        /// A line was completed since it was last said what is held.
+        var hasFinished = false
         var isClosed = false
     }
 
@@ -96,6 +98,7 @@ final class IngestIntake: Sendable {
             events: counts.events, probes: counts.probes, invalid: counts.invalid, tooLong: counts.tooLong,
             flooded: counts.flooded, restored: counts.restored)
         service.limits.use(events: lines.count, bytes: 0, sender)
+        state.withLock { $0.hasFinished = true }
         if !items.isEmpty { submit(items) }
     }
 
@@ -105,13 +108,14 @@ final class IngestIntake: Sendable {
     func came(_ bytes: Int, heldBytes: Int) {
         service.metrics.add("skein_ingest_received_bytes_total", bytes)
         service.limits.use(events: 0, bytes: bytes, sender)
-        let change = state.withLock { state in
-            if state.isClosed { return 0 }
-            defer { state.heldBytes = heldBytes }
-            return heldBytes - state.heldBytes
+        let (change, hasFinished) = state.withLock { state in
+            if state.isClosed { return (0, false) }
+            defer { (state.heldBytes, state.hasFinished) = (heldBytes, false) }
+            return (heldBytes - state.heldBytes, state.hasFinished || heldBytes == 0)
         }
         service.memory.add(change, of: sender.tenant, isSending: false)
-        if heldBytes == 0 { service.memory.finished(holder) }
+        // Also when the next one has begun: it is somebody else's turn.
+        if hasFinished { service.memory.finished(holder) }
     }
 
     /// Nothing more comes.

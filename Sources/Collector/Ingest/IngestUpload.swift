@@ -9,8 +9,6 @@ final class IngestUpload: HTTPBodyReceiver {
         /// Of a document: its text so far.
         var document: [UInt8] = []
         var isTooLong = false
-        /// It was refused in the middle.
-        var isRefused = false
 
         var heldBytes: Int { splitter.heldBytes + document.count }
     }
@@ -50,13 +48,7 @@ final class IngestUpload: HTTPBodyReceiver {
         intake.take(lines.map(ReadLine.init))
         intake.came(bytes.count, heldBytes: heldBytes)
         // A client that sends again is told so at once; a stream is never opened again, and has to wait.
-        if !isStream, let refusal = service.refusal(intake) {
-            let isFirst = state.withLock { state in
-                defer { state.isRefused = true }
-                return !state.isRefused
-            }
-            return isFirst ? exchange.answer(service.answer(refusal)) : ()
-        }
+        if !isStream, let refusal = service.refusal(intake) { return exchange.answer(service.answer(refusal)) }
         // First: `resume` may come from another thread before `mustWait` returns, and would be undone by a later pause.
         exchange.pause()
         if !intake.mustWait({ exchange.resume() }) { exchange.takeBackPause() }
