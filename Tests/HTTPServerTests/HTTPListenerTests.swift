@@ -323,7 +323,8 @@ struct HTTPListenerTests {
         }
     }
 
-    /// Without the lock in `HTTPExchange.wake` libmicrohttpd ended the process: it had a connection that was about to be resumed.
+    /// libmicrohttpd ends the process when it stops with a connection that is about to be resumed (`HTTPExchange.wake`). That moment cannot be
+    /// forced; this is where it would be.
     @Test("ends while others resume connections that wait")
     func stopsAmidResuming() async throws {
         for round in 0..<40 {

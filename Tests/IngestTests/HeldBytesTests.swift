@@ -37,7 +37,9 @@ struct HeldBytesTests {
     func turns() {
         var held = HeldBytesTests.made()
         held.add(60, of: "a", isSending: false)
-        for holder in 1...3 as ClosedRange<UInt64> { #expect(held.mayGoOn(holder, of: "a", isUnfinished: holder > 1) == false) }
+        for holder in 1...3 as ClosedRange<UInt64> {
+            #expect(held.mayGoOn(holder, of: "a", isUnfinished: holder > 1) == false)
+        }
         // Not the first: it has no line whose end would make room.
         #expect(held.woken() == [2])
         #expect(held.woken() == [])
