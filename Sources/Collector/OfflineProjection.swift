@@ -24,12 +24,14 @@ package struct OfflineProjection {
         name: "offline", url: "", projection: ProjectionConfiguration(projection: .full),
         resource: ResourceConfiguration())
     private var number: UInt64 = 0
-    private var events: [Event] = []
+    /// What goes into the projection: for a span whose end came first, and for the manual exporter.
+    private var processed: [Event] = []
     private var lines: [[UInt8]] = []
     /// The finished spans, encoded, in the order in which they ended.
     package private(set) var spans: [[UInt8]] = []
     private var process: ProcessMachine
-    private var policy: OfflinePolicy
+    /// Of the strict mode, where nothing but the policy comes before a projection: the reference leaves no repeated event out.
+    private var policy: OfflinePolicy?
     private var projector: SpanProjector?
     private var assembler: TrajectoryAssembler?
     private var documents: [JSONValue] = []
@@ -47,8 +49,10 @@ package struct OfflineProjection {
         self.configuration = configuration
         self.sessionID = sessionID
         self.tenant = tenant
-        process = ProcessMachine(partitioning: Partitioning(count: 1), policy: try configuration.makeChain())
-        policy = OfflinePolicy(try configuration.makeChain(prices: false), tenant: tenant)
+        // A projection has the prices itself.
+        let chain = try configuration.makeChain(prices: output == .processed)
+        process = ProcessMachine(partitioning: Partitioning(count: 1), policy: chain)
+        policy = configuration.compatibility == .strict ? OfflinePolicy(chain, tenant: tenant) : nil
         switch output {
         case .full, .genAI, .openinference:
             let kind = ProjectionConfiguration.Projection(rawValue: output.rawValue) ?? .full
@@ -82,22 +86,25 @@ package struct OfflineProjection {
         number += 1
         switch output {
         case .atof: lines.append(EventJSONEncoder.line(event))
-        case .processed: lines += OfflineProjection.lines(process.receive(message(writer.bytes)))
+        case .processed: lines += events(process.receive(message(writer.bytes))).map(EventJSONEncoder.line)
         case .atif, .trajectories, .full, .genAI, .openinference, .logs, .metrics:
-            if let governed = policy.apply(event) { project(governed) }
+            guard policy != nil else { return events(process.receive(message(writer.bytes))).forEach { project($0) } }
+            if let governed = policy?.apply(event) { project(governed) }
         }
     }
 
     private mutating func project(_ event: Event) {
+        processed.append(event)
+        let reference = EventReference(sequence: UInt64(processed.count), index: 0)
         switch output {
-        case .atof, .processed: break
-        case .atif: events.append(event)
-        case .trajectories:
-            append(assembler?.receive(event, at: .init(sequence: number, index: 0)) ?? [])
+        case .atof, .processed, .atif: break
+        case .trajectories: append(assembler?.receive(event, at: reference) ?? [])
         case .full, .genAI, .openinference:
-            for span in projector?.receive(event, at: .init(sequence: number, index: 0)) ?? [] {
-                spans.append(SpanEncoder.encode(span))
+            var output = ProjectionOutput()
+            projector?.receive(event, at: reference, of: "", into: &output) { reference in
+                processed[Int(reference.sequence) - 1].packed.array
             }
+            spans += output.spans.map { SpanEncoder.encode($0.span) }
         case .logs: logs?.add(event)
         case .metrics: metrics?.add(event)
         }
@@ -128,10 +135,10 @@ package struct OfflineProjection {
     }
 
     /// The events that pass `process`; what repeats is left out.
-    private static func lines(_ outcome: ProcessMachine.Outcome) -> [[UInt8]] {
-        outcome.pieces.flatMap { piece -> [[UInt8]] in
+    private func events(_ outcome: ProcessMachine.Outcome) -> [Event] {
+        outcome.pieces.flatMap { piece -> [Event] in
             guard let batch = try? EventBatch(unpacking: piece.frames.bytes) else { return [] }
-            return (0..<batch.count).compactMap { try? EventJSONEncoder.line(batch.event(at: $0)) }
+            return (0..<batch.count).compactMap { try? batch.event(at: $0) }
         }
     }
 
@@ -176,7 +183,7 @@ package struct OfflineProjection {
             let builder = TrajectoryBuilder(
                 origin: .manual(sessionID: sessionID ?? "session"), agent: output.agent,
                 compatibility: configuration.compatibility, pricing: configuration.pricing)
-            let document = builder.document(of: events)
+            let document = builder.document(of: processed)
             return [Array(document.compactText.utf8)]
         case .trajectories:
             append(assembler?.finish() ?? [])
