@@ -76,6 +76,8 @@ def main():
     parser.add_argument("--seeds", type=Path, action="append", default=[], help="a directory with more recordings")
     parser.add_argument("--input", type=Path, help="run --target on this file alone, as it was found")
     arguments = parser.parse_args()
+    if not arguments.minutes > 0:
+        parser.error(f"--minutes is {arguments.minutes:g}, must be above 0")
     chosen = arguments.target or targets
     if arguments.input:
         if len(chosen) != 1:

@@ -121,6 +121,9 @@ def main():
     parser.add_argument("--cases", type=Path, action="append", help="directory of further cases; can be repeated")
     parser.add_argument("--skein", default=str(ROOT / ".build/release/skein"), help="the skein to use")
     options = parser.parse_args()
+    for folder in options.cases or []:
+        if not folder.is_dir():
+            parser.error(f"no such directory: {folder}")
     folders = [ROOT / "Tests/TrajectoriesTests/Cases", *(options.cases or [])]
     cases = sorted(path.parent for folder in folders for path in folder.glob("*/events.jsonl"))
     if not cases:

@@ -101,22 +101,22 @@ package struct OfflineProjection {
         case .trajectories: append(assembler?.receive(event, at: reference) ?? [])
         case .full, .genAI, .openinference:
             var output = ProjectionOutput()
-            projector?.receive(event, at: reference, of: "", into: &output) { reference in
-                processed[Int(reference.sequence) - 1].packed.array
-            }
+            projector?.receive(event, at: reference, of: "", into: &output) { processed.packed(at: $0) }
             spans += output.spans.map { SpanEncoder.encode($0.span) }
         case .logs: logs?.add(event)
         case .metrics: metrics?.add(event)
         }
     }
 
-    /// The end of the file is the end of every trajectory, so that nothing comes too late; the reference drops what comes after
+    /// The end of the file is the end of every trajectory, so that nothing comes too late. The reference drops what comes after
     /// its parent's end, and has no limits.
     private static func assembling(_ configuration: CollectorConfiguration) -> TrajectoryAssembler.Configuration {
         guard configuration.compatibility == .strict else {
             var assembling = TrajectoryAssembler.Configuration(order: .tolerant)
             assembling.linger = .max
             assembling.parentWait = .max
+            assembling.maximumEvents = configuration.runs.maximumEvents
+            assembling.maximumBytes = configuration.runs.maximumBytes
             return assembling
         }
         var assembling = TrajectoryAssembler.Configuration(order: .reference)
@@ -148,7 +148,7 @@ package struct OfflineProjection {
         for trajectory in finished {
             let built = trajectory.document(
                 by: output.agent, configuration.compatibility, pricing: configuration.pricing,
-                of: trajectory.heldEvents)
+                of: trajectory.members.map { $0.packed ?? processed.packed(at: $0.reference) })
             let document = built.document
             if isStrict {
                 // The reference writes files: none without a name, and a later one over an earlier one.
@@ -204,4 +204,11 @@ package struct OfflineProjection {
 
     private static let unreadable = CollectorError(
         "the encoded request cannot be read back: please report this with the file")
+}
+
+extension [Event] {
+    /// What a collector reads from its stream again; references count from 1.
+    fileprivate func packed(at reference: EventReference) -> [UInt8] {
+        self[Int(reference.sequence) - 1].packed.array
+    }
 }

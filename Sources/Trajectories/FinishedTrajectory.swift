@@ -132,7 +132,7 @@ extension FinishedTrajectory {
             draft: .object(document), openerMetadata: built.openerMetadata, expectedBytes: built.expectedBytes)
     }
 
-    /// The payloads that are held; of all members when nothing was dropped from memory.
+    /// The payloads that are held: not of members that were dropped from memory or came before what they belong to.
     package var heldEvents: [[UInt8]] { members.compactMap(\.packed) }
 
     /// Events that were read once from these bytes can be read again, so nothing is lost here.
