@@ -37,12 +37,14 @@ let package = Package(
             cSettings: [.headerSearchPath(".")]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
+        // Headers only: libvalijson-dev, nlohmann-json3-dev.
+        .target(name: "CValijson"),
 
         // Pure: no I/O, no clock, no lock, no logger.
         .target(name: "SHA2", swiftSettings: strict),
         .target(name: "ATOF", dependencies: ["CSkeinProto", "CSimdJSON"], swiftSettings: strict),
         .target(name: "LLMCodecs", dependencies: ["ATOF"], swiftSettings: strict),
-        .target(name: "Middleware", dependencies: ["ATOF", "CRE2", "LLMCodecs", "SHA2"], swiftSettings: strict),
+        .target(name: "Middleware", dependencies: ["ATOF", "CRE2", "CValijson", "LLMCodecs", "SHA2"], swiftSettings: strict),
         .target(name: "Trajectories", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Projections", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Stages", dependencies: ["ATOF", "LLMCodecs", "Middleware"], swiftSettings: strict),

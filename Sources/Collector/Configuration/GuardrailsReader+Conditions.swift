@@ -59,18 +59,19 @@ extension GuardrailsReader {
         let minimum = section.decimal("minimum")
         let maximum = section.decimal("maximum")
         let text = section.string("pattern")
+        let schema = section.raw("violates")
         if let minimum, let maximum, minimum > maximum {
             section.complain("minimum", "is \(minimum), which is more than maximum, \(maximum)")
         }
         let given = [
             equals == nil ? nil : "equals", section.has("pattern") ? "pattern" : nil,
-            minimum == nil && maximum == nil ? nil : "minimum and maximum",
+            minimum == nil && maximum == nil ? nil : "minimum and maximum", schema == nil ? nil : "violates",
         ].compactMap(\.self)
         guard given.count == 1 else {
             section.complain(
                 "equals",
                 given.isEmpty
-                    ? "is missing; give equals, pattern, or minimum and maximum"
+                    ? "is missing; give equals, pattern, violates, or minimum and maximum"
                     : "stands for one test, but there are \(given.joined(separator: ", ")); make a test of each")
             return nil
         }
@@ -85,7 +86,31 @@ extension GuardrailsReader {
                 return nil
             }
         }
+        if let schema {
+            guard let compiled = readSchema(schema, &section) else { return nil }
+            test = .violates(compiled)
+        }
         return pointer.map { GuardrailRule.ArgumentTest(pointer: $0, test: test) }
+    }
+
+    /// A table, or the text of a JSON document.
+    private static func readSchema(
+        _ value: JSONValue, _ section: inout ConfigurationSection
+    ) -> GuardrailRule.ArgumentSchema? {
+        var schema = value
+        if let text = value.stringValue {
+            guard let parsed = try? JSONParser.parse(text) else {
+                section.complain("violates", "is no JSON; give a JSON Schema as a table, or as the text of one")
+                return nil
+            }
+            schema = parsed
+        }
+        do throws(SchemaError) {
+            return try GuardrailRule.ArgumentSchema(schema)
+        } catch {
+            section.complain("violates", "is no JSON Schema that can be used: \(error)")
+            return nil
+        }
     }
 
     private static func readContent(_ table: inout ConfigurationSection) -> GuardrailRule.ContentTest? {

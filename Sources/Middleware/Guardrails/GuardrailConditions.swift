@@ -26,6 +26,8 @@ extension GuardrailRule {
             case equals(JSONValue)
             /// The value is a number of this range; nil is no bound.
             case range(minimum: Double?, maximum: Double?)
+            /// The value does not conform to the schema, or cannot be checked against it.
+            case violates(ArgumentSchema)
         }
 
         /// RFC 6901; empty is all of the arguments.

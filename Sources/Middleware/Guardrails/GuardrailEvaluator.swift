@@ -27,12 +27,10 @@ package struct GuardrailEvaluator: Sendable {
         var request = request
         for rule in asked where rule.selection.matches(request) {
             answer.evaluated.append(rule.name)
-            guard fires(rule, request) else { continue }
-            if rule.actions.contains(.alert) {
-                answer.alerts.append(.init(rule: rule.name, message: rule.reason))
-            }
+            guard let reason = reason(rule, request) else { continue }
+            if rule.actions.contains(.alert) { answer.alerts.append(.init(rule: rule.name, message: reason)) }
             if rule.actions.contains(.reject) {
-                answer.decision = .reject(rule: rule.name, reason: rule.reason)
+                answer.decision = .reject(rule: rule.name, reason: reason)
                 return answer
             }
             if rule.actions.contains(.redact), redact(&request, by: rule) { answer.decision = .transformed(request) }
@@ -75,14 +73,21 @@ package struct GuardrailEvaluator: Sendable {
         return request.call != before
     }
 
+    /// What there is to tell of a rule that fires; nil of one that does not.
+    private func reason(_ rule: GuardrailRule, _ request: GuardRequest) -> String? {
+        if case .arguments(let tests) = rule.condition, case .tool(_, let arguments) = request.call {
+            return GuardrailRule.finding(of: tests, in: arguments).map { rule.reason(for: $0) }
+        }
+        return fires(rule, request) ? rule.reason : nil
+    }
+
     private func fires(_ rule: GuardrailRule, _ request: GuardRequest) -> Bool {
         switch (rule.condition, request.call) {
         case (.tools(let lists), .tool(let name, _)): lists.fires(for: name)
-        case (.arguments(let tests), .tool(_, let arguments)): tests.allSatisfy { $0.holds(for: arguments) }
         case (.content(let test), .tool(let name, let arguments)):
             test.redacted(arguments) != nil || test.redacted(text: name) != nil
         case (.content(let test), .llm(_, _, let body)): test.redacted(body) != nil
-        case (.tools, .llm), (.arguments, .llm), (.budget, _), (.loop, _): false
+        case (.tools, .llm), (.arguments, _), (.budget, _), (.loop, _): false
         }
     }
 }
@@ -91,6 +96,34 @@ extension GuardrailRule {
     /// Arguments with something else at the places that tests look at.
     static func redacted(_ arguments: JSONValue, at tests: [ArgumentTest], with replacement: String) -> JSONValue {
         tests.reduce(arguments) { $0.replacing(at: $1.pointer, with: .string(replacement)) }
+    }
+
+    /// What tests that all hold have found in arguments.
+    struct ArgumentFinding {
+        /// Of the first test with a schema, and the pointer of that test.
+        var violation: Violation?
+        var pointer = ""
+    }
+
+    /// - Returns: nil when one of the tests does not hold.
+    static func finding(of tests: [ArgumentTest], in arguments: JSONValue) -> ArgumentFinding? {
+        var finding = ArgumentFinding()
+        for test in tests {
+            if case .violates(let schema) = test.test {
+                guard let violation = arguments.value(at: test.pointer).flatMap({ schema.violation(by: $0) }) else {
+                    return nil
+                }
+                if finding.violation == nil { finding = ArgumentFinding(violation: violation, pointer: test.pointer) }
+            } else if !test.holds(for: arguments) {
+                return nil
+            }
+        }
+        return finding
+    }
+
+    /// The rule's reason, and what a schema has to say about it.
+    func reason(for finding: ArgumentFinding) -> String {
+        finding.violation.map { "\(reason): \($0.text(below: finding.pointer))" } ?? reason
     }
 }
 
@@ -120,6 +153,7 @@ extension GuardrailRule.ArgumentTest {
         case .range(let minimum, let maximum):
             guard let number = value.numberValue else { return false }
             return number >= minimum ?? -.infinity && number <= maximum ?? .infinity
+        case .violates(let schema): return schema.violation(by: value) != nil
         }
     }
 }

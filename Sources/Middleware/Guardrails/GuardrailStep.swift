@@ -23,8 +23,9 @@ package struct GuardrailStep: ChainStep {
         guard isChosen(draft), let finding = finding(in: draft) else { return .pass }
         // A tool that is denied is so once, though its scope has two events.
         if rule.actions.contains(.alert), finding.isNews {
-            notes.alerts.append(.init(rule: rule.name, message: rule.reason, event: draft.event.uuid))
+            notes.alerts.append(.init(rule: rule.name, message: finding.reason, event: draft.event.uuid))
         }
+        if let obstacle = finding.obstacle { notes.failures.append(.init(step: name, reason: obstacle.rawValue)) }
         if rule.actions.contains(.dropEvent) { return .drop(rule: rule.name) }
         var isChanged = false
         if rule.actions.contains(.redact), let redacted = finding.redacted {
@@ -59,6 +60,9 @@ package struct GuardrailStep: ChainStep {
     private struct Finding {
         /// Whether it says something that no other event of the scope says.
         var isNews = true
+        let reason: String
+        /// Why the rule fires without knowing.
+        var obstacle: GuardrailRule.Violation.Obstacle?
         /// The event without what was found; nil where there is nothing to redact.
         var redacted: EventDraft?
     }
@@ -70,18 +74,20 @@ package struct GuardrailStep: ChainStep {
             guard !draft.event.isMark, draft.event.category?.known == .tool, lists.fires(for: draft.name) else {
                 return nil
             }
-            return Finding(isNews: draft.event.kind == .scopeStart)
+            return Finding(isNews: draft.event.kind == .scopeStart, reason: rule.reason)
         case .arguments(let tests):
             guard draft.event.kind == .scopeStart, draft.event.category?.known == .tool else { return nil }
             // Null is what a tool without arguments has.
             let arguments = draft.data ?? .null
-            guard tests.allSatisfy({ $0.holds(for: arguments) }) else { return nil }
+            guard let found = GuardrailRule.finding(of: tests, in: arguments) else { return nil }
             var redacted = draft
             redacted.data = GuardrailRule.redacted(arguments, at: tests, with: rule.replacement)
-            return Finding(redacted: redacted)
+            var finding = Finding(reason: rule.reason(for: found), redacted: redacted)
+            if case .unchecked(let obstacle) = found.violation { finding.obstacle = obstacle }
+            return finding
         case .content(let test):
             var redacted = draft
-            return redacted.redact(by: test) ? Finding(redacted: redacted) : nil
+            return redacted.redact(by: test) ? Finding(reason: rule.reason, redacted: redacted) : nil
         case .budget, .loop: return nil
         }
     }
