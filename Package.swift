@@ -44,7 +44,8 @@ let package = Package(
         .target(name: "SHA2", swiftSettings: strict),
         .target(name: "ATOF", dependencies: ["CSkeinProto", "CSimdJSON"], swiftSettings: strict),
         .target(name: "LLMCodecs", dependencies: ["ATOF"], swiftSettings: strict),
-        .target(name: "Middleware", dependencies: ["ATOF", "CRE2", "CValijson", "LLMCodecs", "SHA2"], swiftSettings: strict),
+        .target(
+            name: "Middleware", dependencies: ["ATOF", "CRE2", "CValijson", "LLMCodecs", "SHA2"], swiftSettings: strict),
         .target(name: "Trajectories", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Projections", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Stages", dependencies: ["ATOF", "LLMCodecs", "Middleware"], swiftSettings: strict),

@@ -206,6 +206,22 @@ struct GuardrailsConfigurationTests {
             "name = \"a\"\narguments = [{ pointer = \"/x\", pattern = 1 }]\nactions = [\"alert\"]",
             "invalid_plugin_config", "arguments[0].pattern"
         ),
+        (
+            "name = \"a\"\narguments = [{ pointer = \"\", violates = \"{\" }]\nactions = [\"alert\"]",
+            "unsupported_value", "arguments[0].violates"
+        ),
+        (
+            "name = \"a\"\narguments = [{ pointer = \"\", violates = { type = \"text\" } }]\nactions = [\"alert\"]",
+            "unsupported_value", "arguments[0].violates"
+        ),
+        (
+            "name = \"a\"\narguments = [{ pointer = \"\", violates = 1 }]\nactions = [\"alert\"]",
+            "unsupported_value", "arguments[0].violates"
+        ),
+        (
+            "name = \"a\"\narguments = [{ pointer = \"\", violates = {}, equals = 1 }]\nactions = [\"alert\"]",
+            "unsupported_value", "arguments[0].equals"
+        ),
         ("name = \"a\"\ncontent = { }\nactions = [\"alert\"]", "unsupported_value", "content.detectors"),
         ("name = \"a\"\ncontent = { detectors = [] }\nactions = [\"alert\"]", "unsupported_value", "content.detectors"),
         (
@@ -274,6 +290,30 @@ struct GuardrailsConfigurationTests {
             diagnostics.contains {
                 $0.code == "guardrails.\(code)" && $0.field == "components[0].config.rules[0].\(field)"
             }, "\(diagnostics)")
+    }
+
+    @Test("a schema is a table, or the text of one")
+    func schema() throws {
+        let forms = [
+            #"{ required = ["a"], properties.a = { maximum = 1.5 } }"#,
+            #"""
+            '''{"required": ["a"], "properties": {"a": {"maximum": 1.5}}}'''
+            """#,
+        ]
+        let schema = try GuardrailRule.ArgumentSchema(["required": ["a"], "properties": ["a": ["maximum": 1.5]]])
+        for form in forms {
+            let (rules, diagnostics) = Self.read(
+                "name = \"a\"\narguments = [{ pointer = \"\", violates = \(form) }]\nactions = [\"reject\"]")
+            #expect(diagnostics.isEmpty, "\(diagnostics)")
+            #expect(rules?.map(\.condition) == [.arguments([.init(pointer: "", test: .violates(schema))])])
+        }
+        let (_, diagnostics) = Self.read(
+            "name = \"a\"\narguments = [{ pointer = \"\", violates = { properties.a.format = \"date\" } }]\nactions = [\"reject\"]"
+        )
+        #expect(
+            diagnostics.map(\.message) == [
+                "is no JSON Schema that can be used: /properties/a/format cannot be checked; give a pattern, or leave it out"
+            ])
     }
 
     @Test("names are a rule's own, and the version is 1")

@@ -38,6 +38,8 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case fileNames = "file-names"
     /// A regular expression in the first line, a text in the rest.
     case patterns
+    /// A JSON Schema in the first line, a document in the rest.
+    case schemas
 
     /// Does with the input what the collector would.
     ///
@@ -65,6 +67,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .ingestLines: try IngestProperties.check(input)
         case .fileNames: try FileNameProperties.check(input)
         case .patterns: try PatternProperties.check(input)
+        case .schemas: try SchemaProperties.check(input)
         }
     }
 
@@ -72,7 +75,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     package var isJSON: Bool {
         switch self {
         case .json, .eventLine, .process, .codecs, .streams, .pricing, .skills, .full, .genAI, .openinference, .logs,
-            .metrics, .atif, .assembler, .ingestLines, .fileNames:
+            .metrics, .atif, .assembler, .ingestLines, .fileNames, .schemas:
             true
         case .eventBatch, .chunks, .snapshots, .webSocket, .patterns: false
         }
@@ -101,6 +104,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .ingestLines: return IngestProperties.seeds(from: recording)
         case .fileNames: return FileNameProperties.seeds
         case .patterns: return PatternProperties.seeds
+        case .schemas: return SchemaProperties.seeds
         }
     }
 }

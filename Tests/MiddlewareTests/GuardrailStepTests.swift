@@ -62,6 +62,20 @@ struct GuardrailStepTests {
         #expect(try Passage(Self.rule(Self.deny, [.alert]), .mark, category: nil).notes.alerts.isEmpty)
     }
 
+    @Test("alerts for arguments that violate a schema, and counts those that could not be checked")
+    func schema() throws {
+        let schema = try GuardrailRule.ArgumentSchema(["properties": ["n": ["type": "integer"]]])
+        let rule = Self.rule(.arguments([.init(pointer: "", test: .violates(schema))]), [.alert, .dropPayload])
+        #expect(try Passage(rule, data: ["n": 1]).outcome == .unchanged)
+        let passage = try Passage(rule, data: ["n": "one"])
+        #expect(passage.notes.alerts.map(\.message) == ["not here: type is violated at /n"])
+        #expect(passage.notes.failures.isEmpty)
+        #expect(passage.after.data == nil)
+        let deep = try Passage(rule, data: (0..<100).reduce(JSONValue.null) { value, _ in [value] })
+        #expect(deep.notes.failures == [.init(step: "guardrails.rule", reason: "too_deep")])
+        #expect(deep.after.data == nil)
+    }
+
     @Test("drops start and end of a tool that is denied", arguments: [Event.Kind.scopeStart, .scopeEnd])
     func drop(kind: Event.Kind) throws {
         #expect(try Passage(Self.rule(Self.deny, [.dropEvent, .alert]), kind).outcome == .dropped(rule: "rule"))

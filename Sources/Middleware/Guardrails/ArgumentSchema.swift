@@ -22,7 +22,9 @@ extension GuardrailRule {
         }
 
         /// Nil when the value conforms. What cannot be checked within bounds does not.
-        package func violation(by value: JSONValue) -> Violation? { compiled.violation(in: JSONWriter.bytes(of: value)) }
+        package func violation(by value: JSONValue) -> Violation? {
+            compiled.violation(in: JSONWriter.bytes(of: value))
+        }
 
         package static func == (left: Self, right: Self) -> Bool { left.source == right.source }
 
@@ -69,8 +71,8 @@ private final class CompiledSchema: Sendable {
             skein_schema_compile(text, text.count, room.baseAddress?.assumingMemoryBound(to: CChar.self), room.count)
         }
         guard let compiled else {
-            throw SchemaError(
-                pointer: "", reason: "cannot be compiled: \(String(decoding: message.prefix { $0 != 0 }, as: UTF8.self))")
+            let problem = String(decoding: message.prefix { $0 != 0 }, as: UTF8.self)
+            throw SchemaError(pointer: "", reason: "cannot be compiled: \(problem)")
         }
         handle = compiled
         self.patterns = patterns
