@@ -8,12 +8,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
-// The schema is built from valijson's constraints directly. Its own parser knows subschemas by their paths with the names of properties
-// as they are, so that "a/items" is taken for the items of "a", and those of `propertyNames` by the path of their parent.
+// The schema is built from valijson's constraints directly. Its own parser knows what a $ref named by path, with names of properties as
+// they are, so that "a/items" is taken for the items of "a", and `propertyNames` for the schema that it stands in.
 
 using nlohmann::json;
 using valijson::Subschema;

@@ -231,16 +231,16 @@ struct ArgumentSchemaTests {
         ),
         ("4 MB of text", #"{"maxLength": 10000000}"#, .string(String(repeating: "ä", count: 2_000_000)), nil),
         (
-            "4 MB of text against patterns that ended or held valijson",
+            "1 MB of text against patterns that ended or held valijson",
             #"{"anyOf": [{"pattern": "^(a|b)*$"}, {"pattern": "^(a+)+$"}]}"#,
-            .string(String(repeating: "a", count: 4_000_000) + "!"), .keyword("anyOf", at: "")
+            .string(String(repeating: "a", count: 1_000_000) + "!"), .keyword("anyOf", at: "")
         ),
         ("more than can be read", "{}", .string(String(repeating: "a", count: 8_400_000)), .unchecked(.tooLarge)),
-        ("values without end", "{}", .array(Array(repeating: 0, count: 600_000)), .unchecked(.tooLarge)),
+        ("values without end", "{}", .array(Array(repeating: 0, count: 500_001)), .unchecked(.tooLarge)),
         (
             "a long name on the way to many values", #"{"additionalProperties": {"items": {"type": "integer"}}}"#,
             .object(
-                JSONObject([(String(repeating: "k", count: 2_000_000), .array(Array(repeating: 0, count: 400_000)))])),
+                JSONObject([(String(repeating: "k", count: 1_000_000), .array(Array(repeating: 0, count: 100_000)))])),
             .unchecked(.tooLarge)
         ),
         (
@@ -249,7 +249,7 @@ struct ArgumentSchemaTests {
             .array(Array(repeating: 499, count: 100_000)), .unchecked(.tooLarge)
         ),
         (
-            "violations everywhere", #"{"items": {"type": "string"}}"#, .array(Array(repeating: 0, count: 400_000)),
+            "violations everywhere", #"{"items": {"type": "string"}}"#, .array(Array(repeating: 0, count: 100_000)),
             .keyword("type", at: "/0")
         ),
         (

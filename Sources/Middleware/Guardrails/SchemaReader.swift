@@ -17,8 +17,8 @@ struct SchemaReader {
     private let root: JSONValue
     private let isDraft4: Bool
     private var count = 0
-    /// The references that are being followed.
-    private var followed: Set<String> = []
+    /// The references that are being followed; the whole is being read from the beginning.
+    private var followed: Set<String> = ["#"]
     /// In the order of their indexes, by which the schema that comes out calls them.
     private(set) var patterns: [Pattern] = []
 
