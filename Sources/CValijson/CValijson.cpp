@@ -164,6 +164,7 @@ public:
     bool validate(const Adapter &target, const std::vector<std::string> &, valijson::ValidationResults *) const override {
         if (!target.isString()) return true;
         const std::string text = target.getString();
+        run->charge(text.size() / 4096);
         uint64_t count = std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; });
         return is_maximum ? count <= bound : count >= bound;
     }
@@ -183,6 +184,7 @@ public:
     bool validate(const Adapter &target, const std::vector<std::string> &, valijson::ValidationResults *) const override {
         if (!target.isString()) return true;
         const std::string text = target.getString();
+        run->charge(text.size() / 256);
         return run->matcher(run->context, index, reinterpret_cast<const uint8_t *>(text.data()), text.size());
     }
 
@@ -307,6 +309,7 @@ private:
         }
         if (auto names = member(source, "required")) toll.names += names->size();
         if (auto values = member(source, "enum")) toll.values += values->size();
+        if (member(source, "const")) toll.values += 1;
         return toll;
     }
 

@@ -235,6 +235,11 @@ struct ArgumentSchemaTests {
             #"{"anyOf": [{"pattern": "^(a|b)*$"}, {"pattern": "^(a+)+$"}]}"#,
             .string(String(repeating: "a", count: 1_000_000) + "!"), .keyword("anyOf", at: "")
         ),
+        (
+            "many patterns for a long text",
+            #"{"allOf": [\#(Array(repeating: #"{"pattern": "a"}"#, count: 600).joined(separator: ", "))]}"#,
+            .string(String(repeating: "a", count: 1_000_000)), .unchecked(.tooLarge)
+        ),
         ("more than can be read", "{}", .string(String(repeating: "a", count: 8_400_000)), .unchecked(.tooLarge)),
         ("values without end", "{}", .array(Array(repeating: 0, count: 500_001)), .unchecked(.tooLarge)),
         (
