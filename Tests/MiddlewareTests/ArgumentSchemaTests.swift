@@ -270,7 +270,7 @@ struct ArgumentSchemaTests {
         ),
     ]
 
-    @Test("hostile documents are checked, or not let through, on a small stack", arguments: attacks)
+    @Test("hostile documents are checked, or not let through, on a small stack", .serialized, arguments: attacks)
     func hostile(name: String, schema: String, document: JSONValue, expected: GuardrailRule.Violation?) async throws {
         let schema = try Self.schema(schema)
         let violation = await withCheckedContinuation { continuation in
