@@ -41,9 +41,7 @@ struct ConnectionOptions: ParsableArguments {
     func configuration() throws -> CollectorConfiguration {
         var configuration = try files.read()
         if let nats {
-            guard nats.hasPrefix("nats://") || nats.hasPrefix("tls://") else {
-                throw UsageError("--nats must begin with nats:// or tls://, such as nats://127.0.0.1:4222")
-            }
+            if let complaint = NATSAddress.complaint(about: nats) { throw UsageError("--nats \(complaint)") }
             configuration.nats.urls = [nats]
         }
         return configuration
@@ -67,6 +65,18 @@ struct ConnectionOptions: ParsableArguments {
             throw error
         }
     }
+}
+
+/// In which form a command tells what it found or did.
+struct ReportOptions: ParsableArguments {
+    @Option(help: "text or json.")
+    var format = OutputFormat.text
+}
+
+/// For what cannot be taken back.
+struct ConsentOptions: ParsableArguments {
+    @Flag(help: "Do it; without it nothing is changed.")
+    var yes = false
 }
 
 extension JetStream {

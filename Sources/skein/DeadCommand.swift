@@ -88,8 +88,7 @@ struct ListLetters: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var selection: DeadCommand.Selection
 
-    @Option(help: "Form of the list: text or json, a line each.")
-    var format = OutputFormat.text
+    @OptionGroup var report: ReportOptions
 
     func run() async throws {
         let filter = try selection.filter(now: Date())
@@ -97,7 +96,7 @@ struct ListLetters: AsyncParsableCommand {
         var count = 0
         let stored = try await connection.withLetters { box in
             try await box.forEach(filter) { letter in
-                Terminal.out(try letter.line(format))
+                Terminal.out(try letter.line(report.format))
                 count += 1
                 return count < limit
             }
@@ -105,7 +104,7 @@ struct ListLetters: AsyncParsableCommand {
         }
         if count == 0, stored > 0 {
             Terminal.error("no letter matches; skein dead list without filters shows what is there")
-        } else if format == .text {
+        } else if report.format == .text {
             Terminal.error(letters(count))
         }
     }
@@ -123,8 +122,7 @@ struct ShowLetter: AsyncParsableCommand {
     @Flag(help: "Print the body as it is, and nothing else; it may hold what agents said.")
     var raw = false
 
-    @Option(help: "Form of the headers: text or json.")
-    var format = OutputFormat.text
+    @OptionGroup var report: ReportOptions
 
     func validate() throws {
         if sequence == 0 { throw ValidationError("letters are numbered from 1") }
@@ -136,7 +134,7 @@ struct ShowLetter: AsyncParsableCommand {
                 throw CommandFailure("there is no dead letter \(sequence); skein dead list shows those there are")
             }
             if raw { return Terminal.raw(letter.body) }
-            switch format {
+            switch report.format {
             case .json: Terminal.out(try letter.line(.json))
             case .text:
                 for (name, value) in letter.fields { Terminal.out("\(name): \(value)") }
@@ -160,8 +158,7 @@ struct ReplayLetters: AsyncParsableCommand {
     @Flag(help: "Leave the letters where they are.")
     var keep = false
 
-    @Option(help: "Form of the summary: text or json.")
-    var format = OutputFormat.text
+    @OptionGroup var report: ReportOptions
 
     func run() async throws {
         let filter = try selection.filter(now: Date())
@@ -180,7 +177,7 @@ struct ReplayLetters: AsyncParsableCommand {
                 return replayed + refused < limit
             }
         }
-        switch format {
+        switch report.format {
         case .text: Terminal.out("replayed \(letters(replayed)), left \(refused)")
         case .json: Terminal.out("{\"replayed\":\(replayed),\"left\":\(refused)}")
         }
@@ -197,11 +194,9 @@ struct PurgeLetters: AsyncParsableCommand {
     @Flag(help: "Remove every letter.")
     var all = false
 
-    @Flag(help: "Do it; without it the letters are only counted.")
-    var yes = false
+    @OptionGroup var consent: ConsentOptions
 
-    @Option(help: "Form of the summary: text or json.")
-    var format = OutputFormat.text
+    @OptionGroup var report: ReportOptions
 
     func validate() throws {
         if try selection.filter(now: Date()).isEmpty != all {
@@ -218,15 +213,15 @@ struct PurgeLetters: AsyncParsableCommand {
         var count = 0
         try await connection.withLetters { box in
             try await box.forEach(filter) { letter in
-                if yes { try await box.remove(letter) }
+                if consent.yes { try await box.remove(letter) }
                 count += 1
                 return count < limit
             }
         }
-        guard yes else {
+        guard consent.yes else {
             throw UsageError("this removes \(letters(count)) for good; say --yes to do it")
         }
-        switch format {
+        switch report.format {
         case .text: Terminal.out("removed \(letters(count))")
         case .json: Terminal.out("{\"removed\":\(count)}")
         }

@@ -55,8 +55,7 @@ struct GuardAskCommand: AsyncParsableCommand {
     @Option(help: "Seconds to wait for the answer.")
     var timeout = 2.0
 
-    @Option(help: "text, or the answer as it came: json.")
-    var format = OutputFormat.text
+    @OptionGroup var report: ReportOptions
 
     func validate() throws {
         try check(tenant: tenant)
@@ -82,7 +81,7 @@ struct GuardAskCommand: AsyncParsableCommand {
                 throw CommandFailure("the answer cannot be read: \(error)")
             }
         }
-        switch format {
+        switch report.format {
         case .json: Terminal.out(String(decoding: reply.json, as: UTF8.self))
         case .text: print(reply)
         }
@@ -154,19 +153,17 @@ struct GuardBudgetsCommand: AsyncParsableCommand {
     @Option(help: "Only this tenant.")
     var tenant: String?
 
-    @Option(help: "text or json.")
-    var format = OutputFormat.text
+    @OptionGroup var report: ReportOptions
 
     @Flag(help: "Forget what the tenant's agents have used.")
     var reset = false
 
-    @Flag(help: "Do it; without it nothing is forgotten.")
-    var yes = false
+    @OptionGroup var consent: ConsentOptions
 
     func validate() throws {
         try check("--tenant", name: tenant)
         if reset, tenant == nil { throw ValidationError("--reset goes with --tenant: say whose budgets begin anew") }
-        if yes, !reset { throw ValidationError("--yes goes with --reset only") }
+        if consent.yes, !reset { throw ValidationError("--yes goes with --reset only") }
     }
 
     func run() async throws {
@@ -175,7 +172,7 @@ struct GuardBudgetsCommand: AsyncParsableCommand {
         let rows = states.flatMap { state in
             state.counters.counters.map { Row(tenant: state.tenant, key: $0.key, counter: $0.value) }
         }.sorted { ($0.tenant, $0.budget, $0.of, $0.subject) < ($1.tenant, $1.budget, $1.of, $1.subject) }
-        switch format {
+        switch report.format {
         case .text:
             if rows.isEmpty { Terminal.out("no budget has been used") }
             for row in rows { Terminal.out(row.text) }
@@ -188,12 +185,12 @@ struct GuardBudgetsCommand: AsyncParsableCommand {
     }
 
     private func reset(_ tenant: String) async throws {
-        guard yes else {
+        guard consent.yes else {
             throw UsageError(
                 "this forgets what the agents of tenant \(tenant) have used of all its budgets; say --yes to do it")
         }
         let hadAny = try await connection.with { try await BudgetList.reset(JetStream($0), tenant: tenant) }
-        switch format {
+        switch report.format {
         case .text:
             Terminal.out(hadAny ? "the budgets of \(tenant) begin anew" : "no budget of \(tenant) has been used")
         case .json: Terminal.out("{\"reset\":\(hadAny)}")

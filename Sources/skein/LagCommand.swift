@@ -19,8 +19,7 @@ struct LagCommand: AsyncParsableCommand {
     @Option(help: "Only this stage: process, assemble, export-<name>, store-<name>.")
     var stage: String?
 
-    @Option(help: "text or json.")
-    var format = OutputFormat.text
+    @OptionGroup var report: ReportOptions
 
     func validate() throws { try check("--stage", name: stage) }
 
@@ -30,7 +29,7 @@ struct LagCommand: AsyncParsableCommand {
             throw CommandFailure(
                 "no task of the stage \(stage) has a record; skein lag without --stage shows those that have")
         }
-        switch format {
+        switch report.format {
         case .json:
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

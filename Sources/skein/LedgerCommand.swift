@@ -25,8 +25,7 @@ struct LedgerCommand: AsyncParsableCommand {
     @Option(help: "Only this key, while it is not folded into its tenant.")
     var key: String?
 
-    @Option(help: "text or json.")
-    var format = OutputFormat.text
+    @OptionGroup var report: ReportOptions
 
     @Option(parsing: .unconditional, help: "Seconds to wait for the members' answers.")
     var timeout = 2.0
@@ -46,7 +45,7 @@ struct LedgerCommand: AsyncParsableCommand {
             let silent = tasks.subtracting(summary.tasks)
             return (summary, silent.sorted { ($0.stage, $0.partition) < ($1.stage, $1.partition) })
         }
-        switch format {
+        switch report.format {
         case .text: print(summary, silent)
         case .json: Terminal.out(try summary.json(silent: silent))
         }

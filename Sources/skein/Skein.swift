@@ -38,6 +38,7 @@ struct Skein: AsyncParsableCommand {
         skein_bound_heap()
         do {
             var command = try parseAsRoot()
+            try requireSubcommand(of: type(of: command))
             // A level that is none is a mistake for every command, also for those that log nothing.
             _ = try Log.logger()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -48,6 +49,14 @@ struct Skein: AsyncParsableCommand {
         } catch {
             Foundation.exit(report(error))
         }
+    }
+
+    /// The parser would print the help and end well: a script that calls half a command would not notice.
+    private static func requireSubcommand(of command: any ParsableCommand.Type) throws {
+        let names = command.configuration.subcommands.compactMap { $0.configuration.commandName }
+        if names.isEmpty { return }
+        Terminal.error(helpMessage(for: command))
+        throw UsageError("the command is missing: one of \(names.joined(separator: ", "))")
     }
 
     /// What prints the help of the subcommand that was called.

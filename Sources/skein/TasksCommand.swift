@@ -27,8 +27,7 @@ struct TasksCommand: AsyncParsableCommand {
         @Option(parsing: .unconditional, help: "Only this partition.")
         var partition: Int?
 
-        @Flag(help: "Do it; without it the tasks are only shown.")
-        var yes = false
+        @OptionGroup var consent: ConsentOptions
 
         func validate() throws {
             try check("--stage", name: stage)
@@ -43,9 +42,12 @@ struct TasksCommand: AsyncParsableCommand {
                     throw CommandFailure(
                         "no task of the stage \(stage) has a record there; skein lag shows those that have")
                 }
-                if yes { try await list.reset(keys) }
-                for key in keys { Terminal.out("\(yes ? "reset" : "would reset") \(key.stage)/\(key.partition)") }
-                if !yes { throw UsageError("nothing was done; say --yes to forget the positions of these tasks") }
+                if consent.yes { try await list.reset(keys) }
+                let what = consent.yes ? "reset" : "would reset"
+                for key in keys { Terminal.out("\(what) \(key.stage)/\(key.partition)") }
+                if !consent.yes {
+                    throw UsageError("nothing was done; say --yes to forget the positions of these tasks")
+                }
             }
         }
     }

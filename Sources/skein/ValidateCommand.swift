@@ -25,8 +25,7 @@ struct ValidateCommand: AsyncParsableCommand {
     @Option(help: "File with one ATIF document, or an array of them; - is standard input.")
     var atif: String?
 
-    @Option(help: "text or json.")
-    var format = OutputFormat.text
+    @OptionGroup var report: ReportOptions
 
     func validate() throws {
         let isConfiguration = !files.config.isEmpty || files.inherit
@@ -45,7 +44,7 @@ struct ValidateCommand: AsyncParsableCommand {
             let prefix = documents.count > 1 ? "\(index)." : ""
             findings += DocumentValidator.findings(in: document).map { $0.below(prefix) }
         }
-        switch format {
+        switch report.format {
         case .text:
             for finding in findings { Terminal.out("\(finding)") }
             if findings.isEmpty { Terminal.out("\(path) is valid") }
@@ -90,7 +89,7 @@ struct ValidateCommand: AsyncParsableCommand {
             configuration = nil
         }
         let obstacles = configuration?.obstacles ?? []
-        switch format {
+        switch report.format {
         case .text:
             for diagnostic in diagnostics { Terminal.out("\(diagnostic)") }
             if configuration != nil {

@@ -46,6 +46,13 @@ struct CommandTests {
             names: ["nats.token_env", "NONE_OF_IT"]),
         .init(name: "no URL", arguments: ["collect", "--nats", "localhost"], code: 2, names: ["--nats", "nats://"]),
         .init(
+            name: "a URL with credentials", arguments: ["collect", "--nats", "nats://user:hunter2@127.0.0.1:1"],
+            code: 2,
+            names: ["--nats holds credentials", "password_env"]),
+        .init(
+            name: "a URL with a port that is none", arguments: ["lag", "--nats", "nats://127.0.0.1:70000"], code: 2,
+            names: ["--nats", "1 to 65535"]),
+        .init(
             name: "nobody listens", arguments: ["collect", "--nats", nobody], code: 1, names: [nobody, "check the URL"]),
         .init(
             name: "publish to nobody", arguments: ["publish", "skein.toml", "--nats", nobody], code: 1, names: [nobody]),
@@ -197,6 +204,34 @@ struct CommandTests {
                 ], directory: directory)
             #expect(outcome.code == 1)
             #expect(outcome.errors.contains("dead letters") && outcome.errors.contains("skein dead list"))
+        }
+    }
+
+    @Test("a command without its subcommand is a mistake, with the help", arguments: ["dead", "guard", "tasks", ""])
+    func noSubcommand(command: String) async throws {
+        try await withDirectory { directory in
+            let outcome = try await SkeinProcess.run(command.isEmpty ? [] : [command], directory: directory)
+            #expect(outcome.code == 2)
+            #expect(outcome.output.isEmpty)
+            #expect(outcome.errors.contains("SUBCOMMANDS:"))
+            #expect(outcome.errors.contains("error: the command is missing: one of "))
+            let help = try await SkeinProcess.run([command, "--help"].filter { !$0.isEmpty }, directory: directory)
+            #expect(help.code == 0 && help.output.contains("SUBCOMMANDS:"))
+        }
+    }
+
+    @Test("credentials in a URL are refused and shown nowhere", arguments: ["lag", "collect", "validate"])
+    func credentialsInURL(command: String) async throws {
+        try await withDirectory { directory in
+            try "[http]\nenabled = false\n".write(
+                toFile: "\(directory)/skein.toml", atomically: true, encoding: .utf8)
+            let outcome = try await SkeinProcess.run(
+                [command] + Self.file, environment: ["SKEIN_NATS_URL": "tls://user:hunter2@127.0.0.1:1"],
+                directory: directory)
+            #expect(outcome.code == 2)
+            let told = outcome.errors + outcome.output
+            #expect(told.contains("SKEIN_NATS_URL") && told.contains("holds credentials"))
+            #expect(!told.contains("hunter2"))
         }
     }
 

@@ -32,6 +32,23 @@ struct ConfigurationAddressTests {
         }
     }
 
+    @Test("the variable of the environment wins, and hides nothing that is wrong in the file")
+    func overridden() throws {
+        let (configuration, _) = try ConfigurationReader.read(
+            text: "[nats]\nurls = [\"nats://a:1\"]", name: "", environment: ["SKEIN_NATS_URL": "nats://b:1"])
+        #expect(configuration.nats.urls == ["nats://b:1"])
+        let (plain, _) = try ConfigurationReader.read(
+            text: "[nats]\nurls = [\"nats://a:1\"]", name: "", environment: ["SKEIN_NATS_URL": ""])
+        #expect(plain.nats.urls == ["nats://a:1"])
+        do throws(ConfigurationError) {
+            _ = try ConfigurationReader.read(
+                text: "[nats]\nurls = [\"http://a\"]", name: "", environment: ["SKEIN_NATS_URL": "nats://b:1"])
+            Issue.record("no error")
+        } catch {
+            #expect(error.diagnostics.map(\.field) == ["nats.urls[0]"])
+        }
+    }
+
     @Test("what sends nothing needs no secrets")
     func secrets() throws {
         let toml = """

@@ -4,29 +4,22 @@ internal import NATSTransport
 /// `[nats]` and `[http]`: how the collector reaches the bus, and how it is reached.
 extension ConfigurationReader {
     mutating func readNATS(_ document: inout ConfigurationSection) {
-        if let url = environment["SKEIN_NATS_URL"], !url.isEmpty {
-            configuration.nats.urls = [url]
-            if !url.hasPrefix("nats://"), !url.hasPrefix("tls://") {
-                document.complain("SKEIN_NATS_URL", "the environment variable must begin with nats:// or tls://")
+        let other = environment["SKEIN_NATS_URL"].flatMap { $0.isEmpty ? nil : $0 }
+        if let other {
+            configuration.nats.urls = [other]
+            if let complaint = NATSAddress.complaint(about: other) {
+                document.complain("SKEIN_NATS_URL", "the environment variable \(complaint)")
             }
         }
         guard var section = document.section("nats") else { return }
-        if let urls = section.strings("urls"), environment["SKEIN_NATS_URL"] == nil {
+        if let urls = section.strings("urls") {
             if urls.isEmpty {
                 section.complain("urls", "is empty; name at least one server, such as nats://127.0.0.1:4222")
             }
             for (index, url) in urls.enumerated() {
-                let schemes = ["nats://", "tls://"]
-                if !schemes.contains(where: { url.hasPrefix($0) }) {
-                    section.complain("urls[\(index)]", "must begin with nats:// or tls://")
-                } else if !HTTPAddress.isPort(URLComponents(string: url)?.port) {
-                    section.complain("urls[\(index)]", "has a port that does not exist; ports are 1 to 65535")
-                } else if url.contains("@") {
-                    section.complain(
-                        "urls[\(index)]", "holds credentials; use user with password_env, token_env or a file instead")
-                }
+                if let complaint = NATSAddress.complaint(about: url) { section.complain("urls[\(index)]", complaint) }
             }
-            configuration.nats.urls = urls
+            if other == nil { configuration.nats.urls = urls }
         }
         readAuthentication(&section)
         if var tls = section.section("tls") {
