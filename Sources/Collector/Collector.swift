@@ -230,8 +230,7 @@ package final class Collector: Sendable {
         if let output = configuration.trajectories {
             stages.append(
                 AssembleStage(
-                    output: output, runs: runs, compatibility: configuration.compatibility,
-                    pricing: configuration.pricing))
+                    output: output, runs: runs, compatibility: configuration.compatibility, policy: policy))
         }
         for endpoint in configuration.endpoints {
             // A request at a time for each partition.
@@ -239,7 +238,7 @@ package final class Collector: Sendable {
             stages.append(
                 ExportStage(
                     endpoint: endpoint, runs: runs, client: client, compatibility: configuration.compatibility,
-                    pricing: configuration.pricing))
+                    policy: policy))
         }
         for var endpoint in configuration.logEndpoints {
             endpoint.projection.compatibility = configuration.compatibility
@@ -252,7 +251,7 @@ package final class Collector: Sendable {
             stages.append(MetricExportStage(endpoint: endpoint, client: client))
         }
         if let rules = configuration.middleware.guardrails, !rules.onRuns.isEmpty {
-            stages.append(WatchStage(partitioning: partitioning, rules: rules, pricing: configuration.pricing))
+            stages.append(WatchStage(partitioning: partitioning, policy: policy))
         }
         stages += configuration.stores.map { StoreStage($0) }
         return stages

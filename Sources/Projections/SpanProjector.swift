@@ -1,4 +1,5 @@
 package import ATOF
+package import LLMCodecs
 
 /// Turns the events of a partition into the spans of one trace endpoint.
 ///
@@ -17,7 +18,7 @@ package struct SpanProjector: Sendable {
     /// Reads the packed event at a reference again; nil when it is gone.
     package typealias Reader = (EventReference) -> [UInt8]?
 
-    package let configuration: ProjectionConfiguration
+    package private(set) var configuration: ProjectionConfiguration
     package internal(set) var counters = ProjectionCounters()
     package internal(set) var diagnostics = ProjectionDiagnostics()
     /// Log time, nanoseconds since 1970: of the last message.
@@ -37,6 +38,9 @@ package struct SpanProjector: Sendable {
         self.configuration = configuration
         runs = OpenRuns(idle: configuration.idle, maximumAge: configuration.maximumAge)
     }
+
+    /// Calls that end from now on cost what these say.
+    package mutating func replace(pricing: PricingSources) { configuration.pricing = pricing }
 
     var isStrict: Bool { configuration.compatibility == .strict }
 

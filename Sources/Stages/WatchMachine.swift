@@ -33,11 +33,11 @@ package struct WatchMachine: Sendable {
 
     private let partition: UInt64
     private let partitioning: Partitioning
-    private let rules: [GuardrailRule]
-    private let pricing: PricingSources
+    private var rules: [WatchedRule] = []
+    private var pricing: PricingSources
     private let limits: Limits
-    private let readsUsage: Bool
-    private let readsModels: Bool
+    private var readsUsage = false
+    private var readsModels = false
 
     /// Log time, nanoseconds since 1970.
     private var now: UInt64 = 0
@@ -57,21 +57,42 @@ package struct WatchMachine: Sendable {
     ) {
         self.partition = UInt64(partition)
         self.partitioning = partitioning
-        let onRuns = rules.onRuns
-        self.rules = onRuns
         self.pricing = pricing
         self.limits = limits
         scopes = WatchedScopes(openLimit: limits.openScopes, closedLimit: limits.closedScopes)
         sums = WatchedSums(limit: limits.sums)
-        readsUsage = WatchMachine.readUsage(onRuns)
-        readsModels = onRuns.contains { !$0.selection.names.isEmpty }
+        take(rules)
     }
 
-    private static func readUsage(_ rules: [GuardrailRule]) -> Bool {
-        rules.contains { rule in
+    private mutating func take(_ rules: GuardrailRules) {
+        let onRuns = rules.onRuns
+        self.rules = onRuns.map { WatchedRule($0) }
+        readsUsage = onRuns.contains { rule in
             guard let measure = rule.budget?.measure else { return false }
             return measure == .tokens || measure == .cost
         }
+        readsModels = onRuns.contains { !$0.selection.names.isEmpty }
+    }
+
+    /// Goes on with other rules and prices from the next event on.
+    ///
+    /// What was counted for a rule goes on counting for one of the same name that counts the same, whatever its limit; all else that was
+    /// counted is forgotten. A call costs what it does by the prices that hold when it ends.
+    package mutating func replace(rules: GuardrailRules, pricing: PricingSources) {
+        take(rules)
+        self.pricing = pricing
+        forgetOtherCounts()
+    }
+
+    private mutating func forgetOtherCounts() {
+        let counts = Set(rules.map(\.count))
+        runs = runs.mapValues { run in
+            var run = run
+            run.tallies = run.tallies.filter { counts.contains($0.key) }
+            return run
+        }
+        sums.forget { !counts.contains($0.count) }
+        nextOverdue = openRuns.inOrder.compactMap { overdue($0) }.min() ?? .max
     }
 
     package var openRunCount: Int { openRuns.count }
@@ -103,7 +124,7 @@ package struct WatchMachine: Sendable {
         let (source, shares) = try Share.decode(payload)
         for share in shares {
             // What is counted for a rule that is no longer there counts for nothing.
-            guard let rule = rules.first(where: { $0.name == share.key.rule }), let budget = rule.budget,
+            guard let rule = rules.first(where: { $0.count == share.key.count })?.rule, let budget = rule.budget,
                 let exceeded = sums.receive(share, from: source, budget: budget, at: now)
             else { continue }
             var alert = PolicyAlert(
@@ -130,7 +151,7 @@ package struct WatchMachine: Sendable {
     package mutating func takeShares(now tellsAll: Bool = false) -> [Shares] {
         guard let since = sums.untoldSince, tellsAll || now >= since + limits.shareInterval else { return [] }
         let byPartition = Dictionary(grouping: sums.takeUntold()) { share in
-            partitioning.partition(ofTenant: share.key.tenant, key: "\(share.key.rule)/\(share.key.agent)")
+            partitioning.partition(ofTenant: share.key.tenant, key: "\(share.key.count)/\(share.key.agent)")
         }
         return byPartition.sorted { $0.key < $1.key }.map {
             Shares(partition: $0.key, shares: $0.value, source: partition)
@@ -172,26 +193,25 @@ package struct WatchMachine: Sendable {
         let happening = Happening(
             event: event, name: name, category: category, tenant: tenant, scope: scope, readsModel: readsModels)
         let call = GuardRequest.Kind(category)
-        for rule in rules where happening.isChosen(by: rule) {
-            switch rule.condition {
+        for watched in rules where happening.isChosen(by: watched.rule) {
+            switch watched.rule.condition {
             case .budget(let budget):
                 if let call, budget.measure == .calls || budget.measure == .toolCalls || budget.measure == .llmCalls,
                     budget.measure.counts(call)
                 {
-                    add(1, to: budget, of: rule, run, happening, &output)
+                    add(1, to: budget, of: watched, run, happening, &output)
                 } else if budget.measure == .depth {
-                    raise(to: scope.depth, budget, of: rule, run, happening, &output)
+                    raise(to: scope.depth, budget, of: watched, run, happening, &output)
                 } else if budget.measure == .fanOut, let siblings {
-                    raise(to: siblings, budget, of: rule, run, happening, &output)
+                    raise(to: siblings, budget, of: watched, run, happening, &output)
                 }
             case .loop(let loop):
                 guard let call, call == GuardRequest.Kind(loop.call) else { continue }
                 let print = Fingerprint(event.name, event.data?.value.compactText ?? "")
-                guard let count = runs[run]?.tallies[rule.name, default: .init()].note(print, for: loop, at: now) else {
-                    continue
-                }
+                guard let count = runs[run]?.tallies[watched.count, default: .init()].note(print, for: loop, at: now)
+                else { continue }
                 fire(
-                    rule, run, happening, text: "\(count) equal calls",
+                    watched.rule, run, happening, text: "\(count) equal calls",
                     ["calls": count, "limit": UInt64(loop.repeats - 1)], &output)
             case .tools, .arguments, .content: continue
             }
@@ -219,10 +239,10 @@ package struct WatchMachine: Sendable {
             let usage = CallUsage(end: event, pricing: pricing)
             let happening = Happening(
                 event: event, name: name, category: category, tenant: tenant, scope: scope, readsModel: readsModels)
-            for rule in rules where happening.isChosen(by: rule) {
-                guard let budget = rule.budget else { continue }
-                if budget.measure == .tokens { add(usage.tokens, to: budget, of: rule, run, happening, &output) }
-                if budget.measure == .cost { add(usage.cost, to: budget, of: rule, run, happening, &output) }
+            for watched in rules where happening.isChosen(by: watched.rule) {
+                guard let budget = watched.rule.budget else { continue }
+                if budget.measure == .tokens { add(usage.tokens, to: budget, of: watched, run, happening, &output) }
+                if budget.measure == .cost { add(usage.cost, to: budget, of: watched, run, happening, &output) }
             }
         }
         if event.uuid == scope.trajectory, runs[run] != nil {
@@ -268,14 +288,15 @@ package struct WatchMachine: Sendable {
     }
 
     /// The rules on how long a trajectory may last that have not fired for it.
-    private func wallTimes(_ key: WatchedScopes.Key) -> [(rule: GuardrailRule, budget: GuardrailRule.Budget)] {
+    private func wallTimes(_ key: WatchedScopes.Key) -> [(watched: WatchedRule, budget: GuardrailRule.Budget)] {
         guard let run = runs[key], run.isTrajectory else { return [] }
-        return rules.compactMap { rule in
-            guard let budget = rule.budget, budget.measure == .wallTime, run.tallies[rule.name]?.firedAt == nil,
+        return rules.compactMap { watched in
+            let rule = watched.rule
+            guard let budget = rule.budget, budget.measure == .wallTime, run.tallies[watched.count]?.firedAt == nil,
                 rule.selection.matches(tenant: key.tenant), rule.selection.matches(agent: run.agent),
                 rule.selection.names.isEmpty || rule.selection.names.matches(run.name)
             else { return nil }
-            return (rule, budget)
+            return (watched, budget)
         }
     }
 
@@ -286,13 +307,13 @@ package struct WatchMachine: Sendable {
     }
 
     private mutating func checkWallTime(of key: WatchedScopes.Key, _ output: inout Output) {
-        for (rule, budget) in wallTimes(key) {
+        for (watched, budget) in wallTimes(key) {
             guard let run = runs[key], now > run.openedAt,
-                let lasted = runs[key]?.tallies[rule.name, default: .init()].raise(
+                let lasted = runs[key]?.tallies[watched.count, default: .init()].raise(
                     to: now - run.openedAt, of: budget, at: now)
             else { continue }
             fire(
-                rule, key,
+                watched.rule, key,
                 Happening(
                     uuid: key.uuid, parent: key.uuid, name: run.name, category: .agent, tenant: key.tenant,
                     agent: run.agent, time: EventTime(epochNanoseconds: now)),
@@ -303,33 +324,37 @@ package struct WatchMachine: Sendable {
     // MARK: Counting
 
     private mutating func add(
-        _ amount: UInt64, to budget: GuardrailRule.Budget, of rule: GuardrailRule, _ run: WatchedScopes.Key,
+        _ amount: UInt64, to budget: GuardrailRule.Budget, of watched: WatchedRule, _ run: WatchedScopes.Key,
         _ happening: Happening, _ output: inout Output
     ) {
         if amount == 0 { return }
         switch (budget.owner, budget.window) {
         case (.tenant, let window?):
             sums.count(
-                amount, for: .init(rule: rule.name, tenant: happening.tenant, agent: ""), window: window, at: now)
+                amount, for: .init(count: watched.count, tenant: happening.tenant, agent: ""), window: window, at: now)
         case (.agent, let window?):
             sums.count(
-                amount, for: .init(rule: rule.name, tenant: happening.tenant, agent: happening.agent ?? ""),
+                amount,
+                for: .init(count: watched.count, tenant: happening.tenant, agent: happening.agent ?? ""),
                 window: window, at: now)
         case (.trajectory, _), (.agent, nil), (.tenant, nil):
-            guard let sum = runs[run]?.tallies[rule.name, default: .init()].add(amount, to: budget, at: now) else {
-                return
-            }
-            fire(rule, run, happening, text: Firing.text(of: budget, sum), Firing.counts(of: budget, sum), &output)
+            guard let sum = runs[run]?.tallies[watched.count, default: .init()].add(amount, to: budget, at: now)
+            else { return }
+            fire(
+                watched.rule, run, happening, text: Firing.text(of: budget, sum), Firing.counts(of: budget, sum),
+                &output)
         }
     }
 
     private mutating func raise(
-        to amount: UInt64, _ budget: GuardrailRule.Budget, of rule: GuardrailRule, _ run: WatchedScopes.Key,
+        to amount: UInt64, _ budget: GuardrailRule.Budget, of watched: WatchedRule, _ run: WatchedScopes.Key,
         _ happening: Happening, _ output: inout Output
     ) {
-        guard let highest = runs[run]?.tallies[rule.name, default: .init()].raise(to: amount, of: budget, at: now)
+        guard let highest = runs[run]?.tallies[watched.count, default: .init()].raise(to: amount, of: budget, at: now)
         else { return }
-        fire(rule, run, happening, text: Firing.text(of: budget, highest), Firing.counts(of: budget, highest), &output)
+        fire(
+            watched.rule, run, happening, text: Firing.text(of: budget, highest), Firing.counts(of: budget, highest),
+            &output)
     }
 
     private func fire(
@@ -375,7 +400,7 @@ package struct WatchMachine: Sendable {
         return writer.bytes
     }
 
-    /// Goes on from a snapshot. What was counted for a rule that is no longer there is left out; one of the same name goes on.
+    /// Goes on from a snapshot, with other rules as `replace` does.
     package init(
         partition: Int, partitioning: Partitioning, rules: GuardrailRules, pricing: PricingSources = PricingSources(),
         limits: Limits = Limits(), snapshot: [UInt8]
@@ -385,12 +410,10 @@ package struct WatchMachine: Sendable {
         var reader = try SnapshotReader(snapshot, version: WatchMachine.version)
         now = try reader.readNumber()
         try scopes.restore(from: &reader)
-        let names = Set(self.rules.map(\.name))
         for isOpen in [true, false] {
             for _ in 0..<(try reader.readCount()) {
                 let key = WatchedScopes.Key(tenant: try reader.readText(), uuid: try reader.readUUID())
-                var run = try WatchedRun(from: &reader)
-                run.tallies = run.tallies.filter { names.contains($0.key) }
+                let run = try WatchedRun(from: &reader)
                 guard runs.updateValue(run, forKey: key) == nil else {
                     throw SnapshotError("run \(key.uuid) is in the snapshot twice")
                 }
@@ -399,7 +422,26 @@ package struct WatchMachine: Sendable {
         }
         try sums.restore(from: &reader)
         try reader.end()
-        nextOverdue = openRuns.inOrder.compactMap { overdue($0) }.min() ?? .max
+        forgetOtherCounts()
+    }
+}
+
+/// A rule on runs, and what is counted for it.
+struct WatchedRule: Sendable {
+    let rule: GuardrailRule
+    /// The rule's name and the shape of its condition: a rule of the same name that counts something else is another count.
+    let count: String
+
+    init(_ rule: GuardrailRule) {
+        self.rule = rule
+        let shape: [String] =
+            switch rule.condition {
+            case .budget(let budget):
+                [budget.measure.rawValue, budget.owner.rawValue, budget.window.map(String.init) ?? ""]
+            case .loop(let loop): ["loop", loop.call.rawValue, loop.window.map(String.init) ?? ""]
+            case .tools, .arguments, .content: []
+            }
+        count = ([rule.name] + shape).joined(separator: "/")
     }
 }
 

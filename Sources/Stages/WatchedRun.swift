@@ -11,7 +11,7 @@ struct WatchedRun: Sendable {
     /// Whether a scope opened it, whose end will be its end.
     let isTrajectory: Bool
     var hasEnded = false
-    /// By the rule's name; a rule that has counted nothing has none.
+    /// By `WatchedRule.count`; a rule that has counted nothing has none.
     var tallies: [String: Tally] = [:]
 
     init(openedAt: UInt64, root: EventUUID, name: String, agent: String?, isTrajectory: Bool) {
@@ -26,7 +26,8 @@ struct WatchedRun: Sendable {
     struct Tally: Sendable {
         var total: UInt64 = 0
         var windowed: WindowedSum?
-        /// When it fired last; with a window it fires again no earlier than a window later.
+        /// When it fired last; with a window it fires again no earlier than a window later. Of a loop without one, for the calls in a row
+        /// that there are now.
         var firedAt: UInt64?
         /// Of a loop: the last call, and how often it came in a row.
         var last: Fingerprint?
@@ -42,7 +43,6 @@ struct WatchedRun: Sendable {
         mutating func add(_ amount: UInt64, to budget: GuardrailRule.Budget, at time: UInt64) -> UInt64? {
             if let window = budget.window {
                 var sum = windowed ?? WindowedSum(window: window)
-                if sum.window != window { sum = WindowedSum(window: window) }
                 sum.add(amount, at: time)
                 total = sum.sum(at: time)
                 windowed = sum
@@ -66,12 +66,15 @@ struct WatchedRun: Sendable {
 
         /// Takes note of a call.
         ///
-        /// - Returns: how often it came, if that is just as often as must not be.
+        /// - Returns: how often it came, if that is for the first time as often as must not be.
         mutating func note(_ call: Fingerprint, for loop: GuardrailRule.Loop, at time: UInt64) -> UInt64? {
             guard let window = loop.window else {
-                streak = call == last ? streak + 1 : 1
+                (streak, firedAt) = call == last ? (streak + 1, firedAt) : (1, nil)
                 last = call
-                return streak == UInt64(loop.repeats) ? streak : nil
+                // It may be beyond already when a stricter rule has come.
+                guard streak >= UInt64(loop.repeats), firedAt == nil else { return nil }
+                firedAt = time
+                return streak
             }
             recent.removeAll { time > $0.time && time - $0.time > window }
             fired = fired.filter { !WatchedRun.mayFire(window, at: time, since: $0.value) }

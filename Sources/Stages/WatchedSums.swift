@@ -8,7 +8,8 @@ internal import Middleware
 /// after a restart changes nothing.
 struct WatchedSums: Sendable {
     struct Key: Sendable, Hashable {
-        let rule: String
+        /// `WatchedRule.count`.
+        let count: String
         let tenant: String
         /// Empty for a budget of the tenant.
         let agent: String
@@ -35,7 +36,6 @@ struct WatchedSums: Sendable {
 
     mutating func count(_ amount: UInt64, for key: Key, window: UInt64, at time: UInt64) {
         var sum = counted.removeValue(forKey: key) ?? WindowedSum(window: window)
-        if sum.window != window { sum = WindowedSum(window: window) }
         sum.add(amount, at: time)
         _ = sum.sum(at: time)
         untold[key, default: []].insert(sum.part(of: time))
@@ -75,7 +75,6 @@ struct WatchedSums: Sendable {
         guard share.window == budget.window else { return nil }
         var sums = decided.removeValue(forKey: share.key) ?? Decided()
         var own = sums.sources[source] ?? WindowedSum(window: share.window)
-        if own.window != share.window { own = WindowedSum(window: share.window) }
         for part in share.parts { own.raise(part: part.number, to: part.amount) }
         sums.sources[source] = own
         var total: UInt64 = 0
@@ -91,6 +90,19 @@ struct WatchedSums: Sendable {
             forgotten += 1
         }
         return fires ? (total, own.part(of: time)) : nil
+    }
+
+    /// Drops the sums for which a condition holds.
+    mutating func forget(where isForgotten: (Key) -> Bool) {
+        for key in counted.keys.filter(isForgotten) {
+            counted[key] = nil
+            countedOrder.remove(key)
+            untold[key] = nil
+        }
+        for key in decided.keys.filter(isForgotten) {
+            decided[key] = nil
+            decidedOrder.remove(key)
+        }
     }
 
     // MARK: Snapshot
@@ -149,13 +161,13 @@ struct WatchedSums: Sendable {
 
 extension WatchedSums.Key {
     func write(to writer: inout SnapshotWriter) {
-        writer.write(rule)
+        writer.write(count)
         writer.write(tenant)
         writer.write(agent)
     }
 
     init(from reader: inout SnapshotReader) throws(SnapshotError) {
-        self.init(rule: try reader.readText(), tenant: try reader.readText(), agent: try reader.readText())
+        self.init(count: try reader.readText(), tenant: try reader.readText(), agent: try reader.readText())
     }
 }
 
@@ -171,7 +183,7 @@ struct Share: Sendable, Hashable {
     let parts: [Part]
 
     static func precedes(_ left: WatchedSums.Key, _ right: WatchedSums.Key) -> Bool {
-        (left.tenant, left.rule, left.agent) < (right.tenant, right.rule, right.agent)
+        (left.tenant, left.count, left.agent) < (right.tenant, right.count, right.agent)
     }
 
     // MARK: Message

@@ -153,4 +153,102 @@ struct PolicyReloadTests {
             #expect(outcome.errors.contains("skein_config/policy: components[0].config.builtin.detector"))
         }
     }
+
+    /// Two rules on runs, and perhaps prices.
+    private static func runRules(calls: Int, prices: Bool = false) -> String {
+        """
+        [[components]]
+        kind = "guardrails"
+        [[components.config.rules]]
+        name = "calls"
+        budget = { measure = "tool_calls", limit = \(calls) }
+        actions = ["alert"]
+        [[components.config.rules]]
+        name = "spend"
+        budget = { measure = "cost", limit = 1.5 }
+        actions = ["alert"]
+
+        """
+            + (prices
+                ? """
+                [[components]]
+                kind = "pricing"
+                [[components.config.sources]]
+                type = "inline"
+                [components.config.sources.catalog]
+                version = 1
+                [[components.config.sources.catalog.entries]]
+                provider = "openai"
+                model_id = "m"
+                rates = { input_per_million = 2.0, output_per_million = 2.0 }
+                prompt_cache = { read_accounting = "included_in_prompt_tokens" }
+                pricing_as_of = "2026-01-01"
+                pricing_source = "list"
+
+                """ : "")
+    }
+
+    private static let run = Run.uuid(run: 1, scope: 0)
+
+    private static func publish(_ lines: [String], _ rig: Rig) async throws {
+        let subject = SkeinSubjects.events(tenant: "acme", key: run.description)
+        try await rig.publish([OutgoingMessage(subject: subject, payload: try packed(lines))])
+    }
+
+    private static func call(_ scope: Int, _ category: String = "tool", data: String = "{}") -> [String] {
+        ["start", "end"].map { phase in
+            AtofLine(
+                phase: phase, uuid: Run.uuid(run: 1, scope: scope).description, parent: run.description,
+                name: category == "llm" ? "openai" : "search", category: category, data: phase == "end" ? data : "{}"
+            ).text
+        }
+    }
+
+    private static func alerts(_ rig: Rig) async throws -> [JSONValue] {
+        try await rig.contents(of: SkeinSubjects.alertsStream).map { try JSONParser.parse($0.payload) }
+    }
+
+    @Test("rules on runs and prices are taken over while a run is under way, and what was counted goes on")
+    func runs() async throws {
+        let answer = """
+            {"object":"chat.completion","model":"m","choices":[],"usage":{"prompt_tokens":1000000,"completion_tokens":0}}
+            """
+        try await Rig.with { rig in
+            let file = try rig.file("skein.toml", try Self.toml(rig, Self.runRules(calls: 1000)))
+            let skein = try SkeinProcess(["collect", "--config", file], directory: rig.directory)
+            try await Self.wait(for: "skein_policy_generation 1", rig)
+            let opening = AtofLine(
+                phase: "start", uuid: Self.run.description, name: "agent", category: "agent", data: "{}")
+            try await Self.publish([opening.text] + (1...5).flatMap { Self.call($0) }, rig)
+            try await Self.publish(Self.call(6, "llm", data: answer), rig)
+            try await Self.wait(for: "skein_events_received_total{stage=\"watch\"} 13", rig)
+            #expect(try await Self.alerts(rig).isEmpty)
+
+            _ = try rig.file("skein.toml", try Self.toml(rig, Self.runRules(calls: 5, prices: true)))
+            skein.signal(SIGHUP)
+            try await Self.wait(for: "skein_policy_generation 2", rig)
+            try await Self.publish(Self.call(7) + Self.call(8, "llm", data: answer), rig)
+            try await eventually("both rules have fired") { try await Self.alerts(rig).count == 2 }
+            let alerts = try await Self.alerts(rig)
+            #expect(
+                alerts.first { $0["rule"] == "calls" }?["counts"] == ["tool_calls": 6, "limit": 5], "\(alerts)")
+            // What was counted before there were prices cost nothing.
+            #expect(alerts.contains { $0["rule"] == "spend" })
+
+            // Whether there is a stage for runs is no policy.
+            let onEvents = """
+                [[components]]
+                kind = "guardrails"
+                [[components.config.rules]]
+                name = "no-shell"
+                tools = { deny = ["shell"] }
+                actions = ["alert"]
+                """
+            _ = try rig.file("skein.toml", try Self.toml(rig, onEvents))
+            skein.signal(SIGHUP)
+            try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 1", rig)
+            #expect(skein.errors.contains("whether there are guardrails, and rules on runs among them, has changed"))
+            #expect(try await skein.stop().code == 0)
+        }
+    }
 }

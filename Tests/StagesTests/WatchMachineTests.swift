@@ -10,7 +10,7 @@ struct WatchRig {
     static let second: UInt64 = 1_000_000_000
 
     var machine: WatchMachine
-    let rules: GuardrailRules
+    private(set) var rules: GuardrailRules
     var output = WatchMachine.Output()
     var time: UInt64 = 1_000_000 * WatchRig.second
 
@@ -59,6 +59,12 @@ struct WatchRig {
     mutating func restart() throws {
         machine = try WatchMachine(
             partition: 0, partitioning: Partitioning(count: 4), rules: rules, snapshot: machine.snapshot())
+    }
+
+    /// Other rules, as a reload brings them.
+    mutating func replace(_ rules: GuardrailRule..., pricing: PricingSources = PricingSources()) {
+        self.rules = GuardrailRules(rules: rules)
+        machine.replace(rules: self.rules, pricing: pricing)
     }
 
     var alerts: [PolicyAlert] { output.alerts }
@@ -309,5 +315,143 @@ struct WatchMachineTests {
         // The one that was forgotten begins anew, the other one had gone on.
         try rig.call(400, parent: 100)
         #expect(rig.alerts.map(\.trajectory) == [TestEvents.uuid(200)])
+    }
+
+    @Test("other rules count from where those of the same name and shape were", arguments: [false, true])
+    func replacedRules(restarts: Bool) throws {
+        func calls(_ limit: UInt64, measure: GuardrailRule.Budget.Measure = .toolCalls, window: UInt64? = nil)
+            -> GuardrailRule
+        { .test("calls", .budget(.init(measure: measure, limit: limit, window: window)), [.alert]) }
+        var rig = WatchRig(calls(100))
+        try rig.open()
+        for number: UInt64 in 10..<15 { try rig.call(number) }
+        rig.replace(calls(5))
+        if restarts { try rig.restart() }
+        #expect(rig.isSilent)
+        try rig.call(15)
+        #expect(rig.alerts.map(\.counts) == [["tool_calls": 6, "limit": 5]])
+        // What fired stays so; another measure, or another window, is another count.
+        rig.replace(calls(4))
+        try rig.call(16)
+        #expect(rig.alerts.count == 1)
+        rig.replace(calls(1, measure: .calls))
+        if restarts { try rig.restart() }
+        try rig.call(17)
+        #expect(rig.alerts.count == 1)
+        rig.replace(calls(1, measure: .calls, window: 60 * WatchRig.second))
+        if restarts { try rig.restart() }
+        try rig.call(18)
+        #expect(rig.alerts.count == 1)
+        try rig.call(19)
+        #expect(rig.alerts.last?.counts == ["calls": 2, "limit": 1])
+    }
+
+    @Test("a rule that is taken out and comes back begins anew")
+    func returningRule() throws {
+        let rule = GuardrailRule.test("calls", .budget(.init(measure: .toolCalls, limit: 2)), [.alert])
+        var rig = WatchRig(rule)
+        try rig.open()
+        for number: UInt64 in 10..<12 { try rig.call(number) }
+        rig.replace(.test("other", .loop(.init(repeats: 200))))
+        rig.replace(rule)
+        for number: UInt64 in 12..<14 { try rig.call(number) }
+        #expect(rig.isSilent)
+        try rig.call(14)
+        #expect(rig.alerts.count == 1)
+    }
+
+    @Test("a loop that goes on while the rule gets stricter is one")
+    func stricterLoop() throws {
+        var rig = WatchRig(.test("loop", .loop(.init(repeats: 100)), [.alert]))
+        try rig.open()
+        for number: UInt64 in 10..<20 { try rig.call(number) }
+        rig.replace(.test("loop", .loop(.init(repeats: 5)), [.alert]))
+        try rig.call(20)
+        try rig.call(21)
+        #expect(rig.alerts.map(\.counts) == [["calls": 11, "limit": 4]])
+        // Another loop of the same trajectory is told again.
+        try rig.call(22, "other")
+        for number: UInt64 in 30..<36 { try rig.call(number) }
+        #expect(rig.alerts.map(\.counts) == [["calls": 11, "limit": 4], ["calls": 5, "limit": 4]])
+    }
+
+    @Test("how long a trajectory may last is looked at anew when the rule changes")
+    func replacedWallTime() throws {
+        func slow(_ seconds: UInt64) -> GuardrailRule {
+            .test("slow", .budget(.init(measure: .wallTime, limit: seconds * WatchRig.second)), [.alert])
+        }
+        var rig = WatchRig(slow(3600))
+        try rig.open()
+        rig.pass(seconds: 120)
+        rig.replace(slow(60))
+        #expect(try #require(rig.machine.deadline) <= rig.time)
+        rig.pass(seconds: 0)
+        #expect(rig.alerts.count == 1)
+        rig.replace(.test("calls", .budget(.init(measure: .calls, limit: 5))))
+        #expect(rig.machine.deadline == nil)
+    }
+
+    @Test("a tenant's sum takes in only what was counted for the rule as it is now")
+    func replacedSums() throws {
+        func rule(_ measure: GuardrailRule.Budget.Measure, _ limit: UInt64) -> GuardrailRule {
+            .test(
+                "sum",
+                .budget(.init(measure: measure, limit: limit, owner: .tenant, window: 3600 * WatchRig.second)), [.alert]
+            )
+        }
+        var rig = WatchRig(rule(.toolCalls, 100))
+        try rig.open()
+        for number: UInt64 in 10..<20 { try rig.call(number) }
+        let before = rig.machine.takeShares(now: true)
+        #expect(!before.isEmpty)
+        for shares in before { try rig.receive(shares) }
+        // The same count with another limit goes on.
+        rig.replace(rule(.toolCalls, 10))
+        try rig.call(20)
+        for shares in rig.machine.takeShares(now: true) { try rig.receive(shares) }
+        #expect(rig.alerts.map(\.counts) == [["tool_calls": 11, "limit": 10]])
+        // Of another measure, what a member that is behind tells of the old one does not count.
+        rig.replace(rule(.calls, 3))
+        for number: UInt64 in 21..<24 { try rig.call(number) }
+        for shares in before { try rig.receive(shares) }
+        for shares in rig.machine.takeShares(now: true) { try rig.receive(shares) }
+        #expect(rig.alerts.count == 1)
+        try rig.call(24)
+        for shares in rig.machine.takeShares(now: true) { try rig.receive(shares) }
+        #expect(rig.alerts.last?.counts == ["calls": 4, "limit": 3])
+    }
+
+    @Test("calls are priced by the prices that hold when they end")
+    func replacedPrices() throws {
+        let rule = GuardrailRule.test("spend", .budget(.init(measure: .cost, limit: 0)), [.alert])
+        let answer: JSONValue = [
+            "model": "m", "object": "chat.completion", "choices": [],
+            "usage": ["prompt_tokens": 1_000_000, "completion_tokens": 0],
+        ]
+        var rig = WatchRig(rule)
+        try rig.open()
+        func ask(_ scope: UInt64, _ rig: inout WatchRig) throws {
+            try rig.send(.scopeStart, scope, parent: 1, "llm", "openai")
+            try rig.send(.scopeEnd, scope, parent: 1, "llm", "openai", data: answer)
+        }
+        try ask(10, &rig)
+        #expect(rig.isSilent)
+        rig.replace(
+            rule,
+            pricing: PricingSources([
+                try PricingCatalog([
+                    "version": 1,
+                    "entries": [
+                        [
+                            "provider": "openai", "model_id": "m", "pricing_as_of": "2026-01-01",
+                            "pricing_source": "list",
+                            "rates": ["input_per_million": 2.0, "output_per_million": 2.0],
+                            "prompt_cache": ["read_accounting": "included_in_prompt_tokens"],
+                        ]
+                    ],
+                ])
+            ]))
+        try ask(11, &rig)
+        #expect(rig.alerts.map(\.counts) == [["cost_nano_usd": 2_000_000_000, "limit": 0]])
     }
 }

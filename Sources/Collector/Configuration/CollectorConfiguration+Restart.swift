@@ -5,11 +5,11 @@ extension CollectorConfiguration {
     ///
     /// - Throws: `ConfigurationError` that names each section and component that differs otherwise.
     func checkRestart(since before: CollectorConfiguration) throws(ConfigurationError) {
-        let changed = components(otherThan: before) { change in
+        let changed = components(otherThan: before) { change, all in
             switch change {
-            case .fromFiles, .atStart: true
-            case .whileRunning: false
-            case .whileRunningUnless(let differs): differs(before, self)
+            case .fromFiles, .atStart: all
+            case .whileRunning: nil
+            case .whileRunningUnless(let what, let differs): differs(before, self) ? what : nil
             }
         }
         try refuse(
@@ -22,10 +22,10 @@ extension CollectorConfiguration {
     ///
     /// - Throws: `ConfigurationError` that names each section and component that differs otherwise.
     func checkShared(with files: CollectorConfiguration) throws(ConfigurationError) {
-        let changed = components(otherThan: files) { change in
+        let changed = components(otherThan: files) { change, all in
             switch change {
-            case .fromFiles: true
-            case .atStart, .whileRunning, .whileRunningUnless: false
+            case .fromFiles: all
+            case .atStart, .whileRunning, .whileRunningUnless: nil
             }
         }
         try refuse(
@@ -44,23 +44,16 @@ extension CollectorConfiguration {
         if !diagnostics.isEmpty { throw ConfigurationError(diagnostics: diagnostics) }
     }
 
+    /// - Parameter refused: what of a kind that differs must not; nil for nothing. Given a word for all of it.
     private func components(
-        otherThan before: CollectorConfiguration, where isRefused: (ComponentReader.Change) -> Bool
+        otherThan before: CollectorConfiguration, refused: (ComponentReader.Change, _ all: String) -> String?
     ) -> [(field: String, what: String)] {
-        Set(document.kinds + before.document.kinds).sorted()
-            .filter { kind in
-                // A file that the document names may differ though the document does not.
-                let isSame =
-                    document.component(kind) == before.document.component(kind)
-                    && (kind != "pricing" || pricing == before.pricing)
-                return !isSame && isRefused(ComponentReader.of(kind)?.change ?? .whileRunning)
-            }
-            .map { kind in
-                (
-                    document.field(of: kind) ?? "components",
-                    "what the component \(kind) says for the life of a collector"
-                )
-            }
+        Set(document.kinds + before.document.kinds).sorted().compactMap { kind in
+            guard document.component(kind) != before.document.component(kind),
+                let what = refused(ComponentReader.of(kind)?.change ?? .whileRunning, "the component \(kind)")
+            else { return nil }
+            return (document.field(of: kind) ?? "components", what)
+        }
     }
 }
 

@@ -13,8 +13,9 @@ struct ComponentReader: Sendable {
         case fromFiles
         case atStart
         case whileRunning
-        /// While running, unless what must not differ does: a value of the settings that stays for the life of a collector.
-        case whileRunningUnless(differs: @Sendable (CollectorConfiguration, CollectorConfiguration) -> Bool)
+        /// While running, unless `what` differs, which stays for the life of a collector.
+        case whileRunningUnless(
+            _ what: String, differs: @Sendable (CollectorConfiguration, CollectorConfiguration) -> Bool)
     }
 
     init(_ kind: String, change: Change = .atStart, _ read: @escaping @Sendable (inout Component) -> Void) {
@@ -26,14 +27,15 @@ struct ComponentReader: Sendable {
     /// One line for each kind.
     static let all: [ComponentReader] = [
         ComponentReader("observability", change: .fromFiles, ObservabilityReader.read),
-        ComponentReader("pricing", PricingReader.read),
+        ComponentReader("pricing", change: .whileRunning, PricingReader.read),
         ComponentReader("pii_redaction", change: .whileRunning, PIIRedactionReader.read),
         ComponentReader(
             "guardrails",
-            // Whether there is a stage for runs is decided at the start, and so is whether agents are answered.
-            change: .whileRunningUnless { before, after in
+            // Members announce at the start which stages they run, and whether they answer agents.
+            change: .whileRunningUnless("whether there are guardrails, and rules on runs among them,") {
+                before, after in
                 let (before, after) = (before.middleware.guardrails, after.middleware.guardrails)
-                return before?.onRuns ?? [] != after?.onRuns ?? [] || (before == nil) != (after == nil)
+                return (before == nil) != (after == nil) || before?.onRuns.isEmpty != after?.onRuns.isEmpty
             }, GuardrailsReader.read),
         ComponentReader("workers", WorkersReader.read),
         ComponentReader("nemo_guardrails", NeMoGuardrailsReader.read),

@@ -1,6 +1,5 @@
 internal import ATOF
 internal import Foundation
-internal import LLMCodecs
 internal import Logging
 internal import NATSTransport
 internal import Stages
@@ -11,7 +10,8 @@ struct AssembleStage: Stage {
     let output: CollectorConfiguration.TrajectoryOutput
     var runs = CollectorConfiguration.Runs()
     var compatibility = Compatibility.skein
-    var pricing = PricingSources()
+    /// Prices; a document is made by those that hold then.
+    var policy = CurrentPolicy()
 
     var name: String { "assemble" }
     var stream: String { SkeinSubjects.processedStream }
@@ -29,7 +29,7 @@ struct AssembleStage: Stage {
             try reader.end()
         }
         return AssembleWorker(
-            context, output: output, compatibility: compatibility, pricing: pricing,
+            context, output: output, compatibility: compatibility, policy: policy,
             progressInterval: runs.progressInterval.nanoseconds,
             fileName: try FileNameTemplate(output.fileNameTemplate),
             assembler: assembler, ledger: ledger, position: position)
@@ -73,7 +73,7 @@ actor AssembleWorker: StageWorker {
     private let context: StageContext
     private let output: CollectorConfiguration.TrajectoryOutput
     private let compatibility: Compatibility
-    private let pricing: PricingSources
+    private let policy: CurrentPolicy
     private let progressInterval: UInt64
     private let fileName: FileNameTemplate
     private let publisher: TrajectoryPublisher
@@ -83,13 +83,13 @@ actor AssembleWorker: StageWorker {
 
     init(
         _ context: StageContext, output: CollectorConfiguration.TrajectoryOutput, compatibility: Compatibility,
-        pricing: PricingSources, progressInterval: UInt64, fileName: FileNameTemplate, assembler: TrajectoryAssembler,
+        policy: CurrentPolicy, progressInterval: UInt64, fileName: FileNameTemplate, assembler: TrajectoryAssembler,
         ledger: Ledger<EventUUID>, position: UInt64
     ) {
         self.context = context
         self.output = output
         self.compatibility = compatibility
-        self.pricing = pricing
+        self.policy = policy
         self.progressInterval = progressInterval
         self.fileName = fileName
         self.assembler = assembler
@@ -144,7 +144,7 @@ actor AssembleWorker: StageWorker {
             }
         }
         let built = trajectory.document(
-            by: output.agent, compatibility, pricing: pricing, of: packed, unavailable: unavailable)
+            by: output.agent, compatibility, pricing: policy.version.pricing, of: packed, unavailable: unavailable)
         let body = DocumentWriter.bytes(of: built.draft, expected: built.expectedBytes)
         try await publisher.publish(trajectory, body, file: file(of: trajectory, built.openerMetadata))
         if trajectory.hadProgress { await publisher.removeProgress(tenant: trajectory.tenant, id: trajectory.id) }

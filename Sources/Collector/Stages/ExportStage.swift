@@ -1,6 +1,5 @@
 internal import ATOF
 internal import HTTPTransport
-internal import LLMCodecs
 internal import Projections
 internal import Stages
 
@@ -11,7 +10,8 @@ struct ExportStage: Stage {
     /// Of this endpoint alone, so that one that hangs delays no other.
     let client: HTTPClient
     var compatibility = Compatibility.skein
-    var pricing = PricingSources()
+    /// Prices; workers take others over between two messages.
+    var policy = CurrentPolicy()
 
     var name: String { "export-\(endpoint.name)" }
     var stream: String { SkeinSubjects.processedStream }
@@ -24,7 +24,8 @@ struct ExportStage: Stage {
         configuration.idle = runs.idle.nanoseconds
         configuration.maximumAge = runs.maximumAge.nanoseconds
         configuration.maximumHeldBytes = runs.taskHeldBytes
-        configuration.pricing = pricing
+        let version = policy.version
+        configuration.pricing = version.pricing
         var projector = SpanProjector(configuration: configuration)
         var books = ExportBooks()
         if let parts = try snapshot.map({ try ExportSnapshot($0) }) {
@@ -32,7 +33,8 @@ struct ExportStage: Stage {
             books = try ExportBooks(snapshot: parts.ledger)
         }
         return ExportWorker(
-            ExportDelivery(context, .spans, to: endpoint, client: client, books: books, position: position), projector)
+            ExportDelivery(context, .spans, to: endpoint, client: client, books: books, position: position), projector,
+            policy, generation: version.generation)
     }
 }
 

@@ -12,11 +12,16 @@ actor ExportWorker: ExportingWorker {
     var delivery: ExportDelivery
     private let context: StageContext
     private var projector: SpanProjector
+    private let policy: CurrentPolicy
+    /// That the projector has its prices from.
+    private var generation: Int
     private var counted = ProjectionCounters()
 
-    init(_ delivery: ExportDelivery, _ projector: SpanProjector) {
+    init(_ delivery: ExportDelivery, _ projector: SpanProjector, _ policy: CurrentPolicy, generation: Int) {
         self.delivery = delivery
         self.projector = projector
+        self.policy = policy
+        self.generation = generation
         context = delivery.context
     }
 
@@ -34,6 +39,11 @@ actor ExportWorker: ExportingWorker {
     func receive(_ message: StageMessage) async throws {
         if delivery.isOwnLetter(message) {
             return try await replay(message, root: SpanEncoder.traceID(ofEncoded: message.payload))
+        }
+        if policy.generation != generation {
+            let version = policy.version
+            generation = version.generation
+            projector.replace(pricing: version.pricing)
         }
         let lifetime = delivery.lifetime(of: message)
         let (tenant, events, refused) = try await context.events(of: message)

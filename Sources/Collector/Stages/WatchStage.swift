@@ -1,5 +1,4 @@
 internal import ATOF
-internal import LLMCodecs
 internal import Logging
 internal import Middleware
 internal import NATSTransport
@@ -8,8 +7,8 @@ internal import Stages
 /// Reads PROCESSED and says which rules on runs fire: alerts on `SKEIN_ALERTS`, verdicts through EVENTS.
 struct WatchStage: Stage {
     let partitioning: Partitioning
-    let rules: GuardrailRules
-    var pricing = PricingSources()
+    /// Rules and prices; workers take others over between two messages.
+    let policy: CurrentPolicy
     var limits = WatchMachine.Limits()
 
     var name: String { "watch" }
@@ -19,14 +18,18 @@ struct WatchStage: Stage {
 
     func makeWorker(_ context: StageContext, snapshot: [UInt8]?, position: UInt64) async throws -> any StageWorker {
         let partition = context.key.partition
+        let version = policy.version
+        let rules = version.settings.guardrails ?? GuardrailRules()
         guard let snapshot else {
             let machine = WatchMachine(
-                partition: partition, partitioning: partitioning, rules: rules, pricing: pricing, limits: limits)
-            return WatchWorker(context, machine, waiting: [], position: position)
+                partition: partition, partitioning: partitioning, rules: rules, pricing: version.pricing,
+                limits: limits)
+            return WatchWorker(
+                context, machine, policy, generation: version.generation, waiting: [], position: position)
         }
         var reader = try SnapshotReader(snapshot, version: WatchWorker.snapshotVersion)
         let machine = try WatchMachine(
-            partition: partition, partitioning: partitioning, rules: rules, pricing: pricing, limits: limits,
+            partition: partition, partitioning: partitioning, rules: rules, pricing: version.pricing, limits: limits,
             snapshot: try reader.readBlob())
         var waiting: [WatchWorker.WaitingVerdict] = []
         for _ in 0..<(try reader.readCount()) {
@@ -36,7 +39,8 @@ struct WatchStage: Stage {
                     payload: try reader.readBlob()))
         }
         try reader.end()
-        return WatchWorker(context, machine, waiting: waiting, position: position)
+        return WatchWorker(
+            context, machine, policy, generation: version.generation, waiting: waiting, position: position)
     }
 }
 
@@ -59,21 +63,34 @@ actor WatchWorker: StageWorker {
     private let context: StageContext
     private let alerts: AlertQueue
     private var machine: WatchMachine
+    private let policy: CurrentPolicy
+    /// That the machine follows.
+    private var generation: Int
     private var waiting: [WaitingVerdict]
     private var received: UInt64
     private var counted: (runs: UInt64, sums: UInt64) = (0, 0)
     /// Of the last message.
     private var time: UInt64 = 0
 
-    init(_ context: StageContext, _ machine: WatchMachine, waiting: [WaitingVerdict], position: UInt64) {
+    init(
+        _ context: StageContext, _ machine: WatchMachine, _ policy: CurrentPolicy, generation: Int,
+        waiting: [WaitingVerdict], position: UInt64
+    ) {
         self.context = context
         self.machine = machine
+        self.policy = policy
+        self.generation = generation
         self.waiting = waiting
         alerts = AlertQueue(context.alerts)
         received = position
     }
 
     func receive(_ message: StageMessage) async throws {
+        if policy.generation != generation {
+            let version = policy.version
+            generation = version.generation
+            machine.replace(rules: version.settings.guardrails ?? GuardrailRules(), pricing: version.pricing)
+        }
         time = message.timeNanoseconds
         var output = WatchMachine.Output()
         machine.timeAdvanced(to: message.timeNanoseconds, into: &output)
