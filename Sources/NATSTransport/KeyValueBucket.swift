@@ -117,7 +117,26 @@ package struct KeyValueBucket: Sendable {
     /// - Throws: `.wrongLastRevision` otherwise.
     @discardableResult
     package func update(_ key: String, _ value: [UInt8], revision: UInt64) async throws(NATSError) -> UInt64 {
-        try await write(key, value, ["Nats-Expected-Last-Subject-Sequence": "\(revision)"])
+        try await write(key, value, KeyValueBucket.expecting(revision))
+    }
+
+    /// The same without waiting.
+    ///
+    /// - Parameter completion: called exactly once, on any thread, perhaps before this returns; it must not block. It is not called when
+    ///   this throws.
+    /// - Throws: `.configuration`, `.payloadTooLarge`.
+    package func update(
+        _ key: String, _ value: [UInt8], revision: UInt64,
+        completion: @escaping @Sendable (Result<UInt64, NATSError>) -> Void
+    ) throws(NATSError) {
+        try jetStream.publish(subject: subject(key), headers: KeyValueBucket.expecting(revision), payload: value) {
+            ack in
+            completion(ack.map(\.sequence).mapError { self.changed(key, $0) })
+        }
+    }
+
+    private static func expecting(_ revision: UInt64) -> NATSHeaders {
+        ["Nats-Expected-Last-Subject-Sequence": "\(revision)"]
     }
 
     /// Makes a key absent, if `revision` is given only if it is still that.
@@ -151,9 +170,14 @@ package struct KeyValueBucket: Sendable {
     private func write(_ key: String, _ value: [UInt8], _ headers: NATSHeaders) async throws(NATSError) -> UInt64 {
         do throws(NATSError) {
             return try await jetStream.publish(subject: subject(key), headers: headers, payload: value).sequence
-        } catch let error where error.code == .wrongLastSequence {
-            throw NATSError(
-                .wrongLastRevision, "The key \(key) of bucket \(name) has changed since it was read; read it again.")
+        } catch {
+            throw changed(key, error)
         }
+    }
+
+    private func changed(_ key: String, _ error: NATSError) -> NATSError {
+        guard error.code == .wrongLastSequence else { return error }
+        return NATSError(
+            .wrongLastRevision, "The key \(key) of bucket \(name) has changed since it was read; read it again.")
     }
 }

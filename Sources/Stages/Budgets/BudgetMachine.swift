@@ -21,7 +21,7 @@ package struct BudgetMachine: Sendable {
         }
     }
 
-    /// What the shell does next; answers first.
+    /// What the shell does next.
     package struct Actions: Sendable, Hashable {
         package enum Access: Sendable, Hashable {
             /// Read the counters; `loaded` or `loadFailed` follows.
@@ -44,13 +44,6 @@ package struct BudgetMachine: Sendable {
         package init(answers: [Answer] = [], access: Access? = nil) {
             self.answers = answers
             self.access = access
-        }
-
-        /// What does not have to be waited for.
-        package var withoutAccess: Actions {
-            var rest = self
-            rest.access = nil
-            return rest
         }
     }
 
