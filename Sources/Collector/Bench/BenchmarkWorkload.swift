@@ -20,11 +20,15 @@ struct BenchmarkWorkload {
 
     /// SplitMix64: the same on every machine.
     private var seed: UInt64 = 1
+    /// Whether each event holds an address of mail, a number of a card and an address of the network.
+    private let holdsSecrets: Bool
+
+    init(holdsSecrets: Bool = false) { self.holdsSecrets = holdsSecrets }
 
     /// Messages for EVENTS with `count` events in all, in the order in which they are published. A producer's runs follow each other in
     /// its messages, and the producers take turns.
-    static func messages(events count: Int) -> [(key: String, payload: [UInt8])] {
-        var workload = BenchmarkWorkload()
+    static func messages(events count: Int, holdingSecrets: Bool = false) -> [(key: String, payload: [UInt8])] {
+        var workload = BenchmarkWorkload(holdsSecrets: holdingSecrets)
         var waiting = [[[UInt8]]](repeating: [], count: producers)
         var messages: [(key: String, payload: [UInt8])] = []
         var rest = count
@@ -54,6 +58,7 @@ struct BenchmarkWorkload {
     /// The packed events of the next run.
     private mutating func run() -> [[UInt8]] {
         var run = Run(agent: uuid(), milliseconds: 1_772_000_000_000 + number(below: 1_000_000_000))
+        run.holdsSecrets = holdsSecrets
         let question = text(30)
         run.append(.scopeStart, run.agent, "agent", "research-agent", data: #"{"question":"\#(question)"}"#)
         converse(about: question, &run)
@@ -119,6 +124,7 @@ struct BenchmarkWorkload {
     private struct Run {
         let agent: EventUUID
         var milliseconds: Int64
+        var holdsSecrets = false
         var events: [[UInt8]] = []
 
         init(agent: EventUUID, milliseconds: Int64) {
@@ -137,10 +143,17 @@ struct BenchmarkWorkload {
             fields.category = category
             fields.parentUUID = uuid == agent ? nil : agent
             fields.propagationRootUUID = agent
-            fields.data = Array(data.utf8)
+            fields.data = Array((holdsSecrets ? Run.withSecrets(data) : data).utf8)
             fields.categoryProfile = Array(profile.utf8)
             fields.metadata = Array(metadata.utf8)
             events.append(fields.packed())
+        }
+
+        /// In front of an object's members, or of an array's elements.
+        private static func withSecrets(_ data: String) -> String {
+            let text = #""ask jane.doe@example.org at 192.168.17.4, she pays with 4111 1111 1111 1111 as always""#
+            let member = data.hasPrefix("{") ? #""contact":\#(text)"# : text
+            return "\(data.prefix(1))\(member)\(data.utf8.count > 2 ? "," : "")\(data.dropFirst())"
         }
     }
 
