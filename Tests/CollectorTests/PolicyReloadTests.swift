@@ -235,6 +235,21 @@ struct PolicyReloadTests {
             // What was counted before there were prices cost nothing.
             #expect(alerts.contains { $0["rule"] == "spend" })
 
+            // Nothing comes any more, and the run has lasted too long by a rule that is new.
+            let slow = """
+
+                [[components.config.rules]]
+                name = "slow"
+                budget = { measure = "wall_time", limit = 0.001 }
+                actions = ["alert"]
+                """
+            _ = try rig.file("skein.toml", try Self.toml(rig, Self.runRules(calls: 5) + slow))
+            skein.signal(SIGHUP)
+            try await eventually("the new rule has fired") {
+                try await Self.alerts(rig).contains { $0["rule"] == "slow" }
+            }
+            #expect(try await Self.alerts(rig).count == 3)
+
             // Whether there is a stage for runs is no policy.
             let onEvents = """
                 [[components]]

@@ -86,11 +86,7 @@ actor WatchWorker: StageWorker {
     }
 
     func receive(_ message: StageMessage) async throws {
-        if policy.generation != generation {
-            let version = policy.version
-            generation = version.generation
-            machine.replace(rules: version.settings.guardrails ?? GuardrailRules(), pricing: version.pricing)
-        }
+        followPolicy()
         time = message.timeNanoseconds
         var output = WatchMachine.Output()
         machine.timeAdvanced(to: message.timeNanoseconds, into: &output)
@@ -107,6 +103,13 @@ actor WatchWorker: StageWorker {
         await tellShares()
         count()
         received = message.sequence
+    }
+
+    private func followPolicy() {
+        guard policy.generation != generation else { return }
+        let version = policy.version
+        generation = version.generation
+        machine.replace(rules: version.settings.guardrails ?? GuardrailRules(), pricing: version.pricing)
     }
 
     /// What somebody else has put there becomes a dead letter.
@@ -208,7 +211,11 @@ actor WatchWorker: StageWorker {
     func confirmed() -> UInt64 { min(received, alerts.firstUnconfirmed.map { $0 - 1 } ?? received) }
 
     /// Verdicts that wait are tried again with the next tick.
-    func deadline() -> UInt64? { waiting.isEmpty ? machine.deadline : time }
+    func deadline() -> UInt64? {
+        // A stricter rule on how long a run may last is due though nothing comes.
+        followPolicy()
+        return waiting.isEmpty ? machine.deadline : time
+    }
 
     func flush() async { await tellShares(now: true) }
 
