@@ -63,7 +63,7 @@ struct GuardrailsConfigurationTests {
                 [[components.config.rules]]
                 name = "spend"
                 budget = { measure = "cost", limit = 2.5, per = "tenant", window_seconds = 3600 }
-                actions = ["alert", "reject"]
+                actions = ["alert"]
 
                 [[components.config.rules]]
                 name = "slow"
@@ -271,6 +271,14 @@ struct GuardrailsConfigurationTests {
         ),
         (
             "name = \"a\"\nbudget = { measure = \"depth\", limit = 1 }\nactions = [\"reject\"]", "unsupported_value",
+            "actions"
+        ),
+        (
+            "name = \"a\"\nbudget = { measure = \"cost\", limit = 1 }\nactions = [\"reject\", \"alert\"]",
+            "unsupported_value", "actions"
+        ),
+        (
+            "name = \"a\"\nbudget = { measure = \"tokens\", limit = 1 }\nactions = [\"reject\"]", "unsupported_value",
             "actions"
         ),
         (

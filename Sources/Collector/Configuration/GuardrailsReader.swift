@@ -139,7 +139,7 @@ struct GuardrailsReader {
             case .arguments: ("arguments", [.alert, .annotate, .redact, .dropPayload, .dropEvent, .reject])
             case .content: ("content", [.alert, .annotate, .redact, .dropPayload, .dropEvent, .reject])
             case .budget(let budget):
-                ("budget", budget.measure.isCountable ? [.alert, .verdict, .reject] : [.alert, .verdict])
+                ("budget", budget.measure.isKnownBefore ? [.alert, .verdict, .reject] : [.alert, .verdict])
             case .loop: ("loop", [.alert, .verdict])
             }
         for action in rule.actions.subtracting(possible).sorted(by: { $0.rawValue < $1.rawValue }) {

@@ -76,15 +76,6 @@ extension GuardPolicy {
     }
 }
 
-extension GuardrailRule.Budget.Measure {
-    fileprivate var isKnownBefore: Bool {
-        switch self {
-        case .calls, .toolCalls, .llmCalls: true
-        case .tokens, .cost, .wallTime, .depth, .fanOut: false
-        }
-    }
-}
-
 extension GuardRequest {
     fileprivate init(_ context: GuardContext) {
         let question = context.question

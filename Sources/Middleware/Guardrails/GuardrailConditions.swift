@@ -72,11 +72,19 @@ extension GuardrailRule {
             /// Scopes directly below one scope.
             case fanOut = "fan_out"
 
-            /// Whether it can be counted over several runs, and before the act.
+            /// Whether it can be counted over several runs.
             package var isCountable: Bool {
                 switch self {
                 case .calls, .toolCalls, .llmCalls, .tokens, .cost: true
                 case .wallTime, .depth, .fanOut: false
+                }
+            }
+
+            /// Whether it can be counted before the act: what a call will cost is not known then.
+            package var isKnownBefore: Bool {
+                switch self {
+                case .calls, .toolCalls, .llmCalls: true
+                case .tokens, .cost, .wallTime, .depth, .fanOut: false
                 }
             }
 
