@@ -94,7 +94,15 @@ extension EventTime {
     }
 
     /// The written form of ATOF: UTC with suffix `+00:00` and 0, 3, 6 or 9 fraction digits, the fewest that lose nothing.
-    package var rfc3339: String {
+    package var rfc3339: String { String(knownUTF8Capacity: EventTime.textCapacity) { write(to: $0) } }
+
+    /// Bytes of the longest written form: of a year that RFC 3339 cannot write, which only numbers of our own have, all digits are
+    /// written.
+    static let textCapacity = 31 + 20
+
+    /// - Parameter buffer: has room for the written form.
+    /// - Returns: its bytes.
+    func write(to buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
         let (days, secondOfDay) = EventTime.floorDivide(seconds, 86400)
         let (year, month, day) = EventTime.date(daysSinceEpoch: days)
         let fraction =
@@ -103,28 +111,34 @@ extension EventTime {
             : nanoseconds % 1_000_000 == 0
                 ? (Int(nanoseconds / 1_000_000), 3)
                 : nanoseconds % 1000 == 0 ? (Int(nanoseconds / 1000), 6) : (Int(nanoseconds), 9)
-        // Of years that RFC 3339 cannot write, which only numbers of our own have, four digits are written and replaced.
-        let hasYear = (0...9999).contains(year)
-        let text = String(knownUTF8Capacity: 35) { buffer in
-            var writer = DigitWriter(buffer: buffer)
-            writer.write(hasYear ? year : 0, digits: 4, "-")
-            writer.write(month, digits: 2, "-")
-            writer.write(day, digits: 2, "T")
-            writer.write(Int(secondOfDay / 3600), digits: 2, ":")
-            writer.write(Int(secondOfDay / 60 % 60), digits: 2, ":")
-            writer.write(Int(secondOfDay % 60), digits: 2, fraction.1 == 0 ? "+" : ".")
-            if fraction.1 > 0 { writer.write(fraction.0, digits: fraction.1, "+") }
-            writer.write(0, digits: 2, ":")
-            writer.write(0, digits: 2)
-            return writer.count
+        var writer = DigitWriter(buffer: buffer)
+        if (0...9999).contains(year) {
+            writer.write(year, digits: 4, "-")
+        } else {
+            writer.write("\(year)-")
         }
-        return hasYear ? text : "\(year)" + text.dropFirst(4)
+        writer.write(month, digits: 2, "-")
+        writer.write(day, digits: 2, "T")
+        writer.write(Int(secondOfDay / 3600), digits: 2, ":")
+        writer.write(Int(secondOfDay / 60 % 60), digits: 2, ":")
+        writer.write(Int(secondOfDay % 60), digits: 2, fraction.1 == 0 ? "+" : ".")
+        if fraction.1 > 0 { writer.write(fraction.0, digits: fraction.1, "+") }
+        writer.write(0, digits: 2, ":")
+        writer.write(0, digits: 2)
+        return writer.count
     }
 
     /// Writes numbers of a fixed width, each with what follows it.
     private struct DigitWriter {
         let buffer: UnsafeMutableBufferPointer<UInt8>
         var count = 0
+
+        mutating func write(_ text: String) {
+            for byte in text.utf8 {
+                buffer[count] = byte
+                count += 1
+            }
+        }
 
         mutating func write(_ number: Int, digits: Int, _ separator: Unicode.Scalar? = nil) {
             var rest = number

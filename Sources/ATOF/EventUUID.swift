@@ -72,21 +72,28 @@ public struct EventUUID: Sendable, Hashable, Comparable {
 extension EventUUID: CustomStringConvertible {
     /// Lower-case, hyphenated.
     public var description: String {
-        String(knownUTF8Capacity: 36) { buffer in
-            let raw = UnsafeMutableRawBufferPointer(buffer)
-            let (second, third) = (EventUUID.digits(high), EventUUID.digits(low >> 32))
-            raw.storeBytes(of: EventUUID.digits(high >> 32), as: UInt64.self)
-            raw[8] = UInt8(ascii: "-")
-            raw.storeBytes(of: UInt32(truncatingIfNeeded: second), toByteOffset: 9, as: UInt32.self)
-            raw[13] = UInt8(ascii: "-")
-            raw.storeBytes(of: UInt32(truncatingIfNeeded: second >> 32), toByteOffset: 14, as: UInt32.self)
-            raw[18] = UInt8(ascii: "-")
-            raw.storeBytes(of: UInt32(truncatingIfNeeded: third), toByteOffset: 19, as: UInt32.self)
-            raw[23] = UInt8(ascii: "-")
-            raw.storeBytes(of: UInt32(truncatingIfNeeded: third >> 32), toByteOffset: 24, as: UInt32.self)
-            raw.storeBytes(of: EventUUID.digits(low), toByteOffset: 28, as: UInt64.self)
-            return 36
+        String(knownUTF8Capacity: EventUUID.textCount) { buffer in
+            write(to: UnsafeMutableRawBufferPointer(buffer))
+            return EventUUID.textCount
         }
+    }
+
+    /// Bytes of the description.
+    static let textCount = 36
+
+    /// - Parameter raw: has room for the description.
+    func write(to raw: UnsafeMutableRawBufferPointer) {
+        let (second, third) = (EventUUID.digits(high), EventUUID.digits(low >> 32))
+        raw.storeBytes(of: EventUUID.digits(high >> 32), as: UInt64.self)
+        raw[8] = UInt8(ascii: "-")
+        raw.storeBytes(of: UInt32(truncatingIfNeeded: second), toByteOffset: 9, as: UInt32.self)
+        raw[13] = UInt8(ascii: "-")
+        raw.storeBytes(of: UInt32(truncatingIfNeeded: second >> 32), toByteOffset: 14, as: UInt32.self)
+        raw[18] = UInt8(ascii: "-")
+        raw.storeBytes(of: UInt32(truncatingIfNeeded: third), toByteOffset: 19, as: UInt32.self)
+        raw[23] = UInt8(ascii: "-")
+        raw.storeBytes(of: UInt32(truncatingIfNeeded: third >> 32), toByteOffset: 24, as: UInt32.self)
+        raw.storeBytes(of: EventUUID.digits(low), toByteOffset: 28, as: UInt64.self)
     }
 
     /// The eight hexadecimal digits of the lower half of a word, the first in the lowest byte: all at once, because there are many

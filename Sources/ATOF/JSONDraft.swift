@@ -5,7 +5,9 @@ package enum JSONDraft: Sendable {
     case payload(Payload)
     case array([JSONDraft])
     /// An array whose elements are made one by one, each when it is written.
-    case elements(count: Int, @Sendable (Int) -> JSONDraft)
+    case drafts(count: Int, @Sendable (Int) -> JSONDraft)
+    /// An array whose elements are not made at all.
+    case elements(any JSONElements)
     case object(Object)
 
     /// What a payload says, or one member of it that is known to be there.
@@ -71,7 +73,14 @@ package enum JSONDraft: Sendable {
         case .value(let value): return value
         case .payload(let payload): return payload.value
         case .array(let elements): return .array(elements.map(\.value))
-        case .elements(let count, let element): return .array((0..<count).map { element($0).value })
+        case .drafts(let count, let draft): return .array((0..<count).map { draft($0).value })
+        case .elements(let elements):
+            return .array(
+                (0..<elements.count).map { index in
+                    var builder = JSONValueBuilder()
+                    elements.write(index, to: &builder)
+                    return builder.value
+                })
         case .object(let object):
             var members = object.plain
             for draft in object.drafts { members[draft.key] = draft.value.value }

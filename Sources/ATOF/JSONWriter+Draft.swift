@@ -1,84 +1,82 @@
 extension JSONWriter {
     /// A draft as its value would be written. The payloads in it are parsed now, one after the other, and written from the tape.
-    ///
-    /// - Parameter level: as for a value.
-    package mutating func write(_ draft: JSONDraft, level: Int? = nil) {
+    package mutating func write(_ draft: JSONDraft) {
         switch draft {
-        case .value(let value): write(value, level: level)
-        case .payload(let payload): write(payload, level: level)
-        case .array(let elements):
-            var list = begin("[", level)
-            for index in elements.indices {
-                next(in: &list)
-                write(elements[index], level: list.level)
+        case .value(let value): write(value)
+        case .payload(let payload): write(payload)
+        case .array(let drafts):
+            beginArray()
+            for index in drafts.indices {
+                element()
+                write(drafts[index])
             }
-            end(list, "]")
-        case .elements(let count, let element):
-            var list = begin("[", level)
+            endArray()
+        case .drafts(let count, let draft):
+            beginArray()
             for index in 0..<count {
-                next(in: &list)
-                write(element(index), level: list.level)
+                element()
+                write(draft(index))
             }
-            end(list, "]")
-        case .object(let object): write(object, level: level)
+            endArray()
+        case .elements(let elements):
+            beginArray()
+            for index in 0..<elements.count {
+                element()
+                elements.write(index, to: &self)
+            }
+            endArray()
+        case .object(let object): write(object)
         }
     }
 
-    private mutating func write(_ payload: JSONDraft.Payload, level: Int?) {
-        payload.withCursor { write($0, level: level) }
+    package mutating func write(_ payload: JSONDraft.Payload) {
+        payload.withCursor { write($0) }
     }
 
-    private mutating func write(_ object: JSONDraft.Object, level: Int?) {
-        var list = begin("{", level)
+    private mutating func write(_ object: JSONDraft.Object) {
+        beginObject()
         var drafts = object.drafts[...]
         let members = object.plain.members
         for index in members.indices {
             while let draft = drafts.first, JSONKeyOrder.compare(draft.key, members[index].key) < 0 {
-                write(draft, in: &list)
+                key(draft.key)
+                write(draft.value)
                 drafts = drafts.dropFirst()
             }
-            next(in: &list)
-            write(members[index].key)
-            colon(in: list)
-            write(members[index].value, level: list.level)
+            key(members[index].key)
+            write(members[index].value)
         }
-        for draft in drafts { write(draft, in: &list) }
-        end(list, "}")
-    }
-
-    private mutating func write(_ member: JSONDraft.Member, in list: inout List) {
-        next(in: &list)
-        write(member.key)
-        colon(in: list)
-        write(member.value, level: list.level)
+        for draft in drafts {
+            key(draft.key)
+            write(draft.value)
+        }
+        endObject()
     }
 
     // MARK: From the tape
 
     /// The value at a place of a document, as it would be written if it were made.
-    private mutating func write(_ cursor: JSONCursor, level: Int?) {
+    private mutating func write(_ cursor: JSONCursor) {
         switch cursor.type {
         case UInt8(ascii: "\""): write(utf8: cursor.utf8)
         case UInt8(ascii: "{"):
-            var list = begin("{", level)
+            beginObject()
             cursor.withSortedMembers { members in
                 for member in members {
-                    next(in: &list)
-                    write(utf8: member.key)
-                    colon(in: list)
-                    write(member.value, level: list.level)
+                    key(utf8: member.key)
+                    write(member.value)
                 }
             }
-            end(list, "}")
+            endObject()
         case UInt8(ascii: "["):
-            var list = begin("[", level)
+            beginArray()
             cursor.forEachElement { element in
-                next(in: &list)
-                write(element, level: list.level)
+                self.element()
+                write(element)
             }
-            end(list, "]")
+            endArray()
         case UInt8(ascii: "l"): write(cursor.integer)
-        case UInt8(ascii: "u"): write(magnitude: cursor.unsigned)
+        case UInt8(ascii: "u"): write(cursor.unsigned)
         case UInt8(ascii: "d"): write(cursor.double)
         case UInt8(ascii: "t"): raw("true")
         case UInt8(ascii: "f"): raw("false")

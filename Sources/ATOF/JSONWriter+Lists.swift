@@ -1,41 +1,53 @@
-extension JSONWriter {
-    /// An array or object that is being written.
-    struct List {
-        /// Of what is in it; nil in compact text.
-        let level: Int?
-        fileprivate let opening: UInt8
-        fileprivate var isEmpty = true
+extension JSONWriter: JSONSink {
+    package mutating func beginObject() { begin(UInt8(ascii: "{")) }
+    package mutating func endObject() { end(UInt8(ascii: "}")) }
+    package mutating func beginArray() { begin(UInt8(ascii: "[")) }
+    package mutating func element() { next() }
+    package mutating func endArray() { end(UInt8(ascii: "]")) }
 
-        fileprivate init(level: Int?, opening: UInt8) {
-            self.level = level
-            self.opening = opening
-        }
+    package mutating func key(_ key: StaticString) {
+        next()
+        key.withUTF8Buffer { write(plain: $0) }
+        colon()
     }
 
-    /// - Parameter level: of the list itself.
-    mutating func begin(_ opening: Unicode.Scalar, _ level: Int?) -> List {
-        List(level: level.map { $0 + 1 }, opening: UInt8(ascii: opening))
+    /// A key of any kind.
+    mutating func key(_ key: String) {
+        next()
+        write(key)
+        colon()
     }
 
-    /// What comes before each member or element.
-    mutating func next(in list: inout List) {
-        let mark = list.isEmpty ? list.opening : UInt8(ascii: ",")
-        list.isEmpty = false
-        if let level = list.level { newLine(after: mark, level: level) } else { append(mark) }
+    /// A key of bytes that are known to be UTF-8.
+    mutating func key(utf8: UnsafeBufferPointer<UInt8>) {
+        next()
+        write(utf8: utf8)
+        colon()
     }
 
-    /// Between a key and its value.
-    mutating func colon(in list: List) {
-        if list.level == nil { raw(":") } else { raw(": ") }
+    private mutating func begin(_ opening: UInt8) {
+        append(opening)
+        level &+= 1
+        isEmpty = true
+    }
+
+    /// Comes before each member or element.
+    private mutating func next() {
+        let mark = isEmpty ? nil : UInt8(ascii: ",")
+        isEmpty = false
+        if isIndented { newLine(after: mark) } else if let mark { append(mark) }
+    }
+
+    private mutating func colon() {
+        if isIndented { raw(": ") } else { raw(":") }
     }
 
     /// An empty list is on one line in every text.
-    mutating func end(_ list: List, _ closing: Unicode.Scalar) {
-        if list.isEmpty {
-            append(list.opening)
-        } else if let level = list.level {
-            newLine(level: level - 1)
-        }
-        append(UInt8(ascii: closing))
+    private mutating func end(_ closing: UInt8) {
+        level &-= 1
+        if isIndented, !isEmpty { newLine() }
+        append(closing)
+        // The list in which this one is has at least this one.
+        isEmpty = false
     }
 }

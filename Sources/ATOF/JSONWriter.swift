@@ -9,27 +9,48 @@ package struct JSONWriter: ~Copyable {
     /// Whether the memory is somebody else's, who outlives the writer.
     private var isLent = false
 
-    /// - Parameter capacity: expected size of the text; more is taken when needed.
-    package init(capacity: Int = 1000) {
+    /// Whether each member and element has a line of its own.
+    let isIndented: Bool
+    /// Of the next member or element, in an indented text.
+    var level: Int
+    /// Whether nothing is in the innermost open list yet.
+    var isEmpty = true
+
+    /// - Parameters:
+    ///   - capacity: expected size of the text; more is taken when needed.
+    ///   - level: how deep what is written is in a text with two spaces a level and a line for each member and element
+    ///     (`atif-trajectories.md` 4.4); nil writes compact text.
+    package init(capacity: Int = 1000, level: Int? = nil) {
         self.capacity = max(capacity, 1)
         memory = .allocate(capacity: self.capacity)
+        isIndented = level != nil
+        self.level = level ?? 0
     }
 
-    private init(lent buffer: UnsafeMutableBufferPointer<UInt8>, at start: UnsafeMutablePointer<UInt8>) {
+    private init(
+        lent buffer: UnsafeMutableBufferPointer<UInt8>, at start: UnsafeMutablePointer<UInt8>, level: Int?
+    ) {
         memory = start
         capacity = buffer.count
         isLent = true
+        isIndented = level != nil
+        self.level = level ?? 0
     }
 
     deinit { if !isLent { memory.deallocate() } }
 
     /// The text that `body` writes. It is written where it stays if it is no longer than expected; to expect too much costs
-    /// addresses, but no memory.
-    package static func bytes(expected: Int, _ body: (inout JSONWriter) -> Void) -> [UInt8] {
+    /// addresses, but hardly any memory.
+    ///
+    /// - Parameter level: as for a writer.
+    package static func bytes(
+        expected: Int, level: Int? = nil, _ body: (inout JSONWriter) -> Void
+    ) -> [UInt8] {
         var longer: [UInt8]?
         let bytes = [UInt8](unsafeUninitializedCapacity: max(expected, 1)) { buffer, count in
             guard let start = buffer.baseAddress else { return }
-            var writer = JSONWriter(lent: buffer, at: start)
+            buffer.preferLargePages()
+            var writer = JSONWriter(lent: buffer, at: start, level: level)
             body(&writer)
             if writer.isLent { count = writer.count } else { longer = writer.bytes }
         }
@@ -46,39 +67,51 @@ package struct JSONWriter: ~Copyable {
     // MARK: Values
 
     /// Any value.
-    ///
-    /// - Parameter level: how deep it is in a text with two spaces a level and a line for each member and element
-    ///   (`atif-trajectories.md` 4.4); nil writes compact text.
-    package mutating func write(_ value: JSONValue, level: Int? = nil) {
+    package mutating func write(_ value: JSONValue) {
         switch value {
         case .null: raw("null")
         case .bool(let flag): if flag { raw("true") } else { raw("false") }
         case .int(let number): write(number)
-        case .unsigned(let number): write(magnitude: number)
+        case .unsigned(let number): write(number)
         case .double(let number): write(number)
         case .string(let text): write(text)
         case .array(let elements):
-            var list = begin("[", level)
+            beginArray()
             // By index, here and below: an iterator would copy each element, and so count its texts.
             for index in elements.indices {
-                next(in: &list)
-                write(elements[index], level: list.level)
+                element()
+                write(elements[index])
             }
-            end(list, "]")
-        case .object(let object): write(object, level: level)
+            endArray()
+        case .object(let object): write(object)
         }
     }
 
     /// An object with its members in their order.
-    package mutating func write(_ object: JSONObject, level: Int? = nil) {
-        var list = begin("{", level)
+    package mutating func write(_ object: JSONObject) {
+        beginObject()
         for index in object.members.indices {
-            next(in: &list)
-            write(object.members[index].key)
-            colon(in: list)
-            write(object.members[index].value, level: list.level)
+            key(object.members[index].key)
+            write(object.members[index].value)
         }
-        end(list, "}")
+        endObject()
+    }
+
+    /// The identity as a text.
+    package mutating func write(_ uuid: EventUUID) {
+        reserve(EventUUID.textCount + 2)
+        put(UInt8(ascii: "\""))
+        uuid.write(to: UnsafeMutableRawBufferPointer(start: memory + count, count: EventUUID.textCount))
+        count &+= EventUUID.textCount
+        put(UInt8(ascii: "\""))
+    }
+
+    /// The time as a text in its RFC 3339 form.
+    package mutating func write(_ time: EventTime) {
+        reserve(EventTime.textCapacity + 2)
+        put(UInt8(ascii: "\""))
+        count &+= time.write(to: UnsafeMutableBufferPointer(start: memory + count, count: EventTime.textCapacity))
+        put(UInt8(ascii: "\""))
     }
 
     // MARK: Text
@@ -93,8 +126,8 @@ package struct JSONWriter: ~Copyable {
         json.withBorrowedUTF8 { append($0) }
     }
 
-    /// A line feed and the spaces of a level, behind what ends the line before or begins the list of lines.
-    mutating func newLine(after mark: UInt8? = nil, level: Int) {
+    /// A line feed and the spaces of the level, behind what ends the line before.
+    mutating func newLine(after mark: UInt8? = nil) {
         let spaces = 2 * level
         // Eight spaces at a time, so there may be some too many; those are overwritten.
         reserve(2 + spaces + 8)
@@ -110,6 +143,15 @@ package struct JSONWriter: ~Copyable {
     mutating func append(_ byte: UInt8) {
         reserve(1)
         put(byte)
+    }
+
+    /// A string that needs no escapes.
+    mutating func write(plain utf8: UnsafeBufferPointer<UInt8>) {
+        reserve(utf8.count + 2)
+        put(UInt8(ascii: "\""))
+        if let base = utf8.baseAddress { (memory + count).update(from: base, count: utf8.count) }
+        count &+= utf8.count
+        put(UInt8(ascii: "\""))
     }
 
     /// A string with quotes and escapes.
@@ -232,18 +274,19 @@ package struct JSONWriter: ~Copyable {
     /// The digits of an integer.
     package mutating func write(_ number: Int64) {
         if number < 0 { raw("-") }
-        write(magnitude: number.magnitude)
+        write(number.magnitude)
     }
 
-    mutating func write(magnitude: UInt64) {
+    /// The digits of a number without a sign.
+    package mutating func write(_ number: UInt64) {
         var digits = 1
-        var rest = magnitude / 10
+        var rest = number / 10
         while rest > 0 {
             digits &+= 1
             rest /= 10
         }
         reserve(digits)
-        rest = magnitude
+        rest = number
         for index in (0..<digits).reversed() {
             memory[count &+ index] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10

@@ -53,22 +53,18 @@ struct AgentStep: Sendable {
         return sameName[0]
     }
 
-    /// Request and response, which are members of the step's `extra` as well.
-    var payloads: [(key: String, payload: JSONDraft.Payload)] {
-        [("llm_request", request), ("llm_response", end.payload.map { .init($0) })].compactMap { key, payload in
-            payload.map { (key, $0) }
-        }
-    }
-
-    /// The step's `extra` (`atif-trajectories.md` 3.5), without the payloads.
-    func extra(_ index: ScopeIndex) -> JSONObject {
-        var extra = JSONObject(present: [
-            ("ancestry", index.ancestry(of: end)),
-            ("error", index.compatibility.isStrict ? nil : end.failure?.json),
-            ("invocation", index.invocation(id: end.uuid.description, end: end)),
-        ])
-        AgentStep.enter(sortedRecords, into: &extra, index)
-        return extra
+    /// The step's `extra` (`atif-trajectories.md` 3.5).
+    func writeExtra<Sink: JSONSink & ~Copyable>(to sink: inout Sink, _ index: ScopeIndex) {
+        sink.beginObject()
+        sink.key("ancestry")
+        index.writeAncestry(of: end, to: &sink)
+        if !index.compatibility.isStrict { sink.member("error", end.failure?.json) }
+        sink.key("invocation")
+        index.writeInvocation(of: end, to: &sink) { $0.write(end.uuid) }
+        sink.member("llm_request", request)
+        sink.member("llm_response", end.payload.map { JSONDraft.Payload($0) })
+        AgentStep.write(sortedRecords, to: &sink, index)
+        sink.endObject()
     }
 
     /// In the order of the calls.
@@ -79,10 +75,22 @@ struct AgentStep: Sendable {
         }.map(\.element)
     }
 
-    /// Enters executions as two lists of the same order.
-    static func enter(_ records: [ToolRecord], into extra: inout JSONObject, _ index: ScopeIndex) {
+    /// Writes executions as two lists of the same order, which are the last members of an `extra`.
+    static func write<Sink: JSONSink & ~Copyable>(_ records: [ToolRecord], to sink: inout Sink, _ index: ScopeIndex) {
         if records.isEmpty { return }
-        extra["tool_ancestry"] = .array(records.map { index.ancestry(of: $0.end) })
-        extra["tool_invocations"] = .array(records.map { index.invocation(id: $0.callID, end: $0.end) })
+        sink.key("tool_ancestry")
+        sink.beginArray()
+        for record in records {
+            sink.element()
+            index.writeAncestry(of: record.end, to: &sink)
+        }
+        sink.endArray()
+        sink.key("tool_invocations")
+        sink.beginArray()
+        for record in records {
+            sink.element()
+            index.writeInvocation(of: record.end, to: &sink) { $0.write(record.callID) }
+        }
+        sink.endArray()
     }
 }

@@ -7,7 +7,7 @@ package enum DocumentWriter {
     ///
     /// - Parameter expected: how many bytes that will be at most, as a rule.
     package static func bytes(of document: JSONDraft, expected: Int = 1 << 16) -> [UInt8] {
-        JSONWriter.bytes(expected: expected) { $0.write(document, level: 0) }
+        JSONWriter.bytes(expected: expected, level: 0) { $0.write(document) }
     }
 
     /// The document as text.

@@ -26,26 +26,31 @@ struct ScopeIndex: Sendable {
     func start(of uuid: EventUUID) -> ScopeEvent? { starts[uuid] }
 
     /// `extra.ancestry` (`atif-trajectories.md` 3.5).
-    func ancestry(of event: ScopeEvent) -> JSONValue {
-        .object(
-            JSONObject(present: [
-                ("function_id", .string(event.uuid.description)), ("function_name", .string(event.name)),
-                ("parent_id", event.parent.map { .string($0.description) }),
-                ("parent_name", event.parent.flatMap { starts[$0] }.map { .string($0.name) }),
-            ]))
+    func writeAncestry<Sink: JSONSink & ~Copyable>(of event: ScopeEvent, to sink: inout Sink) {
+        sink.beginObject()
+        sink.member("function_id", event.uuid)
+        sink.member("function_name", event.name)
+        sink.member("parent_id", event.parent)
+        sink.member("parent_name", event.parent.flatMap { starts[$0] }?.name)
+        sink.endObject()
     }
 
     /// `extra.invocation` of a scope that ended (`atif-trajectories.md` 3.5), with both times or none. The reference says
     /// "completed" of everything.
-    func invocation(id: String, end: ScopeEvent) -> JSONValue {
+    ///
+    /// - Parameter writeID: writes the invocation's id.
+    func writeInvocation<Sink: JSONSink & ~Copyable>(
+        of end: ScopeEvent, to sink: inout Sink, writeID: (inout Sink) -> Void
+    ) {
         let hasFailed = !compatibility.isStrict && end.failure != nil
         let start = starts[end.uuid]
-        return .object(
-            JSONObject(present: [
-                ("end_timestamp", start.map { _ in .double(end.time.epochSecondsInMilliseconds) }),
-                ("framework", "nemo_relay"), ("invocation_id", .string(id)),
-                ("start_timestamp", start.map { .double($0.time.epochSecondsInMilliseconds) }),
-                ("status", hasFailed ? "error" : "completed"),
-            ]))
+        sink.beginObject()
+        sink.member("end_timestamp", start.map { _ in end.time.epochSecondsInMilliseconds })
+        sink.member("framework", "nemo_relay")
+        sink.key("invocation_id")
+        writeID(&sink)
+        sink.member("start_timestamp", start?.time.epochSecondsInMilliseconds)
+        sink.member("status", hasFailed ? "error" : "completed")
+        sink.endObject()
     }
 }

@@ -17,40 +17,82 @@ struct Step: Sendable {
     var results: [StepResult] = []
     var metrics: StepMetrics?
     var llmCallCount: Int64?
-    var extra: JSONObject?
-    /// Further members of `extra`, which is there then.
-    var payloads: [(key: String, payload: JSONDraft.Payload)] = []
-    /// Of a model call's step: where its `extra` and payloads come from.
-    var agent: Int?
+    var extra: Extra?
+
+    /// What stands in `extra`, which is put together when it is written.
+    enum Extra: Sendable {
+        case object(JSONObject)
+        /// A model call's start and its request.
+        case request(ScopeEvent, JSONDraft.Payload)
+        /// A model call's step, by its index.
+        case agent(Int)
+        /// Executions of tools whose calls are on no step.
+        case executions([AgentStep.ToolRecord])
+    }
 
     /// The reference writes times with nanoseconds, which few readers take.
     ///
     /// - Parameter agents: those of the machine that made the step.
-    func draft(id: Int, agents: [AgentStep], _ index: ScopeIndex) -> JSONDraft {
-        let time = time.map { index.compatibility.isStrict ? $0 : $0.inMicroseconds }
-        let extra = agent.map { agents[$0].extra(index) } ?? extra
-        let payloads = agent.map { agents[$0].payloads } ?? payloads
-        var object = JSONDraft.Object(
-            JSONObject(present: [
-                ("extra", payloads.isEmpty ? extra.map { .object($0) } : nil),
-                ("llm_call_count", llmCallCount.map { .int($0) }),
-                ("message", message),
-                ("metrics", metrics?.json),
-                ("model_name", modelName.map { .string($0) }),
-                ("observation", results.isEmpty ? nil : ["results": .array(results.map(\.json))]),
-                ("reasoning_content", reasoningContent.map { .string($0) }),
-                ("reasoning_effort", reasoningEffort),
-                ("source", .string(source.rawValue)),
-                ("step_id", .int(Int64(id))),
-                ("timestamp", time.map { .string($0.rfc3339) }),
-                ("tool_calls", calls.isEmpty ? nil : .array(calls.map(\.json))),
-            ]))
-        if !payloads.isEmpty {
-            var extra = JSONDraft.Object(extra ?? JSONObject())
-            for (key, payload) in payloads { extra[key] = .payload(payload) }
-            object["extra"] = .object(extra)
+    func write<Sink: JSONSink & ~Copyable>(to sink: inout Sink, id: Int, agents: [AgentStep], _ index: ScopeIndex) {
+        sink.beginObject()
+        if let extra {
+            sink.key("extra")
+            write(extra, to: &sink, agents: agents, index)
         }
-        return .object(object)
+        sink.member("llm_call_count", llmCallCount)
+        sink.member("message", message)
+        if let metrics {
+            sink.key("metrics")
+            metrics.write(to: &sink)
+        }
+        sink.member("model_name", modelName)
+        if !results.isEmpty {
+            sink.key("observation")
+            sink.beginObject()
+            sink.key("results")
+            sink.beginArray()
+            // By index, here and below: an iterator would copy each result, and so count all that it holds.
+            for position in results.indices {
+                sink.element()
+                results[position].write(to: &sink)
+            }
+            sink.endArray()
+            sink.endObject()
+        }
+        sink.member("reasoning_content", reasoningContent)
+        sink.member("reasoning_effort", reasoningEffort)
+        sink.member("source", source.rawValue)
+        sink.member("step_id", Int64(id))
+        sink.member("timestamp", time.map { index.compatibility.isStrict ? $0 : $0.inMicroseconds })
+        if !calls.isEmpty {
+            sink.key("tool_calls")
+            sink.beginArray()
+            for position in calls.indices {
+                sink.element()
+                calls[position].write(to: &sink)
+            }
+            sink.endArray()
+        }
+        sink.endObject()
+    }
+
+    private func write<Sink: JSONSink & ~Copyable>(
+        _ extra: Extra, to sink: inout Sink, agents: [AgentStep], _ index: ScopeIndex
+    ) {
+        switch extra {
+        case .object(let object): sink.write(object)
+        case .agent(let position): agents[position].writeExtra(to: &sink, index)
+        case .request(let start, let payload):
+            sink.beginObject()
+            sink.key("ancestry")
+            index.writeAncestry(of: start, to: &sink)
+            sink.member("llm_request", payload)
+            sink.endObject()
+        case .executions(let records):
+            sink.beginObject()
+            AgentStep.write(records, to: &sink, index)
+            sink.endObject()
+        }
     }
 
     /// An effort as the schema has it: a text or a number.
@@ -69,12 +111,13 @@ struct StepCall: Sendable {
     var arguments: JSONValue
     var extra: JSONObject?
 
-    var json: JSONValue {
-        .object(
-            JSONObject(present: [
-                ("arguments", arguments), ("extra", extra.map { .object($0) }), ("function_name", .string(name)),
-                ("tool_call_id", .string(id)),
-            ]))
+    func write<Sink: JSONSink & ~Copyable>(to sink: inout Sink) {
+        sink.beginObject()
+        sink.member("arguments", arguments)
+        sink.member("extra", extra)
+        sink.member("function_name", name)
+        sink.member("tool_call_id", id)
+        sink.endObject()
     }
 
     /// Gives it an id that is its own, and keeps the one that it came with.
@@ -97,12 +140,26 @@ struct StepResult: Sendable {
     var extra: JSONObject?
 
     var json: JSONValue {
-        .object(
-            JSONObject(present: [
-                ("content", content), ("extra", extra.map { .object($0) }),
-                ("source_call_id", callID.map { .string($0) }),
-                ("subagent_trajectory_ref", references.isEmpty ? nil : .array(references.map(\.json))),
-            ]))
+        var builder = JSONValueBuilder()
+        write(to: &builder)
+        return builder.value
+    }
+
+    func write<Sink: JSONSink & ~Copyable>(to sink: inout Sink) {
+        sink.beginObject()
+        sink.member("content", content)
+        sink.member("extra", extra)
+        sink.member("source_call_id", callID)
+        if !references.isEmpty {
+            sink.key("subagent_trajectory_ref")
+            sink.beginArray()
+            for reference in references {
+                sink.element()
+                reference.write(to: &sink)
+            }
+            sink.endArray()
+        }
+        sink.endObject()
     }
 
     /// What a tool gave back; nil when its end says nothing. The reference says nothing of failed tools, and takes parts with
@@ -176,12 +233,33 @@ struct SubagentReference: Sendable {
     let name: String
     let sessionID: String?
 
-    var json: JSONValue {
-        var object = JSONObject([
-            ("trajectory_id", .string(uuid.description)),
-            ("extra", ["name": .string(name), "scope_uuid": .string(uuid.description)]),
-        ])
-        object["session_id"] = sessionID.map { .string($0) }
-        return .object(object)
+    func write<Sink: JSONSink & ~Copyable>(to sink: inout Sink) {
+        sink.beginObject()
+        sink.key("extra")
+        sink.beginObject()
+        sink.member("name", name)
+        sink.member("scope_uuid", uuid)
+        sink.endObject()
+        sink.member("session_id", sessionID)
+        sink.member("trajectory_id", uuid)
+        sink.endObject()
+    }
+}
+
+/// The steps of a document, which are written one by one.
+struct StepList: JSONElements {
+    let steps: [Step]
+    /// Those of the machine that made the steps.
+    let agents: [AgentStep]
+    let index: ScopeIndex
+
+    var count: Int { steps.count }
+
+    func write(_ position: Int, to writer: inout JSONWriter) {
+        steps[position].write(to: &writer, id: position + 1, agents: agents, index)
+    }
+
+    func write(_ position: Int, to builder: inout JSONValueBuilder) {
+        steps[position].write(to: &builder, id: position + 1, agents: agents, index)
     }
 }

@@ -94,7 +94,7 @@ extension StepMachine {
         }
         var step = Step(source: .system, time: event.time)
         step.message = .string(reason)
-        step.extra = extra
+        step.extra = .object(extra)
         steps.append(step)
     }
 }

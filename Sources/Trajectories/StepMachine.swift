@@ -67,11 +67,11 @@ struct StepMachine: Sendable {
     mutating func finish() -> (steps: [Step], agents: [AgentStep]) {
         flush()
         // By index: an iterator would copy each agent step, and so count all that it holds.
-        for position in agents.indices { steps[agents[position].step].agent = position }
+        for position in agents.indices { steps[agents[position].step].extra = .agent(position) }
         if isStrict {
             if let last = unclaimed.trailingStep() { steps.append(last) }
         } else {
-            steps = UnclaimedResults.merged(unclaimed.steps(index), into: steps)
+            steps = UnclaimedResults.merged(unclaimed.steps(), into: steps)
         }
         // Handed over: who gets them changes them, and a second owner would make them be copied.
         var finished: [Step] = []
@@ -102,8 +102,7 @@ struct StepMachine: Sendable {
         let (source, message) = prompt.message
         var step = Step(source: source, time: event.time)
         step.message = message
-        step.extra = JSONObject([("ancestry", index.ancestry(of: event))])
-        step.payloads = [("llm_request", request.payload)]
+        step.extra = .request(event, request.payload)
         steps.append(step)
     }
 

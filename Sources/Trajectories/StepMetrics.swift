@@ -48,16 +48,17 @@ struct StepMetrics: Sendable {
 
     var optimizationSummary: JSONObject? { extra["nemo_relay"]?["optimization"]?.objectValue }
 
-    var json: JSONValue {
-        .object(
-            JSONObject(
-                present: tokenLists.map { ($0.key, $0.value) } + [
-                    ("cached_tokens", cachedTokens.map(JSONValue.init(count:))),
-                    ("completion_tokens", completionTokens.map(JSONValue.init(count:))),
-                    ("cost_usd", cost.map { .double($0) }),
-                    ("extra", extra.isEmpty ? nil : .object(extra)),
-                    ("prompt_tokens", promptTokens.map(JSONValue.init(count:))),
-                ]))
+    func write<Sink: JSONSink & ~Copyable>(to sink: inout Sink) {
+        sink.beginObject()
+        sink.member("cached_tokens", cachedTokens)
+        sink.member("completion_token_ids", tokenLists["completion_token_ids"])
+        sink.member("completion_tokens", completionTokens)
+        sink.member("cost_usd", cost)
+        if !extra.isEmpty { sink.member("extra", extra) }
+        sink.member("logprobs", tokenLists["logprobs"])
+        sink.member("prompt_token_ids", tokenLists["prompt_token_ids"])
+        sink.member("prompt_tokens", promptTokens)
+        sink.endObject()
     }
 
     /// Takes over what this step does not know from a suppressed span of the same call.

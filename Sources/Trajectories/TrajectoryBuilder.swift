@@ -64,7 +64,7 @@ package struct TrajectoryBuilder: Sendable {
         relay["user_id"] = metadata?["user_id"]?.stringValue.map { .string($0) }
         var extra = JSONDraft.Object(JSONObject([("nemo_relay", .object(relay))]))
         let isStrict = compatibility.isStrict
-        extra["observed_events"] = .elements(count: events.count) {
+        extra["observed_events"] = .drafts(count: events.count) {
             isStrict ? TrajectoryBuilder.known(events[$0]) : EventJSONEncoder.draft(of: events[$0])
         }
         document["extra"] = .object(extra)
@@ -135,7 +135,7 @@ package struct TrajectoryBuilder: Sendable {
                 ("schema_version", "ATIF-v1.7"), ("session_id", .string(sessionID)),
                 ("trajectory_id", .string(trajectoryID)), ("agent", agent), ("final_metrics", metrics.json),
             ]))
-        document["steps"] = .elements(count: steps.count) { steps[$0].draft(id: $0 + 1, agents: agents, index) }
+        document["steps"] = .elements(StepList(steps: steps, agents: agents, index: index))
         return document
     }
 }

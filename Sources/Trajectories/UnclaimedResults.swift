@@ -44,13 +44,13 @@ struct UnclaimedResults: Sendable {
     }
 
     /// A step for all that came together, at its time, with the ids in `extra` and what is known of the executions.
-    func steps(_ index: ScopeIndex) -> [Step] {
+    func steps() -> [Step] {
         var steps: [Step] = []
         var executions: [AgentStep.ToolRecord] = []
         var entered: Set<String> = []
         for item in ordered {
             if steps.last?.time != item.time {
-                UnclaimedResults.enter(&executions, into: &steps, index)
+                UnclaimedResults.enter(&executions, into: &steps)
                 steps.append(Step(source: .system, time: item.time))
             }
             var result = item.result
@@ -63,17 +63,13 @@ struct UnclaimedResults: Sendable {
             }
             steps[steps.count - 1].results.append(result)
         }
-        UnclaimedResults.enter(&executions, into: &steps, index)
+        UnclaimedResults.enter(&executions, into: &steps)
         return steps
     }
 
-    private static func enter(
-        _ executions: inout [AgentStep.ToolRecord], into steps: inout [Step], _ index: ScopeIndex
-    ) {
+    private static func enter(_ executions: inout [AgentStep.ToolRecord], into steps: inout [Step]) {
         if executions.isEmpty || steps.isEmpty { return }
-        var extra = JSONObject()
-        AgentStep.enter(executions, into: &extra, index)
-        steps[steps.count - 1].extra = extra
+        steps[steps.count - 1].extra = .executions(executions)
         executions = []
     }
 

@@ -9,8 +9,8 @@ struct JSONDraftTests {
     }
 
     private static func text(_ draft: JSONDraft, level: Int?) -> String {
-        var writer = JSONWriter()
-        writer.write(draft, level: level)
+        var writer = JSONWriter(level: level)
+        writer.write(draft)
         return writer.text
     }
 
@@ -62,7 +62,7 @@ struct JSONDraftTests {
         object["c"] = payload
         object["a"] = payload
         object["f"] = payload
-        object["g"] = .elements(count: 2) { .value(.int(Int64($0))) }
+        object["g"] = .drafts(count: 2) { .value(.int(Int64($0))) }
         object["e"] = .array([payload, .value("e")])
         object["d"] = nil
         object["c"] = .value("again")
