@@ -68,7 +68,10 @@ package struct JSONValueBuilder: JSONSink {
     package mutating func write(_ object: JSONObject) { write(.object(object)) }
     package mutating func write(_ text: String) { write(.string(text)) }
     package mutating func write(_ number: Int64) { write(.int(number)) }
-    package mutating func write(_ number: UInt64) { write(Int64(exactly: number).map { .int($0) } ?? .unsigned(number)) }
+    package mutating func write(_ number: UInt64) {
+        write(Int64(exactly: number).map { .int($0) } ?? .unsigned(number))
+    }
+
     package mutating func write(_ number: Double) { write(.double(number)) }
     package mutating func write(_ uuid: EventUUID) { write(.string(uuid.description)) }
     package mutating func write(_ time: EventTime) { write(.string(time.rfc3339)) }

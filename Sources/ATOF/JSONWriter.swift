@@ -167,8 +167,21 @@ package struct JSONWriter: ~Copyable {
         put(UInt8(ascii: "\""))
         var index = 0
         while index &+ 8 <= raw.count {
+            // Most of a long text is copied 32 bytes at a time.
+            if index &+ 32 <= raw.count {
+                let words = raw.loadUnaligned(fromByteOffset: index, as: SIMD4<UInt64>.self)
+                let found =
+                    JSONWriter.special(words[0]) | JSONWriter.special(words[1]) | JSONWriter.special(words[2])
+                    | JSONWriter.special(words[3])
+                if found == 0 {
+                    UnsafeMutableRawPointer(memory + count).storeBytes(of: words, as: SIMD4<UInt64>.self)
+                    count &+= 32
+                    index &+= 32
+                    continue
+                }
+            }
             let word = raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            if JSONWriter.hasSpecial(word) {
+            if JSONWriter.special(word) != 0 {
                 reserve(raw.count &- index &+ 2 &+ 2 &* JSONWriter.escapesOfWord)
                 for byte in utf8[index..<index &+ 8] { putEscaped(byte) }
             } else {
@@ -182,7 +195,7 @@ package struct JSONWriter: ~Copyable {
             // The last bytes come with some before them, which make room for spaces behind: those are overwritten.
             let last = UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: raw.count &- 8, as: UInt64.self))
             let word = last >> UInt64(64 &- 8 &* rest) | JSONWriter.spaces << UInt64(8 &* rest)
-            if !JSONWriter.hasSpecial(word) {
+            if JSONWriter.special(word) == 0 {
                 UnsafeMutableRawPointer(memory + count).storeBytes(of: word.littleEndian, as: UInt64.self)
                 count &+= rest
                 index = raw.count
@@ -198,15 +211,16 @@ package struct JSONWriter: ~Copyable {
     /// What eight bytes take when each is escaped as a control character.
     private static let escapesOfWord = 48
 
-    /// Whether one of eight bytes is a control character, a quote or a backslash: a subtraction in each byte sets its highest bit then,
-    /// and nowhere below the first such byte.
-    private static func hasSpecial(_ bytes: UInt64) -> Bool {
+    /// Not zero if one of eight bytes is a control character, a quote or a backslash: a subtraction in each byte sets its highest bit
+    /// then, and nowhere below the first such byte.
+    @inline(__always)
+    private static func special(_ bytes: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let quotes = bytes ^ (ones &* 0x22)
         let slashes = bytes ^ (ones &* 0x5C)
         let found =
             ((bytes &- ones &* 0x20) & ~bytes) | ((quotes &- ones) & ~quotes) | ((slashes &- ones) & ~slashes)
-        return found & (ones &* 0x80) != 0
+        return found & (ones &* 0x80)
     }
 
     private static let spaces: UInt64 = 0x2020_2020_2020_2020

@@ -5,8 +5,9 @@
 #endif
 
 extension UnsafeMutableBufferPointer<UInt8> {
-    /// Asks for pages of 2 MiB, for memory that is about to be filled from its beginning: for a text of that size the kernel's work for
-    /// pages of 4 KiB takes as long as a sixth of the writing. A kernel that has none gives small ones, so the answer is of no interest.
+    /// Asks for pages of 2 MiB, for memory that is about to be filled from its beginning: with pages of 4 KiB the kernel worked for a
+    /// tenth of the time in which a long trajectory becomes a text. A kernel that has none gives small ones, so the answer is of no
+    /// interest.
     ///
     /// Does nothing for less than 8 MiB, of which the last page may waste too much.
     func preferLargePages() {

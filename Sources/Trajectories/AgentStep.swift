@@ -9,13 +9,13 @@ struct AgentStep: Sendable {
     let request: JSONDraft.Payload?
     var records: [ToolRecord] = []
     /// Positions of its calls by id.
-    private(set) var order: [String: Int] = [:]
+    private(set) var order = CallTable<Int>()
     /// Ids of the calls by function name.
-    private var named: [String: [String]] = [:]
+    private var named = CallTable<[String]>()
     /// Calls that an execution without an id of its own was found for.
     private var taken: Set<String> = []
     /// Positions of results by call id.
-    var results: [String: Int] = [:]
+    var results = CallTable<Int>()
 
     /// One execution of a tool, for the step's `extra`.
     struct ToolRecord: Sendable {
@@ -30,8 +30,8 @@ struct AgentStep: Sendable {
     }
 
     mutating func append(_ call: StepCall) {
-        named[call.name, default: []].append(call.id)
-        if order[call.id] == nil { order[call.id] = order.count }
+        named.enter(call.name, [call.id]) { $0.append(call.id) }
+        order.enter(call.id, order.count)
     }
 
     /// The call that an execution belongs to which names none (`atif-trajectories.md` 3.3): the only one of its name.

@@ -5,16 +5,12 @@ internal import ATOF
 /// What is asked for again and again is read once. Whole payloads are parsed for whoever asks for them, and not kept: those of all events
 /// of a trajectory would not fit into any cache.
 final class ScopeEvent: Sendable {
-    let uuid: EventUUID
-    let parent: EventUUID?
-    let isStart: Bool
+    private let event: Event
     let category: Event.Category.Known
     let name: String
-    let time: EventTime
     /// The data as it came. Nil for null.
     let payload: RawJSON?
-    private let rawMetadata: RawJSON?
-    private let rawProfile: RawJSON?
+    private let hasProfile: Bool
 
     let role: String?
     /// Why the scope failed, by its end.
@@ -28,30 +24,32 @@ final class ScopeEvent: Sendable {
     private let isAnnotated: Bool
 
     /// - Returns: nil for a mark.
-    init?(_ event: borrowing Event) {
+    init?(_ event: consuming Event) {
         guard !event.isMark else { return nil }
-        uuid = event.uuid
-        parent = event.parentUUID
-        isStart = event.kind == .scopeStart
         category = event.category?.known ?? .unknown
         name = event.name
-        time = event.timestamp
         payload = event.data
-        rawMetadata = event.metadata
-        rawProfile = event.categoryProfile
+        let (metadata, profile) = (event.metadata, event.categoryProfile)
+        hasProfile = profile != nil
         let isEnd = event.kind == .scopeEnd
         (role, failure, fidelity) =
-            rawMetadata?.withRoot {
+            metadata?.withRoot {
                 ($0["nemo_relay_scope_role"]?.stringValue, isEnd ? CallFailure($0) : nil, ScopeEvent.fidelity($0))
             } ?? (nil, nil, ScopeEvent.usualFidelity)
         (callID, profileModel, isAnnotated) =
-            rawProfile?.withRoot { profile in
+            profile?.withRoot { profile in
                 (
                     profile["tool_call_id"]?.stringValue, profile["model_name"]?.stringValue,
                     ScopeEvent.annotations.contains { profile[$0] != nil }
                 )
             } ?? (nil, nil, false)
+        self.event = event
     }
+
+    var uuid: EventUUID { event.uuid }
+    var parent: EventUUID? { event.parentUUID }
+    var isStart: Bool { event.kind == .scopeStart }
+    var time: EventTime { event.timestamp }
 
     private static let annotations = ["annotated_request", "annotated_response", "tool_result_annotation"]
     private static let usualFidelity = 50
@@ -66,14 +64,14 @@ final class ScopeEvent: Sendable {
     /// Parsed anew each time.
     var data: JSONValue? { payload?.value }
     /// Parsed anew each time.
-    var metadata: JSONValue? { rawMetadata?.value }
+    var metadata: JSONValue? { event.metadata?.value }
     /// The profile if it holds an annotation of the producer; parsed anew each time.
-    var annotatedProfile: JSONValue? { isAnnotated ? rawProfile?.value : nil }
+    var annotatedProfile: JSONValue? { isAnnotated ? event.categoryProfile?.value : nil }
 
     var sessionID: String? { metadata?["session_id"]?.stringValue }
     /// What a tool was called with. The wire does not tell null from nothing, but only what was started as a tool has a profile, and
     /// such a tool always has arguments.
-    var arguments: JSONValue? { data ?? (rawProfile == nil ? nil : .some(.null)) }
+    var arguments: JSONValue? { data ?? (hasProfile ? .some(.null) : nil) }
 
     /// The provider's body of an LLM start: out of its envelope, or what a manual producer sent bare.
     struct Request {

@@ -51,7 +51,8 @@ struct Step: Sendable {
             sink.beginObject()
             sink.key("results")
             sink.beginArray()
-            // By index, here and below: an iterator would copy each result, and so count all that it holds.
+            // In a span, here and below: an iterator would copy each result, and so count all that it holds.
+            let results = results.span
             for position in results.indices {
                 sink.element()
                 results[position].write(to: &sink)
@@ -67,6 +68,7 @@ struct Step: Sendable {
         if !calls.isEmpty {
             sink.key("tool_calls")
             sink.beginArray()
+            let calls = calls.span
             for position in calls.indices {
                 sink.element()
                 calls[position].write(to: &sink)
@@ -81,7 +83,7 @@ struct Step: Sendable {
     ) {
         switch extra {
         case .object(let object): sink.write(object)
-        case .agent(let position): agents[position].writeExtra(to: &sink, index)
+        case .agent(let position): agents.span[position].writeExtra(to: &sink, index)
         case .request(let start, let payload):
             sink.beginObject()
             sink.key("ancestry")
@@ -256,10 +258,10 @@ struct StepList: JSONElements {
     var count: Int { steps.count }
 
     func write(_ position: Int, to writer: inout JSONWriter) {
-        steps[position].write(to: &writer, id: position + 1, agents: agents, index)
+        steps.span[position].write(to: &writer, id: position + 1, agents: agents, index)
     }
 
     func write(_ position: Int, to builder: inout JSONValueBuilder) {
-        steps[position].write(to: &builder, id: position + 1, agents: agents, index)
+        steps.span[position].write(to: &builder, id: position + 1, agents: agents, index)
     }
 }

@@ -34,7 +34,7 @@ extension StepMachine {
         if let position = agents[agent].results[id] {
             steps[step].results[position].merge(result, keepsBoth: !isStrict)
         } else {
-            agents[agent].results[id] = steps[step].results.count
+            agents[agent].results.enter(id, steps[step].results.count)
             steps[step].results.append(result)
         }
     }

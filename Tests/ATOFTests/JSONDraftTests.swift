@@ -76,6 +76,75 @@ struct JSONDraftTests {
         }
     }
 
+    /// One of everything that a sink takes.
+    private struct Elements: JSONElements {
+        let payload: JSONDraft.Payload
+        let count = 2
+
+        func write(_ index: Int, to writer: inout JSONWriter) { describe(index, to: &writer) }
+        func write(_ index: Int, to builder: inout JSONValueBuilder) { describe(index, to: &builder) }
+
+        private func describe<Sink: JSONSink & ~Copyable>(_ index: Int, to sink: inout Sink) {
+            sink.beginObject()
+            sink.key("a")
+            sink.beginArray()
+            sink.endArray()
+            sink.key("b")
+            sink.beginObject()
+            sink.endObject()
+            sink.key("c")
+            sink.beginArray()
+            for number in [Int64.min, 0, .max] {
+                sink.element()
+                sink.write(number)
+            }
+            sink.element()
+            sink.write(UInt64.max)
+            sink.element()
+            sink.write(1.5)
+            sink.element()
+            sink.write("\"\u{1}ü")
+            sink.endArray()
+            sink.key("d")
+            sink.write(payload)
+            sink.key("e")
+            sink.write(EventUUID(high: 0x0123_4567_89AB_CDEF, low: UInt64(index)))
+            sink.key("f")
+            sink.write(EventTime(epochMicroseconds: -1))
+            sink.key("g")
+            // Later than every year that RFC 3339 can write.
+            sink.write(EventTime(epochMicroseconds: .max))
+            sink.key("h")
+            sink.write(JSONObject([("y", 1), ("x", [])]))
+            sink.endObject()
+        }
+    }
+
+    @Test("what describes itself is written as its value", arguments: [nil, 0, 2])
+    func described(level: Int?) throws {
+        let payload = JSONDraft.Payload(try Self.payload(#"{"y":1,"x":[{},[],{"z":[2]}]}"#))
+        let draft = JSONDraft.elements(Elements(payload: payload))
+        #expect(Self.text(draft, level: level) == Self.text(.value(draft.value), level: level))
+        let first = try #require(draft.value[0])
+        #expect(first["c"] == [.int(.min), 0, .int(.max), .unsigned(.max), 1.5, "\"\u{1}ü"])
+        #expect(first["e"] == "01234567-89ab-cdef-0000-000000000000")
+        #expect(first["f"] == "1969-12-31T23:59:59.999999+00:00")
+        #expect(first["g"] == "294247-01-10T04:00:54.775807+00:00")
+        #expect(try JSONParser.parse(Array(Self.text(draft, level: level).utf8)) == draft.value)
+    }
+
+    @Test("texts of every length with an escape at every place", arguments: 0..<70)
+    func escapes(length: Int) throws {
+        for place in 0..<length {
+            for special in [UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x1F, 0x00] {
+                var bytes = [UInt8](repeating: UInt8(ascii: "x"), count: length)
+                bytes[place] = special
+                let text = String(decoding: bytes, as: UTF8.self)
+                #expect(try JSONParser.parse(JSONValue.string(text).compactText) == .string(text))
+            }
+        }
+    }
+
     @Test("a payload can be read while another one is")
     func nested() throws {
         let outer = try Self.payload(#"{"a":[1,2,3],"b":"c"}"#)

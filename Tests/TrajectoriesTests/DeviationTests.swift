@@ -53,6 +53,29 @@ struct DeviationTests {
 
     private static let opener = Sample.fields(.scopeStart, 1, in: 90, "agent", name: "root")
 
+    @Test("of a step with many calls each gets its own result", arguments: [1, 8, 9, 40])
+    func manyCalls(count: Int) throws {
+        let ids = (1...count).map { "call-\($0)" }
+        let tools = ids.enumerated().reversed().flatMap { position, id in
+            // Half of them are found by the tool's name alone.
+            let known = position.isMultiple(of: 2) ? id : nil
+            return [
+                Self.tool(.scopeStart, 10 + position, at: 3, id: known, name: "tool-\(id)", data: [:]),
+                Self.tool(.scopeEnd, 10 + position, at: 4, id: known, name: "tool-\(id)", data: .string("of \(id)")),
+            ]
+        }
+        let events = [Self.opener, Self.start(2, at: 1), Self.end(2, at: 2, calls: ids)] + tools
+        for step in [try steps(events).skein[1], try steps(events).strict[1]] {
+            let results = step["observation"]?["results"]?.arrayValue ?? []
+            #expect(results.count == count)
+            for result in results {
+                #expect(result["content"]?.stringValue == result["source_call_id"]?.stringValue.map { "of \($0)" })
+            }
+            let invocations = step["extra"]?["tool_invocations"]?.arrayValue ?? []
+            #expect(invocations.compactMap { $0["invocation_id"]?.stringValue } == ids)
+        }
+    }
+
     @Test("gives every call of a step an id of its own, also where one looks like a new one")
     func uniqueIDs() throws {
         let steps = try steps([Self.opener, Self.start(2, at: 1), Self.end(2, at: 2, calls: ["a:3", "a", "a"])])
