@@ -8,26 +8,31 @@ struct Load {
     struct Times {
         var calm: [UInt32] = []
         var away: [UInt32] = []
+
+        static func + (left: Times, right: Times) -> Times {
+            Times(calm: left.calm + right.calm, away: left.away + right.away)
+        }
     }
 
     let options: LoadOptions
     private let filling: String
+    /// Only what a real run of this program can have.
+    private let session = UInt64.random(in: 1...UInt64.max)
 
     init(_ options: LoadOptions) {
         self.options = options
         filling = String(repeating: "x", count: options.bytes)
     }
 
-    func run(_ publisher: SkeinPublisher) -> Times {
+    /// - Parameter share: which of the runs.
+    func run(_ publisher: SkeinPublisher, share: (index: Int, count: Int) = (0, 1)) -> Times {
         let total = options.events ?? options.rate * options.seconds
         var times = Times()
         times.calm.reserveCapacity(total)
         times.away.reserveCapacity(total)
         let start = Load.now
-        // Only what a real run of this program can have.
-        let session = UInt64.random(in: 1...UInt64.max)
         var isAway = true
-        for number in 0..<total {
+        for number in 0..<total where number % options.keys % share.count == share.index {
             let due = start + UInt64(number) * 1_000_000_000 / UInt64(options.rate)
             if options.events == nil, number % 16 == 0 {
                 let now = Load.now

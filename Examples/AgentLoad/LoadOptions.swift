@@ -19,6 +19,8 @@ struct LoadOptions {
     var spool: String?
     var isAlways = false
     var blockMillis: Int?
+    /// How many tasks append, instead of one thread.
+    var tasks = 0
     /// Stays after the load, until it is killed, and says what it has done so far.
     var stays = false
 
@@ -51,6 +53,7 @@ struct LoadOptions {
             case "--memory-bytes": memoryBytes = try number()
             case "--spool": spool = value
             case "--block-millis": blockMillis = try number()
+            case "--tasks": tasks = try number()
             default: throw Mistake(description: "\(name) is no option of AgentLoad")
             }
         }

@@ -32,10 +32,15 @@ package final class NATSConnection: Sendable {
     let outbox: Outbox
     let inbox: String
     private let eventSink: AsyncStream<NATSConnectionEvent>.Continuation
+    private let observer: Observer
     private let payloadLimit = Atomic(0)
     private let state = Mutex(State())
 
-    private init(options: NATSOptions) throws(NATSError) {
+    /// Hears of every event at once, on a thread of cnats or of the connection; it must not block.
+    package typealias Observer = @Sendable (NATSConnectionEvent) -> Void
+
+    private init(options: NATSOptions, observer: @escaping Observer) throws(NATSError) {
+        self.observer = observer
         var created: UnsafeMutablePointer<CChar>?
         guard natsInbox_Create(&created) == NATS_OK, let created else {
             throw NATSError(.configuration, "The NATS library could not make an inbox.")
@@ -53,6 +58,7 @@ package final class NATSConnection: Sendable {
                 router.fail(token, error)
             } else {
                 sink.yield(.publishFailed(error))
+                observer(.publishFailed(error))
             }
         }
     }
@@ -61,16 +67,49 @@ package final class NATSConnection: Sendable {
     ///
     /// - Throws: `.unreachable`, `.authorization`, `.tls` or `.configuration`, each naming the URLs.
     package static func connect(_ options: NATSOptions) async throws(NATSError) -> NATSConnection {
-        let connection = try NATSConnection(options: options)
         let result = await withCheckedContinuation { continuation in
-            connection.outbox.queue.async { continuation.resume(returning: connection.open(options)) }
+            connect(options) { continuation.resume(returning: $0) }
         }
-        try result.get()
-        return connection
+        return try result.get()
+    }
+
+    /// The same without a task, for those that go on while all threads of the pool are blocked.
+    ///
+    /// - Parameter completion: called once, on the connection's queue; it must not block.
+    package static func connect(
+        _ options: NATSOptions, observer: @escaping Observer = { _ in },
+        completion: @escaping @Sendable (Result<NATSConnection, NATSError>) -> Void
+    ) {
+        do throws(NATSError) {
+            let connection = try NATSConnection(options: options, observer: observer)
+            connection.outbox.queue.async { completion(connection.open(options).map { connection }) }
+        } catch {
+            completion(.failure(error))
+        }
     }
 
     /// Whether there is a connection now.
     package var isConnected: Bool { router.phase == .connected }
+
+    /// Whether there will be none any more.
+    package var isClosed: Bool { router.phase == .closed }
+
+    /// Returns when there is a connection; at once if there is.
+    ///
+    /// - Throws: `.closed`, `.cancelled`.
+    package func connected() async throws(NATSError) {
+        let waiter = router.makeToken()
+        let refusal = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                router.awaitConnection(waiter) { continuation.resume(returning: $0) }
+                // The handler may have run before there was anything to cancel.
+                if Task.isCancelled { router.stopAwaitingConnection(waiter) }
+            }
+        } onCancel: {
+            router.stopAwaitingConnection(waiter)
+        }
+        if let refusal { throw refusal }
+    }
 
     /// The largest message, headers included, that the server takes, in bytes.
     package var maxPayload: Int { payloadLimit.load(ordering: .relaxed) }
@@ -82,10 +121,13 @@ package final class NATSConnection: Sendable {
                 if !state.isClosed { state.closeWaiters.append(continuation) }
                 return state.isClosed
             }
-            outbox.queue.async { self.shut() }
+            end()
             if isClosed { continuation.resume() }
         }
     }
+
+    /// Does what `close` does, without waiting for it.
+    package func end() { outbox.queue.async { self.shut() } }
 
     // MARK: On the queue
 
@@ -119,7 +161,8 @@ package final class NATSConnection: Sendable {
     }
 
     private func startTimer() {
-        let timer = DispatchSource.makeTimerSource(queue: .global())
+        // Of its own, because a queue of everybody's may stand still while the pool's threads are blocked.
+        let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "skein.nats.timer"))
         timer.schedule(deadline: .now() + .milliseconds(100), repeating: .milliseconds(100), leeway: .milliseconds(20))
         let router = router
         timer.setEventHandler { router.timeAdvanced(to: .now) }
@@ -257,7 +300,7 @@ package final class NATSConnection: Sendable {
         // Closing ends the connection too, and is an event of its own.
         guard router.phase != .closed else { return }
         router.disconnected(closed: false)
-        eventSink.yield(.disconnected)
+        tell(.disconnected)
     }
 
     func noticeReconnect() {
@@ -267,13 +310,13 @@ package final class NATSConnection: Sendable {
             self.payloadLimit.store(Int(natsConnection_GetMaxPayload(pointer)), ordering: .relaxed)
             guard natsConnection_Status(pointer) == NATS_CONN_STATUS_CONNECTED else { return }
             self.router.connected()
-            self.eventSink.yield(.reconnected)
+            self.tell(.reconnected)
         }
     }
 
     func noticeClosed() {
         router.disconnected(closed: true)
-        eventSink.yield(.closed)
+        tell(.closed)
         eventSink.finish()
         let waiters = state.withLock { state in
             state.isClosed = true
@@ -283,8 +326,12 @@ package final class NATSConnection: Sendable {
     }
 
     func noticeError(_ status: natsStatus) {
-        eventSink.yield(
-            status == NATS_SLOW_CONSUMER ? .slowConsumer : .error(String(cString: natsStatus_GetText(status))))
+        tell(status == NATS_SLOW_CONSUMER ? .slowConsumer : .error(String(cString: natsStatus_GetText(status))))
+    }
+
+    private func tell(_ event: NATSConnectionEvent) {
+        eventSink.yield(event)
+        observer(event)
     }
 }
 

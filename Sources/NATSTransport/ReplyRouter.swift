@@ -6,6 +6,8 @@ internal import Synchronization
 /// own subject and are told apart by the consumer in their reply subject.
 final class ReplyRouter: Sendable {
     typealias Completion = @Sendable (Result<NATSMessage, NATSError>) -> Void
+    /// Gets the reason when there will be no connection.
+    typealias ConnectionWaiter = @Sendable (NATSError?) -> Void
 
     enum Phase { case connecting, connected, disconnected, closed }
 
@@ -26,6 +28,8 @@ final class ReplyRouter: Sendable {
         var deliveries: [String: Delivery] = [:]
         /// Replies that a message of a durable consumer ends, the first to ask first.
         var awaiting: [String: [UInt64]] = [:]
+        /// Who waits for a connection.
+        var connecting: [UInt64: ConnectionWaiter] = [:]
 
         var consumers: [PullConsumer] {
             routes.values.compactMap { if case .pulls(let consumer) = $0 { consumer } else { nil } }
@@ -71,6 +75,33 @@ final class ReplyRouter: Sendable {
     func fail(_ token: UInt64, _ error: NATSError) {
         takeReply(token)?(.failure(error))
     }
+
+    func makeToken() -> UInt64 {
+        state.withLock { state in
+            state.nextToken += 1
+            return state.nextToken
+        }
+    }
+
+    /// Calls back once: with nothing as soon as there is a connection, with the reason when there will be none.
+    func awaitConnection(_ token: UInt64, complete: @escaping ConnectionWaiter) {
+        let phase = state.withLock { state in
+            if state.phase == .connecting || state.phase == .disconnected { state.connecting[token] = complete }
+            return state.phase
+        }
+        switch phase {
+        case .connected: complete(nil)
+        case .closed: complete(ReplyRouter.noConnection)
+        case .connecting, .disconnected: break
+        }
+    }
+
+    func stopAwaitingConnection(_ token: UInt64) {
+        let complete = state.withLock { $0.connecting.removeValue(forKey: token) }
+        complete?(NATSError(.cancelled, "The wait for a connection was cancelled."))
+    }
+
+    private static let noConnection = NATSError(.closed, "There will be no connection any more: it is closed.")
 
     /// Registers a consumer for the statuses of its pulls and the changes of the connection.
     func attach(_ consumer: PullConsumer) -> UInt64 {
@@ -133,24 +164,31 @@ final class ReplyRouter: Sendable {
     }
 
     func connected() {
-        let consumers = state.withLock { state in
-            guard state.phase != .closed else { return [PullConsumer]() }
+        let (consumers, waiting) = state.withLock { state in
+            guard state.phase != .closed else { return ([PullConsumer](), [UInt64: ConnectionWaiter]()) }
             state.phase = .connected
-            return state.consumers
+            defer { state.connecting = [:] }
+            return (state.consumers, state.connecting)
         }
         consumers.forEach { $0.connectionRestored() }
+        for complete in waiting.values { complete(nil) }
     }
 
     /// Fails all who wait for a reply, because it can no longer come, and tells the consumers. Nothing follows a close.
     func disconnected(closed: Bool) {
-        let (waiting, consumers) = state.withLock { state in
-            guard state.phase != .closed else { return ([UInt64: Route]().values, [PullConsumer]()) }
+        let (waiting, consumers, connecting) = state.withLock { state in
+            guard state.phase != .closed else {
+                return ([UInt64: Route]().values, [PullConsumer](), [UInt64: ConnectionWaiter]())
+            }
             state.phase = closed ? .closed : .disconnected
+            let connecting = closed ? state.connecting : [:]
+            if closed { state.connecting = [:] }
             let consumers = state.consumers
             let waiting = state.routes.filter { if case .reply = $0.value { true } else { false } }
             for token in waiting.keys { state.routes[token] = nil }
-            return (waiting.values, consumers)
+            return (waiting.values, consumers, connecting)
         }
+        for complete in connecting.values { complete(ReplyRouter.noConnection) }
         for case .reply(let subject, _, let complete) in waiting {
             complete(
                 .failure(

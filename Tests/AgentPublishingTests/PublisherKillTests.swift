@@ -127,4 +127,29 @@ struct PublisherKillTests {
             #expect(last.found == 110 && last.acknowledged == 110)
         }
     }
+
+    /// Not a kill, but another process too: its tasks, not ours, are blocked.
+    @Test("goes on when the broker comes, although callers block every thread of the pool", arguments: [false, true])
+    func blockedPool(beginsConnected: Bool) async throws {
+        try await PublisherRig.with { rig in
+            if !beginsConnected { await rig.server.kill() }
+            let events = beginsConnected ? 20_000 : 2_000
+            let child = try Child(
+                rig,
+                [
+                    "--events", "\(events)", "--keys", "64", "--tasks", "64", "--memory-bytes", "\(256 << 10)",
+                    "--block-millis", "600000", "--stay",
+                ])
+            defer { child.kill() }
+            if beginsConnected {
+                try await eventually("some to be sent") { child.state["acknowledged", default: 0] > 500 }
+                await rig.server.kill()
+            }
+            // A full memory is one of blocked callers.
+            try await eventually("the memory to be full") { child.state["memory", default: 0] > 200 }
+            try await rig.server.restart()
+            try await eventually("everything to be sent", within: 60) { child.state["acknowledged"] == events }
+            #expect(child.state["memory"] == 0)
+        }
+    }
 }

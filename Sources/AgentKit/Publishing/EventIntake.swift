@@ -10,6 +10,8 @@ final class EventIntake: Sendable {
     struct Entry: Sendable {
         let event: [UInt8]
         let key: EventUUID
+
+        var cost: Int { event.count + PublishMachine.eventCost }
     }
 
     struct Skip: Hashable, Sendable {
@@ -34,10 +36,17 @@ final class EventIntake: Sendable {
         case awake
     }
 
+    /// Somebody who waits for room. The entry is taken for it when there is some: who came first is not overtaken, whatever its size.
     private struct Waiter {
         let number: UInt64
-        let deadline: UInt64
-        let resume: @Sendable () -> Void
+        let entry: Entry
+        let answer: @Sendable (Outcome) -> Void
+    }
+
+    fileprivate enum Outcome {
+        case taken
+        case closed
+        case timedOut
     }
 
     private struct State {
@@ -53,12 +62,12 @@ final class EventIntake: Sendable {
         var uncounted: [DropReason: Int] = [:]
         var sleep = Sleep.awake
         var waiters: [Waiter] = []
-        var nextWaiter: UInt64 = 0
         var isClosed = false
     }
 
     private enum Admission {
         case taken(wakes: Bool)
+        case waits(wakes: Bool)
         case full
         case closed
     }
@@ -75,6 +84,8 @@ final class EventIntake: Sendable {
     private let patience: UInt64?
     private let wake: DispatchSemaphore
     private let state = Mutex(State())
+    private let nextWaiter = Atomic<UInt64>(0)
+    private static let deadlines = DispatchQueue(label: "skein.agentkit.deadlines")
 
     init(_ configuration: PublisherConfiguration, wake: DispatchSemaphore) {
         eventLimit = configuration.eventLimit
@@ -94,12 +105,17 @@ final class EventIntake: Sendable {
 
     func append(_ event: [UInt8], key: EventUUID) {
         guard event.count <= eventLimit else { return turnAway(key, .tooLarge) }
-        switch admit(event, key) {
+        let entry = Entry(event: event, key: key)
+        switch admit(entry) {
         case .taken(let wakes): if wakes { wake.signal() }
         case .closed: turnAway(key, .closed)
-        case .full:
+        case .full, .waits:
             guard let patience else { return turnAway(key, .memoryFull) }
-            wait(event, key, until: uptime() + patience)
+            switch blockUntilRoom(entry, until: uptime() + patience) {
+            case .taken: break
+            case .closed: turnAway(key, .closed)
+            case .timedOut: turnAway(key, .timedOut)
+            }
         }
     }
 
@@ -109,43 +125,45 @@ final class EventIntake: Sendable {
             turnAway(key, .tooLarge)
             throw PublisherError(.tooLarge, "the event has \(event.count) bytes, the most is \(eventLimit)")
         }
-        let deadline = uptime() + (patience ?? 0)
-        while true {
-            switch admit(event, key) {
-            case .taken(let wakes):
-                if wakes { wake.signal() }
-                return
-            case .closed:
-                turnAway(key, .closed)
-                throw PublisherError(.closed, "the publisher has ended")
-            case .full:
-                guard uptime() < deadline else {
-                    turnAway(key, patience == nil ? .memoryFull : .timedOut)
-                    throw PublisherError(
-                        .timedOut,
-                        "there was no room for the event in time; raise memoryBytes, or give the publisher a spool")
-                }
-                await withCheckedContinuation { continuation in
-                    if !addWaiter(event.count, deadline, { continuation.resume() }) { continuation.resume() }
-                }
-            }
+        let entry = Entry(event: event, key: key)
+        let outcome: Outcome
+        switch admit(entry) {
+        case .taken(let wakes):
+            if wakes { wake.signal() }
+            return
+        case .closed: outcome = .closed
+        case .full, .waits:
+            if let patience { outcome = await waitForRoom(entry, until: uptime() + patience) } else { outcome = .timedOut }
+        }
+        switch outcome {
+        case .taken: return
+        case .closed:
+            turnAway(key, .closed)
+            throw PublisherError(.closed, "the publisher has ended")
+        case .timedOut:
+            turnAway(key, patience == nil ? .memoryFull : .timedOut)
+            throw PublisherError(
+                .timedOut, "there was no room for the event in time; raise memoryBytes, or give the publisher a spool")
         }
     }
 
-    private func admit(_ event: [UInt8], _ key: EventUUID) -> Admission {
+    /// - Parameter waiting: who waits when there is no room.
+    private func admit(_ entry: Entry, waiting: (number: UInt64, answer: @Sendable (Outcome) -> Void)? = nil)
+        -> Admission
+    {
         state.withLock { state in
             guard !state.isClosed else { return .closed }
-            let cost = event.count + PublishMachine.eventCost
-            guard fits(state, cost) else { return .full }
-            if state.current.count == EventIntake.chunk {
-                state.full.append(state.current)
-                state.current = state.spares.popLast() ?? []
+            // Who waits is first.
+            guard state.waiters.isEmpty, fits(state, entry) else {
+                guard let waiting else { return .full }
+                state.waiters.append(Waiter(number: waiting.number, entry: entry, answer: waiting.answer))
+                guard case .awake = state.sleep else {
+                    state.sleep = .awake
+                    return .waits(wakes: true)
+                }
+                return .waits(wakes: false)
             }
-            if state.current.capacity == 0 { state.current.reserveCapacity(EventIntake.chunk) }
-            state.current.append(Entry(event: event, key: key))
-            state.bytes += cost
-            state.events += 1
-            state.peakBytes = max(state.peakBytes, state.bytes + state.machineBytes)
+            put(entry, into: &state)
             switch state.sleep {
             case .awake: return .taken(wakes: false)
             case .untilEvent:
@@ -159,37 +177,89 @@ final class EventIntake: Sendable {
         }
     }
 
-    private func fits(_ state: borrowing State, _ cost: Int) -> Bool {
-        state.bytes + state.machineBytes + cost <= memoryBytes && state.events + state.machineEvents < memoryEvents
+    private func put(_ entry: Entry, into state: inout State) {
+        if state.current.count == EventIntake.chunk {
+            state.full.append(state.current)
+            state.current = state.spares.popLast() ?? []
+        }
+        if state.current.capacity == 0 { state.current.reserveCapacity(EventIntake.chunk) }
+        state.current.append(entry)
+        state.bytes += entry.cost
+        state.events += 1
+        state.peakBytes = max(state.peakBytes, state.bytes + state.machineBytes)
     }
 
-    private func wait(_ event: [UInt8], _ key: EventUUID, until deadline: UInt64) {
-        while true {
-            let room = DispatchSemaphore(value: 0)
-            if addWaiter(event.count, deadline, { room.signal() }) {
-                _ = room.wait(timeout: DispatchTime(uptimeNanoseconds: deadline))
-            }
-            switch admit(event, key) {
-            case .taken(let wakes):
-                if wakes { wake.signal() }
-                return
-            case .closed: return turnAway(key, .closed)
-            case .full: if uptime() >= deadline { return turnAway(key, .timedOut) }
-            }
+    private func fits(_ state: borrowing State, _ entry: Entry) -> Bool {
+        state.bytes + state.machineBytes + entry.cost <= memoryBytes
+            && state.events + state.machineEvents < memoryEvents
+    }
+
+    // MARK: Waiting
+
+    private func blockUntilRoom(_ entry: Entry, until deadline: UInt64) -> Outcome {
+        let answered = DispatchSemaphore(value: 0)
+        let outcome = OutcomeBox()
+        let number = nextWaiter.wrappingAdd(1, ordering: .relaxed).newValue
+        enqueue(entry, number) {
+            outcome.set($0)
+            answered.signal()
+        }
+        if answered.wait(timeout: DispatchTime(uptimeNanoseconds: deadline)) == .timedOut {
+            giveUp(number)
+            answered.wait()
+        }
+        return outcome.value
+    }
+
+    private func waitForRoom(_ entry: Entry, until deadline: UInt64) async -> Outcome {
+        let number = nextWaiter.wrappingAdd(1, ordering: .relaxed).newValue
+        // Not the publisher's thread, which may not run yet.
+        let timer = DispatchSource.makeTimerSource(queue: EventIntake.deadlines)
+        timer.schedule(deadline: DispatchTime(uptimeNanoseconds: deadline))
+        timer.setEventHandler { self.giveUp(number) }
+        defer { timer.cancel() }
+        return await withCheckedContinuation { continuation in
+            enqueue(entry, number) { continuation.resume(returning: $0) }
+            timer.activate()
         }
     }
 
-    /// - Returns: false when there is room already.
-    private func addWaiter(_ size: Int, _ deadline: UInt64, _ resume: @escaping @Sendable () -> Void) -> Bool {
-        let isAdded = state.withLock { state in
-            guard !state.isClosed, !fits(state, size + PublishMachine.eventCost) else { return false }
-            state.nextWaiter += 1
-            state.waiters.append(Waiter(number: state.nextWaiter, deadline: deadline, resume: resume))
-            state.sleep = .awake
-            return true
+    /// - Parameter answer: called exactly once, perhaps before this returns.
+    private func enqueue(_ entry: Entry, _ number: UInt64, answer: @escaping @Sendable (Outcome) -> Void) {
+        switch admit(entry, waiting: (number, answer)) {
+        case .taken(let wakes):
+            if wakes { wake.signal() }
+            answer(.taken)
+        case .waits(let wakes): if wakes { wake.signal() }
+        case .closed, .full: answer(.closed)
         }
-        if isAdded { wake.signal() }
-        return isAdded
+    }
+
+    private func giveUp(_ number: UInt64) {
+        let waiter = state.withLock { state in
+            state.waiters.firstIndex { $0.number == number }.map { state.waiters.remove(at: $0) }
+        }
+        guard let waiter else { return }
+        waiter.answer(.timedOut)
+        // Those behind it may have room.
+        admitWaiters()
+    }
+
+    private func admitWaiters() {
+        let answered = state.withLock { takeWaiters(&$0) }
+        for waiter in answered { waiter.answer(.taken) }
+        if !answered.isEmpty { wake.signal() }
+    }
+
+    /// Takes the entries of those for whom there is room.
+    private func takeWaiters(_ state: inout State) -> [Waiter] {
+        var count = 0
+        while count < state.waiters.count, fits(state, state.waiters[count].entry) {
+            put(state.waiters[count].entry, into: &state)
+            count += 1
+        }
+        defer { state.waiters.removeFirst(count) }
+        return Array(state.waiters[..<count])
     }
 
     private func turnAway(_ key: EventUUID, _ reason: DropReason) {
@@ -235,27 +305,21 @@ final class EventIntake: Sendable {
         }
     }
 
-    /// Says what the machine holds now, gives back what chunks were taken in, and lets callers go on for whom there is room.
-    func settle(bytes: Int, events: Int, now: UInt64, reuse chunks: consuming [[Entry]]) {
+    /// Says what the machine holds now, gives back what chunks were taken in, and takes from callers who wait what there is room for.
+    func settle(bytes: Int, events: Int, reuse chunks: consuming [[Entry]]) {
         for index in chunks.indices { chunks[index].removeAll(keepingCapacity: true) }
         let spares = chunks
-        let resumed = state.withLock { state in
+        let (answered, outcome) = state.withLock { state in
             state.machineBytes = bytes
             state.machineEvents = events
             if state.spares.count < 8 { state.spares += spares.prefix(8) }
-            guard !state.waiters.isEmpty else { return [Waiter]() }
-            if state.isClosed || fits(state, memoryBytes / 16) {
-                defer { state.waiters = [] }
-                return state.waiters
-            }
-            let late = state.waiters.filter { $0.deadline <= now }
-            state.waiters.removeAll { $0.deadline <= now }
-            return late
+            guard !state.waiters.isEmpty else { return ([Waiter](), Outcome.taken) }
+            guard state.isClosed else { return (takeWaiters(&state), .taken) }
+            defer { state.waiters = [] }
+            return (state.waiters, .closed)
         }
-        for waiter in resumed { waiter.resume() }
+        for waiter in answered { waiter.answer(outcome) }
     }
-
-    var hasWaiters: Bool { state.withLock { !$0.waiters.isEmpty } }
 
     /// From now on a caller wakes the thread.
     ///
@@ -276,6 +340,15 @@ final class EventIntake: Sendable {
 
     /// Whether enough is there not to wait for more.
     var isPressing: Bool { state.withLock { $0.bytes > wakeBytes || $0.events >= wakeEvents } }
+}
+
+/// Carries the answer to a thread that waits.
+private final class OutcomeBox: Sendable {
+    private let state = Mutex(EventIntake.Outcome.timedOut)
+
+    var value: EventIntake.Outcome { state.withLock { $0 } }
+
+    func set(_ outcome: EventIntake.Outcome) { state.withLock { $0 = outcome } }
 }
 
 /// Nanoseconds of the system's monotonic clock.

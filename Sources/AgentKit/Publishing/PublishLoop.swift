@@ -214,8 +214,7 @@ final class PublishLoop: Sendable {
     }
 
     private func settle(_ local: borrowing Local, reuse chunks: [[EventIntake.Entry]] = []) {
-        intake.settle(
-            bytes: local.machine.newBytes, events: local.machine.newEvents, now: uptime(), reuse: chunks)
+        intake.settle(bytes: local.machine.newBytes, events: local.machine.newEvents, reuse: chunks)
     }
 
     private func work(_ local: inout Local) {
@@ -301,7 +300,7 @@ final class PublishLoop: Sendable {
         if intake.isPressing { return }
         let times =
             [local.takeAt, local.machine.nextTime(now: now), local.spool?.nextSync, local.closing].compactMap { $0 }
-            + local.flushes.map(\.deadline) + (intake.hasWaiters ? [now + 20_000_000] : [])
+            + local.flushes.map(\.deadline)
         guard let next = times.min() else { return wake.wait() }
         if next > now { _ = wake.wait(timeout: DispatchTime(uptimeNanoseconds: next)) }
     }
@@ -328,7 +327,7 @@ final class PublishLoop: Sendable {
         local.log.ended(lost: lost, onDisk: local.machine.diskBytes)
         local.spool?.end()
         report(&local)
-        intake.settle(bytes: 0, events: 0, now: UInt64.max, reuse: [])
+        intake.settle(bytes: 0, events: 0, reuse: [])
         let inputs = mailbox.withLock { mailbox in
             defer { mailbox.inputs = [] }
             mailbox.isOver = true

@@ -18,29 +18,23 @@ internal import Synchronization
 /// try await running.value
 /// ```
 public final class SkeinPublisher: EventOutput {
-    private struct State {
-        var isStarted = false
-        var refusal: PublisherError?
-        var connection: NATSConnection?
-    }
-
     private let configuration: PublisherConfiguration
-    private let logger: Logger
     private let intake: EventIntake
     private let loop: PublishLoop
-    private let state = Mutex(State())
+    private let keeper: ConnectionKeeper
+    private let isStarted = Atomic(false)
 
     /// - Throws: `PublisherError` with code `configuration`: which value cannot be used, and how to correct it.
     public init(_ configuration: PublisherConfiguration, logger: Logger = Logger(label: "skein.agentkit")) throws {
         try configuration.validate()
         if let spool = configuration.spool { try SpoolDirectory.prepare(spool.directory) }
         self.configuration = configuration
-        self.logger = logger
         let wake = DispatchSemaphore(value: 0)
         let intake = EventIntake(configuration, wake: wake)
         self.intake = intake
         let instance = String(UUID().uuidString.lowercased().filter { $0 != "-" }.prefix(16))
         loop = PublishLoop(configuration, instance: instance, intake: intake, wake: wake, logger: logger)
+        keeper = ConnectionKeeper(configuration, loop: loop, logger: logger)
     }
 
     /// Takes an event. Never throws; blocks only with `whenFull = .block`, while the memory is full.
@@ -54,8 +48,8 @@ public final class SkeinPublisher: EventOutput {
         try await intake.appendWaiting(event, key: key)
     }
 
-    /// The connection that stands now, or is being made again.
-    var connection: NATSConnection? { state.withLock { $0.connection } }
+    /// The connection that stands now, or is being made again; a publisher that has just begun connects within moments.
+    func connection(within patience: Duration) async -> NATSConnection? { await keeper.connection(within: patience) }
 
     var tenant: String { configuration.tenant }
 
@@ -69,23 +63,16 @@ public final class SkeinPublisher: EventOutput {
     ///
     /// - Throws: only with `throwsWhenRefused`, a `PublisherError` with code `refused`.
     public func run() async throws {
-        guard
-            state.withLock({ state in
-                defer { state.isStarted = true }
-                return !state.isStarted
-            })
-        else { return }
+        guard !isStarted.exchange(true, ordering: .relaxed) else { return }
         loop.start()
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.keepConnected() }
-            await withTaskCancellationHandler {
-                await loop.finished()
-            } onCancel: {
-                loop.post(.close(deadline: 0))
-            }
-            group.cancelAll()
+        keeper.start()
+        await withTaskCancellationHandler {
+            await loop.finished()
+        } onCancel: {
+            loop.post(.close(deadline: 0))
         }
-        if let refusal = state.withLock({ $0.refusal }) { throw refusal }
+        await keeper.stop()
+        if let refusal = keeper.refusal { throw refusal }
     }
 
     /// Waits until the broker has stored everything that was appended before.
@@ -102,54 +89,5 @@ public final class SkeinPublisher: EventOutput {
     /// Ends `run` gracefully. Events are taken until everything before is sent; those that come later are counted as `closed`.
     public func shutdown() {
         loop.post(.close(deadline: uptime() + configuration.shutdownTimeout.wholeNanoseconds))
-    }
-
-    // MARK: The connection
-
-    private func keepConnected() async {
-        var logged: NATSError.Code?
-        while !Task.isCancelled {
-            do throws(NATSError) {
-                let connection = try await NATSConnection.connect(configuration.natsOptions)
-                logged = nil
-                await watch(connection)
-                loop.post(.disconnected)
-                await connection.close()
-            } catch {
-                if logged != error.code {
-                    logged = error.code
-                    logger.warning(
-                        "the broker cannot be reached, the next try follows", metadata: ["error": "\(error)"])
-                }
-                if configuration.throwsWhenRefused, error.code != .unreachable, error.code != .timeout {
-                    state.withLock { $0.refusal = PublisherError(.refused, error.description) }
-                    loop.post(.close(deadline: 0))
-                    return
-                }
-                // Cancelled, it is over.
-                try? await Task.sleep(for: configuration.reconnectWait)
-            }
-        }
-    }
-
-    /// Returns when the connection has ended for good, or the task is cancelled.
-    private func watch(_ connection: NATSConnection) async {
-        let jetStream = JetStream(connection)
-        state.withLock { $0.connection = connection }
-        defer { state.withLock { $0.connection = nil } }
-        loop.post(.connected(jetStream))
-        for await event in connection.events {
-            switch event {
-            case .disconnected:
-                logger.warning("the broker is away")
-                loop.post(.disconnected)
-            case .reconnected:
-                logger.info("the broker is back")
-                loop.post(.connected(jetStream))
-            case .error(let text): logger.warning("the broker reports an error", metadata: ["error": "\(text)"])
-            case .publishFailed, .slowConsumer: break
-            case .closed: return
-            }
-        }
     }
 }

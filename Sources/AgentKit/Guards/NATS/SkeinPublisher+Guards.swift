@@ -19,12 +19,8 @@ private struct PublisherGuardAsker: GuardAsker {
     let timeout: Duration
 
     func ask(_ question: GuardQuestion) async throws -> GuardReply {
-        // A publisher that has just begun connects within moments.
-        let deadline = ContinuousClock.now + timeout
-        while publisher.connection == nil, ContinuousClock.now < deadline {
-            try await Task.sleep(for: .milliseconds(10))
-        }
-        guard let connection = publisher.connection else {
+        guard let connection = await publisher.connection(within: timeout) else {
+            try Task.checkCancellation()
             throw AgentKitError(
                 .connectionError, "the guard service was not asked: there is no connection to the broker")
         }
