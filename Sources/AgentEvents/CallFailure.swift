@@ -11,8 +11,11 @@ package enum CallFailure: Sendable, Hashable {
     case streamDropped
 
     /// What an error says that a callback or an intercept threw.
-    package init(_ error: any Error) {
-        if error is CancellationError {
+    ///
+    /// - Parameter isCancelled: whether the task was cancelled: then whatever it throws is told as that, because clients throw errors of
+    ///   their own kinds, and the reference drops a call at that moment and sees no error at all.
+    package init(_ error: any Error, isCancelled: Bool) {
+        if isCancelled || error is CancellationError {
             self = .cancelled
         } else if let error = error as? AgentKitError {
             self = .failed(text: error.description, type: error.code.rawValue, exception: nil)

@@ -6,25 +6,31 @@ public struct PropagationContext: Sendable, Hashable {
     public let rootUUID: EventUUID?
     /// The managed call under way, else the innermost scope.
     public let parentUUID: EventUUID
+    /// What the events of the run are published under, where that is another than the root: an agent below a scope that is none names
+    /// itself as the root. Nil in what other programs than Skein's write.
+    public let runUUID: EventUUID?
 
     /// - Throws: `AgentKitError` when a UUID could not become the identity of a span: it is zero, or its last eight bytes are.
-    public init(rootUUID: EventUUID?, parentUUID: EventUUID) throws(AgentKitError) {
+    public init(rootUUID: EventUUID?, parentUUID: EventUUID, runUUID: EventUUID? = nil) throws(AgentKitError) {
         for (name, uuid) in [("root_uuid", rootUUID), ("parent_uuid", parentUUID)] where uuid?.low == 0 {
             throw AgentKitError(.invalidArgument, "\(name) must not end with eight zero bytes: they become a span's id")
         }
         self.rootUUID = rootUUID
         self.parentUUID = parentUUID
+        self.runUUID = runUUID
     }
 
-    package init(root: EventUUID?, parent: EventUUID) {
+    package init(root: EventUUID?, parent: EventUUID, run: EventUUID) {
         rootUUID = root
         parentUUID = parent
+        runUUID = run == root ?? parent ? nil : run
     }
 
-    /// `{"version":1,"root_uuid":…,"parent_uuid":…}`
+    /// `{"version":1,"root_uuid":…,"parent_uuid":…,"run_uuid":…}`; what is nil is left out.
     public var json: String {
         let root = rootUUID.map { #""root_uuid":"\#($0)","# } ?? ""
-        return #"{"version":1,\#(root)"parent_uuid":"\#(parentUUID)"}"#
+        let run = runUUID.map { #","run_uuid":"\#($0)""# } ?? ""
+        return #"{"version":1,\#(root)"parent_uuid":"\#(parentUUID)"\#(run)}"#
     }
 
     /// Reads what `json` wrote.
@@ -41,14 +47,14 @@ public struct PropagationContext: Sendable, Hashable {
         guard let parent = value["parent_uuid"]?.stringValue.flatMap(EventUUID.init(_:)) else {
             throw AgentKitError(.invalidArgument, "parent_uuid of the propagation context must be a UUID")
         }
-        var root: EventUUID?
-        if let member = value["root_uuid"]?.nonNull {
+        func uuid(_ name: String) throws(AgentKitError) -> EventUUID? {
+            guard let member = value[name]?.nonNull else { return nil }
             guard let uuid = member.stringValue.flatMap(EventUUID.init(_:)) else {
-                throw AgentKitError(.invalidArgument, "root_uuid of the propagation context must be a UUID")
+                throw AgentKitError(.invalidArgument, "\(name) of the propagation context must be a UUID")
             }
-            root = uuid
+            return uuid
         }
-        try self.init(rootUUID: root, parentUUID: parent)
+        try self.init(rootUUID: try uuid("root_uuid"), parentUUID: parent, runUUID: try uuid("run_uuid"))
     }
 
     // MARK: W3C

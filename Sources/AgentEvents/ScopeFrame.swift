@@ -35,6 +35,9 @@ package final class ScopeFrame: Sendable {
     /// `propagation_root_uuid` of events below this frame and of the frame's own.
     package var propagationRoot: EventUUID? { importedRoot ?? agentRoot ?? bareRoot }
 
+    /// The run of the other process, where it named one.
+    private let importedRun: EventUUID?
+
     /// The root of the run as the collectors resolve it: what all events of a run have in common, in whichever order they come.
     package let run: EventUUID
     /// The root of a W3C trace: the imported one, else the first scope of this process (1.3); nil at the bottom.
@@ -45,7 +48,7 @@ package final class ScopeFrame: Sendable {
     private init(
         uuid: EventUUID, parentUUID: EventUUID?, name: String, category: String, attributes: [String], metadata: JSON,
         startedAt: EventTime, origin: Origin, outer: ScopeFrame?, importedRoot: EventUUID?, agentRoot: EventUUID?,
-        bareRoot: EventUUID?, run: EventUUID, traceRoot: EventUUID?
+        bareRoot: EventUUID?, importedRun: EventUUID? = nil, run: EventUUID, traceRoot: EventUUID?
     ) {
         self.uuid = uuid
         self.parentUUID = parentUUID
@@ -59,6 +62,7 @@ package final class ScopeFrame: Sendable {
         self.importedRoot = importedRoot
         self.agentRoot = agentRoot
         self.bareRoot = bareRoot
+        self.importedRun = importedRun
         self.run = run
         self.traceRoot = traceRoot
     }
@@ -73,17 +77,17 @@ package final class ScopeFrame: Sendable {
 
     /// The stack that goes on below a scope of another process.
     package static func importing(_ context: PropagationContext, at time: EventTime) -> ScopeFrame {
-        let root = context.rootUUID
+        let (root, run) = (context.rootUUID, context.runUUID)
         let bottom = ScopeFrame(
             uuid: root ?? context.parentUUID, parentUUID: nil, name: root == nil ? "root" : "propagated-root",
             category: "agent", attributes: [], metadata: .null, startedAt: time,
             origin: root == nil ? .implicit : .propagated, outer: nil, importedRoot: root, agentRoot: nil,
-            bareRoot: nil, run: root ?? context.parentUUID, traceRoot: root)
+            bareRoot: nil, importedRun: run, run: run ?? root ?? context.parentUUID, traceRoot: root)
         guard let root, root != context.parentUUID else { return bottom }
         return ScopeFrame(
             uuid: context.parentUUID, parentUUID: root, name: "propagated-parent", category: "unknown", attributes: [],
             metadata: .null, startedAt: time, origin: .propagated, outer: bottom, importedRoot: root, agentRoot: nil,
-            bareRoot: nil, run: root, traceRoot: root)
+            bareRoot: nil, importedRun: run, run: run ?? root, traceRoot: root)
     }
 
     /// The stack with a scope on top.
@@ -97,7 +101,7 @@ package final class ScopeFrame: Sendable {
             uuid: uuid, parentUUID: self.uuid, name: name, category: category,
             attributes: ScopeFrame.ordered(attributes), metadata: metadata, startedAt: time, origin: .explicit,
             outer: self, importedRoot: importedRoot, agentRoot: agentRoot, bareRoot: bareRoot,
-            run: origin == .explicit ? run : propagated ?? self.uuid, traceRoot: traceRoot ?? uuid)
+            run: importedRun ?? (origin == .explicit ? run : propagated ?? self.uuid), traceRoot: traceRoot ?? uuid)
     }
 
     /// Attribute words sorted, each once.

@@ -149,7 +149,8 @@ public final class AgentRuntime: Sendable {
     public var context: PropagationContext {
         guard let position = AgentRuntime.position, position.scope.runtime === self else { return currentScope.context }
         return PropagationContext(
-            root: position.scope.frame.propagationRoot, parent: position.call ?? position.scope.uuid)
+            root: position.scope.frame.propagationRoot, parent: position.call ?? position.scope.uuid,
+            run: position.scope.frame.run)
     }
 
     /// Goes on in isolation: the same parent, but no registrations of scopes, and a history of its own.

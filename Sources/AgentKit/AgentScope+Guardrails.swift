@@ -66,7 +66,7 @@ extension AgentScope {
             reply = try await guards.asker.ask(question)
         } catch {
             publishPair(call, RemoteGuards.name, GuardOutcome(error), start)
-            if guards.failsOpen, !(error is CancellationError) { return .unchanged }
+            if guards.failsOpen, !Task.isCancelled, !(error is CancellationError) { return .unchanged }
             throw error
         }
         for evaluation in reply.evaluations {
@@ -103,7 +103,7 @@ extension AgentScope {
 
 extension GuardOutcome {
     init(_ error: any Error) {
-        switch CallFailure(error) {
+        switch CallFailure(error, isCancelled: Task.isCancelled) {
         case .failed(let text, _, _): self = .failed(text)
         case .cancelled, .streamDropped: self = .cancelled
         }

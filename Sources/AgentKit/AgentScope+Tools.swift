@@ -54,7 +54,7 @@ extension AgentScope {
                     makeUUID: makeUUID))
             return ToolResult(outcome.result, annotation: outcome.annotation)
         } catch {
-            publish(machine.failed(CallFailure(error), at: runtime.clock.now()))
+            publish(machine.failed(CallFailure(error, isCancelled: Task.isCancelled), at: runtime.clock.now()))
             throw error
         }
     }

@@ -41,7 +41,9 @@ public final class AgentScope: Sendable {
     /// As it was opened with.
     public var name: String { frame.name }
     /// What another process needs to go on below this scope.
-    public var context: PropagationContext { PropagationContext(root: frame.propagationRoot, parent: frame.uuid) }
+    public var context: PropagationContext {
+        PropagationContext(root: frame.propagationRoot, parent: frame.uuid, run: frame.run)
+    }
 
     // MARK: Scopes
 

@@ -15,7 +15,8 @@ public struct ModelStream: AsyncSequence, Sendable {
         Iterator(chunks: chunks.makeAsyncIterator(), reader: Reader(state: state))
     }
 
-    /// Ends the call now; what comes later is not read.
+    /// Ends the call now; what comes later is not read. A chunk that another task is being given at this moment is the last: the end of
+    /// the call follows its mark.
     public func close() { state.dropped() }
 
     /// Reads one chunk after the other, and notes each.
@@ -33,10 +34,10 @@ public struct ModelStream: AsyncSequence, Sendable {
                     if Task.isCancelled { state.dropped() } else { try state.finished() }
                     return nil
                 }
-                try state.received(chunk)
-                return chunk
+                return try state.received(chunk) ? chunk : nil
             } catch {
-                state.failed(error)
+                // Whatever a source throws when its reader is cancelled, the reader has stopped.
+                if Task.isCancelled { state.dropped() } else { state.failed(error) }
                 throw error
             }
         }
@@ -63,12 +64,18 @@ final class StreamState: Sendable {
     private let finalize: (@Sendable ([JSON]) -> JSON)?
     private let state: Mutex<State>
 
+    private typealias End = @Sendable (inout ModelCallMachine, JSON?, EventTime) -> [EventFields]
+
     private struct State: Sendable {
         var machine: ModelCallMachine
         var aggregator: (any StreamAggregator)?
         /// Kept only for `finalize`.
         var chunks: [JSON] = []
+        /// How many marks of chunks are on their way out: the end follows them.
+        var publishing = 0
         var isEnded = false
+        /// The end that waits for them.
+        var waiting: End?
     }
 
     init(
@@ -86,11 +93,14 @@ final class StreamState: Sendable {
 
     var isEnded: Bool { state.withLock { $0.isEnded } }
 
+    /// - Returns: false when the call has ended before.
     /// - Throws: `AgentKitError` for a chunk that cannot belong to the response.
-    func received(_ chunk: JSON) throws {
+    func received(_ chunk: JSON) throws -> Bool {
         let (now, elapsed) = (scope.runtime.clock.now(), scope.runtime.clock.elapsed() - sent)
         let keeps = finalize != nil
-        let (events, refusal) = state.withLock { state -> ([EventFields], CodecError?) in
+        let noted = state.withLock { state -> (events: [EventFields], refusal: CodecError?)? in
+            if state.isEnded { return nil }
+            state.publishing += 1
             let events = state.machine.chunk(chunk, elapsed: elapsed, at: now, makeUUID: scope.makeUUID)
             if keeps { state.chunks.append(chunk) }
             do throws(CodecError) {
@@ -100,8 +110,16 @@ final class StreamState: Sendable {
                 return (events, error)
             }
         }
-        scope.publish(events)
-        if let refusal { throw AgentKitError(.internalError, refusal.message) }
+        guard let noted else { return false }
+        // Not under the lock: sanitizers and subscribers look at it.
+        scope.publish(noted.events)
+        let end = state.withLock { state in
+            state.publishing -= 1
+            return state.publishing == 0 ? state.waiting.take() : nil
+        }
+        if let end { publish(end) }
+        if let refusal = noted.refusal { throw AgentKitError(.internalError, refusal.message) }
+        return true
     }
 
     /// - Throws: when the provider ended the stream before its time.
@@ -111,25 +129,34 @@ final class StreamState: Sendable {
     }
 
     func failed(_ error: any Error) {
-        let failure = CallFailure(error)
+        let failure = CallFailure(error, isCancelled: false)
         end { machine, value, now in machine.failed(failure, partial: value, at: now) }
     }
 
     func dropped() { end { machine, value, now in machine.dropped(partial: value, at: now) } }
 
-    private func end(_ event: (inout ModelCallMachine, JSON?, EventTime) -> [EventFields]) {
-        let taken = state.withLock { state -> (ModelCallMachine, JSON)? in
-            if state.isEnded { return nil }
+    private func end(_ end: @escaping End) {
+        let (isFirst, waits) = state.withLock { state in
+            if state.isEnded { return (false, false) }
             state.isEnded = true
-            defer { state.chunks = [] }
-            let value = finalize.map { $0(state.chunks) } ?? state.aggregator.map { JSON($0.body) } ?? .null
-            return (state.machine, value)
+            if state.publishing > 0 { state.waiting = end }
+            return (true, state.publishing > 0)
         }
-        guard case (var machine, let value)? = taken else { return }
+        guard isFirst else { return }
         for lease in leases { lease.revoke() }
+        if !waits { publish(end) }
+    }
+
+    /// Comes once: nothing of the state changes any more.
+    private func publish(_ end: End) {
+        let (taken, aggregator, chunks) = state.withLock { state in
+            defer { state.chunks = [] }
+            return (state.machine, state.aggregator, state.chunks)
+        }
+        let value = finalize.map { $0(chunks) } ?? aggregator.map { JSON($0.body) } ?? .null
+        var machine = taken
         let sanitized =
-            value.isNull
-            ? nil : scope.sanitized(value, name: machine.call.name, \.modelResponseSanitizers)
-        scope.publish(event(&machine, sanitized, scope.runtime.clock.now()))
+            value.isNull ? nil : scope.sanitized(value, name: machine.call.name, \.modelResponseSanitizers)
+        scope.publish(end(&machine, sanitized, scope.runtime.clock.now()))
     }
 }

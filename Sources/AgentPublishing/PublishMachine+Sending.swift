@@ -4,12 +4,14 @@ extension PublishMachine {
     private static let longestBackoff: UInt64 = 2_000_000_000
     /// How often a message that the broker refuses for good is sent before its batch is given up.
     private static let strikes = 3
+    /// Messages are not cut smaller.
+    private static let leastMessageBytes = 1024
 
     /// - Parameter maxMessageBytes: of a payload with its headers.
     package mutating func connected(maxMessageBytes: Int) {
         isConnected = true
         // Room for headers and subject.
-        messageBytes = max(1024, maxMessageBytes - 2048)
+        messageBytes = max(PublishMachine.leastMessageBytes, maxMessageBytes - 2048)
         (pausedUntil, backoff, isProbing) = (0, 0, false)
     }
 
@@ -32,16 +34,19 @@ extension PublishMachine {
     }
 
     package mutating func failed(_ token: UInt64, _ failure: Failure, now: UInt64) {
+        let sent = flights[token]?.bytes ?? 0
         guard let slot = land(token) else { return }
         counts.failures += 1
         switch failure {
         case .temporary: break
         case .tooLarge:
-            // Cut smaller it is another message for the collector, which begins anew.
-            lanes[slot]?.chunk = 0
             let limit = lanes[slot]?.chunkLimit ?? messageBytes
-            lanes[slot]?.chunkLimit = max(1024, limit / 2)
-            strike(slot)
+            if limit <= PublishMachine.leastMessageBytes {
+                strike(slot)
+            } else {
+                // The stream takes less than the server says: everybody knows now.
+                messageBytes = min(messageBytes, max(PublishMachine.leastMessageBytes, (min(limit, sent) + 1) / 2))
+            }
         case .permanent: strike(slot)
         }
         // All that were under way fail at the same time; that is one failure.
@@ -59,7 +64,7 @@ extension PublishMachine {
         guard let lane = lanes[slot], lane.strikes >= PublishMachine.strikes, let first = lane.queue.first else {
             return
         }
-        counts.dropped[.refused, default: 0] += first.batch.events
+        lose(first.batch.events, .refused, epoch: first.epoch)
         endFirst(slot)
     }
 
@@ -69,6 +74,7 @@ extension PublishMachine {
         lanes[slot]?.chunkLimit = nil
         lanes[slot]?.strikes = 0
         if first.segment == nil { memoryOnly -= 1 }
+        if first.isEvicted { evicted -= 1 }
         if first.isRead {
             readBytes -= first.batch.cost
             readEvents -= first.batch.events
@@ -94,9 +100,12 @@ extension PublishMachine {
                 listIdle(slot)
                 continue
             }
-            let limit = lane.chunkLimit ?? messageBytes
-            let message = first.batch.envelope.message(lane.chunk, limit: limit)
-            // Whatever the next server takes, a batch that was begun is cut as it was.
+            var (limit, chunk) = (lane.chunkLimit ?? messageBytes, lane.chunk)
+            // A batch that was begun is cut as it was, unless that is too large now: cut smaller it is another message for the collector,
+            // and begins anew.
+            if limit > messageBytes { (limit, chunk) = (messageBytes, 0) }
+            let message = first.batch.envelope.message(chunk, limit: limit)
+            lanes[slot]?.chunk = chunk
             lanes[slot]?.chunkLimit = limit
             lanes[slot]?.isFlying = true
             token += 1
@@ -139,7 +148,7 @@ extension PublishMachine {
     }
 
     private mutating func drop(_ queued: Queued) {
-        counts.dropped[.memoryFull, default: 0] += queued.batch.events
+        lose(queued.batch.events, .memoryFull, epoch: queued.epoch)
         end(queued)
     }
 

@@ -78,6 +78,14 @@ extension PublishMachine {
     private mutating func writes(now: UInt64) -> [Action] {
         guard writing.isEmpty, !isFronting, now >= diskPausedUntil else { return [] }
         if !isConnected, memoryOnly > 0, now >= frontPausedUntil, let action = frontWrite(now: now) { return [action] }
+        // What is larger than the whole spool is given up, or everything behind it could not be written either.
+        if limits.policy == .dropOldest {
+            while let first = unwritten.first, SpoolRecord.size(of: first.batch) > limits.diskBytes {
+                _ = unwritten.popFirst()
+                lose(first.batch.events, .tooLarge, epoch: first.epoch)
+                end(first)
+            }
+        }
         guard let first = unwritten.first else { return [] }
         var actions: [Action] = []
         guard makeRoom(SpoolRecord.size(of: first.batch), now: now, &actions) else { return actions }
@@ -119,13 +127,25 @@ extension PublishMachine {
                 return false
             }
             for run in oldest.unread { giveUp(run, .diskFull) }
+            if oldest.outstanding > 0 { noteEvicted(oldest.id) }
             actions.append(.remove(oldest.id))
         }
         return true
     }
 
+    /// What was read from a segment that is gone, or held although it was written there, is in memory only now.
+    private mutating func noteEvicted(_ id: SpoolSegmentID) {
+        for slot in lanes.indices {
+            lanes[slot]?.queue.update { queued in
+                guard queued.segment == id else { return }
+                queued.isEvicted = true
+                evicted += 1
+            }
+        }
+    }
+
     private mutating func giveUp(_ run: SpoolBook.Run, _ reason: DropReason) {
-        counts.dropped[reason, default: 0] += run.events
+        lose(run.events, reason, epoch: run.epoch)
         done(run.records, epoch: run.epoch)
     }
 

@@ -36,6 +36,8 @@ package struct PublishMachine: Sendable {
         var segment: SpoolSegmentID?
         /// Whether it came from there.
         var isRead = false
+        /// Whether it is there no longer: the file had to make room.
+        var isEvicted = false
     }
 
     struct Lane: Sendable {
@@ -99,6 +101,8 @@ package struct PublishMachine: Sendable {
     /// In lanes and not on disk, by age: lane and serial. Those that have ended are left in until they are too many.
     var memoryOrder = FIFO<(slot: Int, serial: UInt64)>()
     var memoryOnly = 0
+    /// In lanes, and on disk no longer.
+    var evicted = 0
     var batchSerial: UInt64 = 0
 
     package internal(set) var isConnected = false
@@ -115,6 +119,9 @@ package struct PublishMachine: Sendable {
     /// What `flush` waits for: how many batches of each epoch are not done.
     var epoch: UInt32 = 0
     var pending: [UInt32: Int] = [:]
+    /// Events that every open flush has to tell of, and those that the next one has to: given up since the last.
+    private var flushLosses: [UInt32: Int] = [:]
+    private var untold = 0
 
     package internal(set) var openBytes = 0
     package internal(set) var openEvents = 0
@@ -156,7 +163,8 @@ package struct PublishMachine: Sendable {
 
     /// Whether nothing is lost when the process ends now.
     package var isOnDisk: Bool {
-        openEvents == 0 && unwritten.isEmpty && writing.isEmpty && memoryOnly == 0 && limits.spooling != .never
+        openEvents == 0 && unwritten.isEmpty && writing.isEmpty && memoryOnly == 0 && evicted == 0
+            && limits.spooling != .never
     }
 
     var spools: Bool { limits.spooling != .never }
@@ -205,7 +213,7 @@ package struct PublishMachine: Sendable {
         lanes[slot]?.sequence += UInt64(count)
         lanes[slot]?.lastUsed = now
         counts.appended += count
-        counts.dropped[reason, default: 0] += count
+        lose(count, reason, epoch: epoch)
         listIdle(slot)
     }
 
@@ -213,7 +221,7 @@ package struct PublishMachine: Sendable {
     package mutating func dropped(_ dropped: [DropReason: Int]) {
         for (reason, count) in dropped {
             counts.appended += count
-            counts.dropped[reason, default: 0] += count
+            lose(count, reason, epoch: epoch)
         }
     }
 
@@ -298,6 +306,15 @@ package struct PublishMachine: Sendable {
         pending[epoch] = left > batches ? left - batches : nil
     }
 
+    /// Events are given up.
+    mutating func lose(_ events: Int, _ reason: DropReason, epoch: UInt32) {
+        counts.dropped[reason, default: 0] += events
+        // Those that wait for what came before.
+        let waiting = flushLosses.keys.filter { $0 >= epoch }
+        for flush in waiting { flushLosses[flush, default: 0] += events }
+        if waiting.isEmpty { untold += events }
+    }
+
     mutating func listIdle(_ slot: Int) {
         guard let lane = lanes[slot], lane.isIdle, !lane.isListedIdle else { return }
         lanes[slot]?.isListedIdle = true
@@ -326,14 +343,22 @@ package struct PublishMachine: Sendable {
 
     // MARK: Flushing and closing
 
-    /// - Returns: what to ask `isFlushed` about everything that was appended until now.
+    /// - Returns: what to ask `isFlushed` about everything that was appended until now, and to hand to `endFlush`.
     package mutating func flush() -> UInt32 {
         for slot in openSlots { seal(slot) }
+        flushLosses[epoch] = untold
+        untold = 0
         defer { epoch += 1 }
         return epoch
     }
 
     package func isFlushed(_ epoch: UInt32) -> Bool { !pending.keys.contains { $0 <= epoch } }
+
+    /// - Returns: whether the broker has stored everything that came before it: since the last flush nothing of that was given up.
+    package mutating func endFlush(_ epoch: UInt32) -> Bool {
+        let losses = flushLosses.removeValue(forKey: epoch) ?? 0
+        return losses == 0 && isFlushed(epoch)
+    }
 
     /// From now on nothing waits for more events.
     package mutating func close() { isClosing = true }
@@ -346,9 +371,8 @@ package struct PublishMachine: Sendable {
         var lost = unwritten.elements + writing
         unwritten = FIFO()
         writing = []
-        for lane in lanes { lost += (lane?.queue.elements ?? []).filter { $0.segment == nil } }
-        let events = lost.reduce(0) { $0 + $1.batch.events }
-        if events > 0 { counts.dropped[.closed, default: 0] += events }
-        return events
+        for lane in lanes { lost += (lane?.queue.elements ?? []).filter { $0.segment == nil || $0.isEvicted } }
+        for queued in lost { lose(queued.batch.events, .closed, epoch: queued.epoch) }
+        return lost.reduce(0) { $0 + $1.batch.events }
     }
 }

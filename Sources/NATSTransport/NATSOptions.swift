@@ -1,7 +1,7 @@
 /// Where the servers are, who we are, and how long to try.
-package struct NATSOptions: Sendable {
+public struct NATSOptions: Sendable {
     /// How the client proves who it is.
-    package enum Authentication: Sendable {
+    public enum Authentication: Sendable {
         case none
         case userPassword(user: String, password: String)
         case token(String)
@@ -14,16 +14,18 @@ package struct NATSOptions: Sendable {
 
     /// Encryption; `tls://` URLs and servers that require it use the system's authorities when there are no other
     /// settings.
-    package struct TLS: Sendable {
+    public struct TLS: Sendable {
         /// PEM file of the authorities that may sign the server's certificate; `nil` takes the system's.
-        package var authorityFile: String?
-        /// PEM files of the client's certificate chain and key; both or neither.
-        package var certificateFile: String?
-        package var keyFile: String?
+        public var authorityFile: String?
+        /// PEM file of the client's certificate chain; with `keyFile` or not at all.
+        public var certificateFile: String?
+        /// PEM file of the client's key.
+        public var keyFile: String?
         /// Whether the server's certificate is verified, its host name included.
-        package var verify: Bool
+        public var verify: Bool
 
-        package init(
+        /// Takes the paths.
+        public init(
             authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil, verify: Bool = true
         ) {
             self.authorityFile = authorityFile

@@ -166,9 +166,31 @@ struct IsolationTests {
             #"{"version":2,"parent_uuid":"01970000-0000-7000-8000-0000000000bb"}"#, #"{"version":1}"#, "no",
             #"{"version":1,"parent_uuid":"01970000-0000-7000-0000-000000000000"}"#,
             #"{"version":1,"root_uuid":"x","parent_uuid":"01970000-0000-7000-8000-0000000000bb"}"#,
+            #"{"version":1,"run_uuid":"x","parent_uuid":"01970000-0000-7000-8000-0000000000bb"}"#,
         ])
     func wrongContexts(json: String) {
         #expect(throws: AgentKitError.self) { try PropagationContext(json: json) }
+    }
+
+    @Test("a run is one, also where an agent below another scope goes on in another process, and from there in a third")
+    func oneRun() async throws {
+        let (second, third) = (Recorder(), Recorder())
+        try await runtime.withScope(.function, "job") { _ in
+            try await runtime.withScope(.agent, "a") { _ in
+                let first = try #require(try PropagationContext(headers: runtime.context.headers))
+                try await second.runtime.withContext(first) { bottom in
+                    bottom.mark("arrived")
+                    try await second.runtime.withScope(.agent, "b") { _ in
+                        let next = try PropagationContext(json: second.runtime.context.json)
+                        await third.runtime.withContext(next) { _ in
+                            await third.runtime.withFork { _ in third.runtime.withScope(.tool, "c") { _ in } }
+                        }
+                    }
+                }
+            }
+        }
+        #expect(Set(recorder.output.keys + second.output.keys + third.output.keys).count == 1)
+        #expect(second.output.count == 3 && third.output.count == 2)
     }
 
     @Test("a context without a root has no traceparent")

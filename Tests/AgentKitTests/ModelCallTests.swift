@@ -273,6 +273,56 @@ struct ModelCallTests {
         #expect(end.metadata?.value["otel.status_code"] == "ERROR")
     }
 
+    @Test("a task that is cancelled while it reads has dropped the stream, whatever the source throws then", arguments: [false, true])
+    func cancelledSource(throwsItsOwn: Bool) async throws {
+        let scope = runtime.currentScope
+        let (started, start) = AsyncStream<Void>.makeStream()
+        let task = Task {
+            let stream = try await scope.streamModel("openai", request, codec: .openAIChat) { _ in
+                ModelChunks(
+                    AsyncThrowingStream<JSON, any Error> {
+                        start.yield()
+                        do {
+                            try await Task.sleep(for: .seconds(3600))
+                        } catch {
+                            throw throwsItsOwn ? AgentKitError(.connectionError, "request cancelled") : error
+                        }
+                        return nil
+                    })
+            }
+            for try await _ in stream {}
+        }
+        for await _ in started { break }
+        task.cancel()
+        _ = await task.result
+        let end = try #require(try recorder.event(.scopeEnd, "openai"))
+        #expect(
+            end.metadata?.value == [
+                "otel.status_code": "ERROR", "otel.status_description": "stream dropped before clean completion",
+            ])
+    }
+
+    @Test("who closes a stream while a chunk is being published, or while its value is made, waits for nobody; the end is last")
+    func closedInBetween() async throws {
+        let kept = Mutex<ModelStream?>(nil)
+        try runtime.register(
+            .subscriber("closes") { event in if event.name == "llm.chunk" { kept.withLock { $0 }?.close() } })
+        let stream = try await runtime.currentScope.streamModel(
+            "openai", request,
+            finalize: { chunks in
+                kept.withLock { $0 }?.close()
+                return JSON(chunks.count)
+            }
+        ) { _ in ModelChunks(Self.chunks) }
+        kept.withLock { $0 = stream }
+        var read = 0
+        for try await _ in stream { read += 1 }
+        #expect(read == 1)
+        #expect(try recorder.outline == ["start llm openai", "mark llm.chunk", "end llm openai"])
+        #expect(try recorder.event(.scopeEnd, "openai")?.data?.value == 1)
+        kept.withLock { $0 = nil }
+    }
+
     @Test("a Responses stream without its last event ends with an error")
     func missingEnd() async throws {
         let chunk: JSON = ["type": "response.created", "response": ["id": "r", "output": []]]

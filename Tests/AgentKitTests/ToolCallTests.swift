@@ -84,20 +84,24 @@ struct ToolCallTests {
             ])
     }
 
-    @Test("a call that is cancelled has no error type")
-    func cancelled() async throws {
+    @Test("a call that is cancelled has no error type, whatever its callback throws then", arguments: [false, true])
+    func cancelled(throwsItsOwn: Bool) async throws {
         let scope = runtime.currentScope
         let (started, start) = AsyncStream<Void>.makeStream()
         let task = Task {
             try await scope.callTool("t", [:]) { _ in
                 start.yield()
-                try await Task.sleep(for: .seconds(3600))
+                do {
+                    try await Task.sleep(for: .seconds(3600))
+                } catch {
+                    throw throwsItsOwn ? AgentKitError(.connectionError, "request cancelled") : error
+                }
                 return 1
             }
         }
         for await _ in started { break }
         task.cancel()
-        await #expect(throws: CancellationError.self) { try await task.value }
+        await #expect(throws: (any Error).self) { try await task.value }
         #expect(
             try recorder.event(.scopeEnd, "t")?.metadata?.value
                 == ["otel.status_code": "ERROR", "otel.status_description": "tool execution cancelled"])

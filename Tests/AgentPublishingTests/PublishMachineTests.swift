@@ -233,6 +233,137 @@ struct PublishMachineTests {
         #expect(machine.isFlushed(ticket) && !machine.isDrained)
     }
 
+    @Test("a flush tells of what was given up since the last one, and of nothing else")
+    func flushOfLosses() {
+        var machine = Self.machine()
+        machine.skip(1, key: Self.first, reason: .tooLarge, now: 1)
+        var answers: [Bool] = []
+        for _ in 1...2 { answers.append(machine.endFlush(machine.flush())) }
+        #expect(answers == [false, true])
+        // Two wait for the same event, which is given up; what came later is not theirs.
+        machine.append([1], key: Self.first, now: 1)
+        let (third, fourth) = (machine.flush(), machine.flush())
+        machine.skip(1, key: Self.second, reason: .tooLarge, now: 1)
+        var now: UInt64 = 1
+        for _ in 0..<3 {
+            machine.failed(Self.sends(machine.advance(now: now))[0].token, .permanent, now: now)
+            now += 3_000_000_000
+        }
+        #expect(machine.isFlushed(third) && machine.isFlushed(fourth))
+        answers = [machine.endFlush(third), machine.endFlush(fourth)]
+        for _ in 1...2 { answers.append(machine.endFlush(machine.flush())) }
+        #expect(answers == [false, false, false, true])
+    }
+
+    @Test("cuts anew what was begun when the next server takes less")
+    func smallerServer() {
+        var machine = Self.machine()
+        machine.connected(maxMessageBytes: 16_384 + 2048)
+        machine.append([UInt8](repeating: 1, count: 20_000), key: Self.first, now: 1)
+        let first = Self.sends(machine.advance(now: 1))
+        #expect(first.map(\.message.id) == ["acme/agent.1/1/1/2"])
+        machine.acknowledged(first[0].token, now: 1)
+        let second = Self.sends(machine.advance(now: 1))
+        machine.disconnected()
+        machine.failed(second[0].token, .temporary, now: 1)
+        machine.connected(maxMessageBytes: 8192 + 2048)
+        var ids: [String?] = []
+        while let sent = Self.sends(machine.advance(now: 2)).first {
+            ids.append(sent.message.id)
+            machine.acknowledged(sent.token, now: 2)
+        }
+        #expect(ids == ["acme/agent.1/1/1/3", "acme/agent.1/1/2/3", "acme/agent.1/1/3/3"])
+        #expect(machine.isDrained && machine.counts.dropped == [:])
+    }
+
+    @Test("finds out how much a stream takes, however much less that is than the server's limit")
+    func smallerStream() {
+        var machine = Self.machine()
+        for run in [Self.first, Self.second] { machine.append([UInt8](repeating: 1, count: 200_000), key: run, now: 1) }
+        var now: UInt64 = 1
+        var refused = 0
+        while !machine.isDrained {
+            for sent in Self.sends(machine.advance(now: now)) {
+                if sent.message.payload.count > 3000 {
+                    refused += 1
+                    machine.failed(sent.token, .tooLarge, now: now)
+                } else {
+                    machine.acknowledged(sent.token, now: now)
+                }
+            }
+            now += 3_000_000_000
+        }
+        #expect(machine.counts.dropped == [:] && machine.counts.acknowledged == 2 && refused < 12)
+    }
+
+    /// Does everything at once, as a disk does that works.
+    private static func perform(
+        _ machine: inout PublishMachine, _ disk: inout [SpoolSegmentID: [SealedBatch]], now: UInt64
+    ) -> [(token: UInt64, message: EventMessage)] {
+        var sent: [(token: UInt64, message: EventMessage)] = []
+        while true {
+            let actions = machine.advance(now: now)
+            if actions.isEmpty { return sent }
+            sent += sends(actions)
+            for action in actions {
+                switch action {
+                case .send: break
+                case .write(let id, let batches):
+                    disk[id, default: []] += batches
+                    machine.wrote(now: now)
+                case .read(let id, _, _): machine.haveRead(id, disk[id] ?? [], isDamaged: false)
+                case .remove(let id): disk[id] = nil
+                }
+            }
+        }
+    }
+
+    @Test("an event that is larger than the whole spool is given up, and costs nothing else")
+    func largerThanSpool() {
+        var machine = Self.machine(
+            {
+                $0.spooling = .whenNeeded
+                $0.diskBytes = 20_000
+                $0.segmentBytes = 5_000
+            }, connected: false)
+        var disk: [SpoolSegmentID: [SealedBatch]] = [:]
+        for size in [1_000, 1_000, 30_000, 1_000] {
+            machine.append([UInt8](repeating: 0, count: size), key: Self.first, now: 1)
+            _ = Self.perform(&machine, &disk, now: 1)
+        }
+        #expect(machine.counts.dropped == [.tooLarge: 1] && machine.counts.spooled == 3 && machine.isOnDisk)
+    }
+
+    @Test("what was read from a file that had to make room counts as in memory only")
+    func evicted() {
+        var machine = Self.machine(
+            {
+                $0.spooling = .whenNeeded
+                $0.diskBytes = 4_000
+                $0.segmentBytes = 1_000
+            }, connected: false)
+        var disk: [SpoolSegmentID: [SealedBatch]] = [:]
+        machine.append([UInt8](repeating: 0, count: 500), key: Self.first, now: 1)
+        _ = Self.perform(&machine, &disk, now: 1)
+        machine.connected(maxMessageBytes: 1 << 20)
+        let sent = Self.perform(&machine, &disk, now: 2)
+        #expect(sent.count == 1)
+        machine.disconnected()
+        machine.failed(sent[0].token, .temporary, now: 3)
+        for _ in 0..<10 {
+            machine.append([UInt8](repeating: 0, count: 500), key: Self.second, now: 3)
+            _ = Self.perform(&machine, &disk, now: 3)
+        }
+        #expect((machine.counts.dropped[.diskFull] ?? 0) > 0 && !machine.isOnDisk)
+        var ending = machine
+        let abandoned = ending.abandon()
+        #expect(abandoned == 1 && ending.counts.dropped[.closed] == 1)
+        // Alive it is sent from there.
+        machine.connected(maxMessageBytes: 1 << 20)
+        let again = Self.perform(&machine, &disk, now: 3_000_000_000)
+        #expect(again.first?.message.id == "acme/agent.1/1")
+    }
+
     @Test("what an earlier process left is sent before anything newer of the key, under its old ids")
     func takenOver() {
         var limits = PublishLimits()

@@ -74,6 +74,7 @@ struct PublisherFailureTests {
                     #expect(publisher.statistics.diskBytes <= 1 << 20)
                 }
                 try await rig.server.restart()
+                #expect(await publisher.flush() == false)
                 #expect(await publisher.flush())
             }
             let lost = statistics.dropped[.diskFull] ?? 0
@@ -116,7 +117,7 @@ struct PublisherFailureTests {
             configuration.spool = .init(directory: rig.spool)
             let statistics = try await rig.publishing(configuration) { publisher in
                 // The thread has begun: from now on it makes folders only.
-                _ = await publisher.flush(timeout: .zero)
+                #expect(await publisher.flush(timeout: .seconds(30)))
                 try FileManager.default.removeItem(atPath: rig.spool)
                 try Data().write(to: URL(fileURLWithPath: rig.spool))
                 PublisherRig.append(1...100, runs: 2, to: publisher)
@@ -149,7 +150,7 @@ struct PublisherFailureTests {
             bytes[bytes.count / 2 + 300] ^= 0xFF
             try bytes.write(to: URL(fileURLWithPath: path))
             try await rig.server.restart()
-            let statistics = try await rig.publishing(configuration) { #expect(await $0.flush()) }
+            let statistics = try await rig.publishing(configuration) { #expect(await $0.flush() == false) }
             let lost = statistics.dropped[.damaged] ?? 0
             #expect(statistics.found == 20 && lost > 5 && lost < 12 && statistics.acknowledged + lost == 20)
             #expect(try await rig.arrived().numbers[1] == Array(1...(20 - lost)))

@@ -2,6 +2,7 @@ import ATOF
 import AgentKit
 import Foundation
 import Logging
+import NATSTestCluster
 import NATSTransport
 import Stages
 import Testing
@@ -22,15 +23,8 @@ struct PublisherRig {
         server text: String = "", maxPayload: Int? = nil, streamBytes: Int? = nil,
         _ body: (PublisherRig) async throws -> Void
     ) async throws {
-        let directory = NSTemporaryDirectory() + "skein-publisher-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: directory) }
-        var options = NATSServerProcess.Options(executable: try executable(), dataDirectory: directory + "/nats")
-        options.maxPayload = maxPayload
-        options.configuration = text
-        let server = try await NATSServerProcess.start(options)
-        do {
-            let rig = PublisherRig(server: server, directory: directory)
+        try await NATSTestServer.with(configuration: text, maxPayload: maxPayload) { server in
+            let rig = PublisherRig(server: server.process, directory: server.directory)
             try await rig.connected { jetStream in
                 var stream = StreamConfiguration(name: SkeinSubjects.eventsStream, subjects: ["skein.v1.events.>"])
                 stream.discard = .new
@@ -38,37 +32,11 @@ struct PublisherRig {
                 _ = try await jetStream.createStream(stream)
             }
             try await body(rig)
-        } catch {
-            await server.kill()
-            throw error
         }
-        await server.kill()
     }
 
     func connected<Result>(_ body: (JetStream) async throws -> Result) async throws -> Result {
-        let connection = try await NATSConnection.connect(
-            NATSOptions(urls: [server.url], name: "test", reconnectWait: .milliseconds(50)))
-        do {
-            let result = try await body(JetStream(connection))
-            await connection.close()
-            return result
-        } catch {
-            await connection.close()
-            throw error
-        }
-    }
-
-    static func executable() throws -> String {
-        let environment = ProcessInfo.processInfo.environment
-        if let path = environment["SKEIN_NATS_SERVER"] { return path }
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().path
-        let path = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/nats-server" }
-        let found = ([root + "/.tools/nats/bin/nats-server"] + path).first {
-            FileManager.default.isExecutableFile(atPath: $0)
-        }
-        guard let found else { throw Failure("there is no nats-server; set SKEIN_NATS_SERVER or run ./dev bootstrap") }
-        return found
+        try await NATSTestServer(process: server, directory: directory).connection { try await body(JetStream($0)) }
     }
 
     // MARK: Publishing

@@ -36,6 +36,20 @@ struct SkeinPublisherTests {
             await #expect(throws: PublisherError.self) {
                 try await publisher.appendOrThrow(PublisherRig.event(1, 26), key: PublisherRig.key(1))
             }
+            #expect(publisher.statistics.appended == 26 && publisher.statistics.dropped == [.closed: 6])
+        }
+    }
+
+    @Test("a flush of a publisher that does not run ends with its timeout")
+    func flushBeforeRun() async throws {
+        try await PublisherRig.with { rig in
+            let publisher = try SkeinPublisher(rig.configuration(), logger: PublisherRig.silent)
+            PublisherRig.append(1...10, runs: 1, to: publisher)
+            #expect(await publisher.flush(timeout: .milliseconds(20)) == false)
+            let running = Task { try await publisher.run() }
+            #expect(await publisher.flush())
+            publisher.shutdown()
+            try await running.value
         }
     }
 
@@ -51,6 +65,8 @@ struct SkeinPublisherTests {
                 publisher.append(PublisherRig.event(1, 2, bytes: 200_000), key: PublisherRig.key(1))
                 publisher.append(PublisherRig.event(1, 99, bytes: 400_000), key: PublisherRig.key(1))
                 PublisherRig.append(3...3, runs: 1, to: publisher)
+                // It says once that something was given up.
+                #expect(await publisher.flush() == false)
                 #expect(await publisher.flush())
             }
             #expect(statistics.dropped == [.tooLarge: 1] && statistics.acknowledged == 3)
@@ -150,6 +166,7 @@ struct SkeinPublisherTests {
                     }
                 }
                 try await rig.server.restart()
+                #expect(await publisher.flush() == false)
                 #expect(await publisher.flush())
             }
             let lost = statistics.dropped[.memoryFull] ?? 0

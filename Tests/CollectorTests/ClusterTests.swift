@@ -18,7 +18,7 @@ struct ClusterTests {
         let directory = NSTemporaryDirectory() + "skein-cluster-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        let cluster = try await NATSTestCluster.start(executable: try Rig.executable(), directory: directory)
+        let cluster = try await NATSTestCluster.start(executable: try NATSTestServer.executable(), directory: directory)
         do {
             try await Rig.connected(to: cluster.nodes, directory) { try await body(cluster, $0) }
         } catch {

@@ -2,6 +2,7 @@ import ATOF
 import Collector
 import Foundation
 import HTTPTestServer
+import NATSTestCluster
 import NATSTransport
 import Stages
 import Testing
@@ -167,7 +168,7 @@ struct CommandTests {
         let users = "authorization { users = [ { user: a, password: right } ] }"
         try await withDirectory { directory in
             var options = NATSServerProcess.Options(
-                executable: try Rig.executable(), dataDirectory: "\(directory)/nats")
+                executable: try NATSTestServer.executable(), dataDirectory: "\(directory)/nats")
             options.configuration = users
             let server = try await NATSServerProcess.start(options)
             try "[nats]\nurls = [\"\(server.url)\"]\nuser = \"a\"\npassword_env = \"SKEIN_PASSWORD\"\n".write(

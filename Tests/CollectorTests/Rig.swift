@@ -1,4 +1,5 @@
 import Foundation
+import NATSTestCluster
 import NATSTransport
 import Stages
 
@@ -12,20 +13,8 @@ struct Rig {
     static func with<Result>(
         configuration: String = "", maxPayload: Int? = nil, _ body: (Rig) async throws -> Result
     ) async throws -> Result {
-        let directory = NSTemporaryDirectory() + "skein-collector-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: directory) }
-        var options = NATSServerProcess.Options(executable: try executable(), dataDirectory: directory + "/nats")
-        options.configuration = configuration
-        options.maxPayload = maxPayload
-        let server = try await NATSServerProcess.start(options)
-        do {
-            let result = try await connected(to: [server], directory, body)
-            await server.kill()
-            return result
-        } catch {
-            await server.kill()
-            throw error
+        try await NATSTestServer.with(configuration: configuration, maxPayload: maxPayload) { server in
+            try await connected(to: [server.process], server.directory, body)
         }
     }
 
@@ -43,21 +32,6 @@ struct Rig {
             await connection.close()
             throw error
         }
-    }
-
-    /// `SKEIN_NATS_SERVER`, then the package's own tools, then the path.
-    static func executable() throws -> String {
-        let environment = ProcessInfo.processInfo.environment
-        if let path = environment["SKEIN_NATS_SERVER"] { return path }
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().path
-        let path = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/nats-server" }
-        guard
-            let found = ([root + "/.tools/nats/bin/nats-server"] + path).first(where: {
-                FileManager.default.isExecutableFile(atPath: $0)
-            })
-        else { throw Failure("there is no nats-server; set SKEIN_NATS_SERVER or run ./dev bootstrap") }
-        return found
     }
 
     /// Writes a file of the test and returns its path.

@@ -27,7 +27,7 @@ struct SubscriberTests {
                 _ = try await publisher.finish()
                 let skein = try await Self.connected(rig)
                 var events: [ProcessedEvents.Event] = []
-                for try await delivery in skein.processed(tenant: "acme", from: .oldest) {
+                for try await delivery in try await skein.processed(tenant: "acme", from: .oldest) {
                     #expect(delivery.value.tenant == "acme" && delivery.value.complaint == nil)
                     events += delivery.value.events
                     if events.count == run.eventCount { break }
@@ -35,7 +35,7 @@ struct SubscriberTests {
                 #expect(events.map(\.name) == ["agent-0", "tool-1", "tool-1", "tool-2", "tool-2", "agent-0"])
                 #expect(events.allSatisfy { $0.run == run.id })
                 #expect(events[1].json.count > 200_000)
-                for try await delivery in skein.trajectories(agent: nil, from: .oldest) {
+                for try await delivery in try await skein.trajectories(agent: nil, from: .oldest) {
                     #expect(delivery.value.id == run.id.description && delivery.value.revision == 1)
                     #expect(delivery.value.isComplete && delivery.value.tenant == "acme")
                     #expect(delivery.value.json.count > 200_000)
@@ -58,7 +58,7 @@ struct SubscriberTests {
                 let skein = try await Self.connected(rig)
                 var seen: [String] = []
                 for _ in 1...2 {
-                    for try await delivery in skein.trajectories(tenant: "acme", from: .durable("reader")) {
+                    for try await delivery in try await skein.trajectories(tenant: "acme", from: .durable("reader")) {
                         seen.append(delivery.value.id)
                         try await delivery.acknowledge()
                         break
@@ -79,7 +79,7 @@ struct SubscriberTests {
                 try await eventually("the trajectory is there") {
                     (try? await TrajectoryReader(rig.jetStream).all().count) == 1
                 }
-                let subscription = skein.trajectories(from: .durable("reader"))
+                let subscription = try await skein.trajectories(from: .durable("reader"))
                 let iterator = subscription.makeAsyncIterator()
                 var first = iterator
                 let before = try #require(try await first.next())
@@ -97,13 +97,12 @@ struct SubscriberTests {
     func wrong() async throws {
         try await Rig.with { rig in
             let skein = try await Self.connected(rig)
-            for (subscription, code, word) in [
-                (skein.trajectories(tenant: "A.B"), SubscriberError.Code.configuration, "A.B"),
-                (skein.trajectories(from: .oldest), .notFound, "SKEIN_TRAJECTORIES"),
-                (skein.trajectories(from: .durable("a b")), .configuration, "a b"),
-            ] {
+            for (tenant, place, code, word) in [
+                ("A.B", .now, .configuration, "A.B"), (nil, .oldest, .notFound, "SKEIN_TRAJECTORIES"),
+                (nil, .durable("a b"), .configuration, "a b"),
+            ] as [(String?, SkeinSubscriber.Place, SubscriberError.Code, String)] {
                 let error = await #expect(throws: SubscriberError.self) {
-                    for try await _ in subscription { break }
+                    for try await _ in try await skein.trajectories(tenant: tenant, from: place) { break }
                 }
                 #expect(error?.code == code && error?.description.contains(word) == true)
             }

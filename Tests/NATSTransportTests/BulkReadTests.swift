@@ -1,3 +1,4 @@
+import NATSTestCluster
 import NATSTransport
 import Testing
 
@@ -17,7 +18,7 @@ struct BulkReadTests {
 
     @Test("reads messages by their sequences, and leaves out what is not there", arguments: [true, false])
     func sparse(allowDirect: Bool) async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 var configuration = StreamConfiguration(name: "S", subjects: ["s.*"])
                 configuration.allowDirect = allowDirect
@@ -42,7 +43,7 @@ struct BulkReadTests {
 
     @Test("reads messages that are too large for many at once")
     func large() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.*"]))
                 try await Self.fill(jetStream, 1...60, size: 900_000)
@@ -55,7 +56,7 @@ struct BulkReadTests {
 
     @Test("reads tens of thousands of messages in seconds")
     func many() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded(60) {
                 _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.*"]))
                 try await Self.fill(jetStream, 1...20_000)
@@ -70,7 +71,7 @@ struct BulkReadTests {
 
     @Test("fails as one when the stream is gone, the connection is lost or the task is cancelled")
     func failures() async throws {
-        try await TestServer.connected { server, jetStream in
+        try await NATSTestServer.connected { server, jetStream in
             try await bounded {
                 #expect(
                     await code { _ = try await jetStream.messages(stream: "S", sequences: 1...9) } == .notFound)

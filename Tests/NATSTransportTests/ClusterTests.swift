@@ -8,9 +8,9 @@ import Testing
 struct ClusterTests {
     /// Runs the body against a cluster in which JetStream works, with a connection that knows all nodes.
     private static func with(_ body: (NATSTestCluster, JetStream) async throws -> Void) async throws {
-        let directory = try TestServer.temporaryDirectory()
+        let directory = try NATSTestServer.temporaryDirectory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        let cluster = try await NATSTestCluster.start(executable: try TestServer.executable(), directory: directory)
+        let cluster = try await NATSTestCluster.start(executable: try NATSTestServer.executable(), directory: directory)
         let connection = try await NATSConnection.connect(
             NATSOptions(urls: cluster.urls, name: "test", reconnectWait: .milliseconds(50)))
         let result: Result<Void, any Error>

@@ -1,4 +1,5 @@
 import Foundation
+import NATSTestCluster
 import NATSTransport
 import Testing
 
@@ -37,7 +38,7 @@ struct ConnectionTests {
 
     @Test("connects with user and password, and names the URL when they are refused")
     func userPassword() async throws {
-        try await TestServer.with(configuration: "authorization { user: joe, password: s3cret }") { server in
+        try await NATSTestServer.with(configuration: "authorization { user: joe, password: s3cret }") { server in
             try await server.connection(.userPassword(user: "joe", password: "s3cret")) { #expect($0.isConnected) }
             for wrong in [NATSOptions.Authentication.userPassword(user: "joe", password: "wr0ng"), .none] {
                 let error = await #expect(throws: NATSError.self) { try await server.connection(wrong) { _ in } }
@@ -50,7 +51,7 @@ struct ConnectionTests {
 
     @Test("connects with a token")
     func token() async throws {
-        try await TestServer.with(configuration: "authorization { token: t0ken }") { server in
+        try await NATSTestServer.with(configuration: "authorization { token: t0ken }") { server in
             try await server.connection(.token("t0ken")) { #expect($0.isConnected) }
             #expect(await code { try await server.connection(.token("x")) { _ in } } == .authorization)
         }
@@ -58,7 +59,7 @@ struct ConnectionTests {
 
     @Test("connects with an NKey")
     func nkey() async throws {
-        try await TestServer.with(
+        try await NATSTestServer.with(
             configuration: "authorization { users: [ { nkey: \(Keys.user.publicKey) } ] }"
         ) { server in
             let good = server.directory + "/good.nk"
@@ -83,7 +84,7 @@ struct ConnectionTests {
             resolver: MEMORY
             resolver_preload: { \(Keys.accountPublicKey): \(Keys.accountJWT) }
             """
-        try await TestServer.with(configuration: configuration) { server in
+        try await NATSTestServer.with(configuration: configuration) { server in
             let file = server.directory + "/user.creds"
             try Data(Keys.credentials.utf8).write(to: URL(fileURLWithPath: file))
             try await server.connection(.credentials(file: file)) { #expect($0.isConnected) }
@@ -93,7 +94,7 @@ struct ConnectionTests {
 
     @Test("speaks TLS, verifies the server, and tells a failed handshake from refused credentials")
     func tls() async throws {
-        let directory = try TestServer.temporaryDirectory()
+        let directory = try NATSTestServer.temporaryDirectory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let openssl = Process()
         openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
@@ -106,19 +107,19 @@ struct ConnectionTests {
         try openssl.run()
         openssl.waitUntilExit()
         let configuration = "tls { cert_file: \"\(directory)/cert.pem\", key_file: \"\(directory)/key.pem\" }"
-        try await TestServer.with(configuration: configuration) { server in
+        try await NATSTestServer.with(configuration: configuration) { server in
             try await server.connection(tls: .init(authorityFile: directory + "/cert.pem")) { #expect($0.isConnected) }
             try await server.connection(tls: .init(verify: false)) { #expect($0.isConnected) }
             #expect(await code { try await server.connection(tls: .init()) { _ in } } == .tls)
         }
-        try await TestServer.with { server in
+        try await NATSTestServer.with { server in
             #expect(await code { try await server.connection(tls: .init()) { _ in } } == .tls)
         }
     }
 
     @Test("answers requests, and tells when nobody does")
     func requests() async throws {
-        try await TestServer.with(maxPayload: 4_096) { server in
+        try await NATSTestServer.with(maxPayload: 4_096) { server in
             try await server.connection { connection in
                 #expect(connection.maxPayload == 4_096)
                 #expect(try await connection.serverVersion()?.hasPrefix("2.") == true)
@@ -155,7 +156,7 @@ struct ConnectionTests {
 
     @Test("drops and counts what a subscription's reader does not take")
     func slowReader() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             let subscription = try await jetStream.connection.subscribe(subject: "many", capacity: 10)
             for number in 0..<100 as Range<UInt8> {
                 try await jetStream.connection.publish(subject: "many", payload: [number])
@@ -177,7 +178,7 @@ struct ConnectionTests {
 
     @Test("fails at once while there is no connection, reports the states, and reconnects")
     func reconnect() async throws {
-        try await TestServer.connected { server, jetStream in
+        try await NATSTestServer.connected { server, jetStream in
             let connection = jetStream.connection
             var events = connection.events.makeAsyncIterator()
             let silent = try await connection.subscribe(subject: "silent")
@@ -207,7 +208,7 @@ struct ConnectionTests {
 
     @Test("ends a request when its task is cancelled")
     func cancellation() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             let silent = try await jetStream.connection.subscribe(subject: "silent")
             let task = Task {
                 await code {
@@ -223,7 +224,7 @@ struct ConnectionTests {
 
     @Test("starts a server again on the same port with the same data")
     func serverProcess() async throws {
-        try await TestServer.connected { server, jetStream in
+        try await NATSTestServer.connected { server, jetStream in
             _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s"]))
             let (port, pid) = (server.process.port, server.process.pid)
             await server.process.stop()
@@ -238,10 +239,10 @@ struct ConnectionTests {
 
     @Test("says where the log is when the server cannot be started")
     func brokenServer() async throws {
-        let directory = try TestServer.temporaryDirectory()
+        let directory = try NATSTestServer.temporaryDirectory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
         var options = NATSServerProcess.Options(
-            executable: try TestServer.executable(), dataDirectory: directory)
+            executable: try NATSTestServer.executable(), dataDirectory: directory)
         options.configuration = "nonsense: {"
         let broken = options
         let error = await #expect(throws: NATSError.self) { try await NATSServerProcess.start(broken) }

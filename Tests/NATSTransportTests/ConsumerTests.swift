@@ -1,4 +1,5 @@
 import Foundation
+import NATSTestCluster
 import NATSTransport
 import Testing
 
@@ -10,7 +11,7 @@ struct ConsumerTests {
 
     @Test("leave the bodies out when they are asked to, and nothing else")
     func headersOnly() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.>"]))
                 for number in 1...3 {
@@ -34,7 +35,7 @@ struct ConsumerTests {
 
     @Test("are listed by prefix, described and deleted")
     func listing() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.>"]))
                 try await Self.publish(jetStream, ["s.a", "s.b", "s.a", "s.a"])
@@ -72,7 +73,7 @@ struct ConsumerTests {
 
     @Test("are listed in full when there are more than an answer holds")
     func pages() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded(60) {
                 _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.>"]))
                 let names = (0..<1_100).map { "c\($0)" }
@@ -90,7 +91,7 @@ struct ConsumerTests {
 
     @Test("the server counts what matches from a sequence on, and keeps no consumer for it")
     func pending() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.>"]))
                 #expect(try await jetStream.pending(stream: "S", filter: "s.>", from: 1) == 0)
@@ -110,7 +111,7 @@ struct ConsumerTests {
 
     @Test("lag in seconds comes from the server's clocks alone")
     func serverTime() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.>"]))
             let empty = try await jetStream.streamInfo("S")
             #expect(empty.lastTime == nil)

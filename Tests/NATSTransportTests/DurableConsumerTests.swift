@@ -1,3 +1,4 @@
+import NATSTestCluster
 import Testing
 
 @testable import NATSTransport
@@ -26,7 +27,7 @@ struct DurableConsumerTests {
 
     @Test("goes on where the last reader has acknowledged, and delivers the rest again")
     func remembers() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await Self.filled(jetStream, 1...3)
             let first = try await Self.open(jetStream)
             for number in 1...2 {
@@ -48,7 +49,7 @@ struct DurableConsumerTests {
 
     @Test("one that is new begins behind what is there")
     func new() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await Self.filled(jetStream, 1...3)
             let consumer = try await Self.open(jetStream, isNew: true)
             _ = try await jetStream.publish(subject: "s.a", headers: [:], payload: [9])
@@ -58,7 +59,7 @@ struct DurableConsumerTests {
 
     @Test("says what is wrong: no stream, a name in use, a name that is none, a consumer that was deleted")
     func wrong() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             await #expect(throws: NATSError.self) { try await Self.open(jetStream) }
             try await Self.filled(jetStream, 1...1)
             let consumer = try await Self.open(jetStream)

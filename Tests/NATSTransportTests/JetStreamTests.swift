@@ -1,4 +1,5 @@
 import Foundation
+import NATSTestCluster
 import NATSTransport
 import Synchronization
 import Testing
@@ -7,7 +8,7 @@ import Testing
 struct JetStreamTests {
     @Test("creates, describes, changes, purges and deletes a stream")
     func streams() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             #expect(await code { _ = try await jetStream.streamInfo("S") } == .notFound)
             var wanted = StreamConfiguration(name: "S", subjects: ["in.*"])
             wanted.discard = .new
@@ -45,7 +46,7 @@ struct JetStreamTests {
 
     @Test("publishes only behind the expected sequence of the subject, which is 0 for the first")
     func expectedSequence() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.>"]))
             func publish(_ expected: Int, _ subject: String = "s.chain") async throws -> UInt64 {
                 try await jetStream.publish(
@@ -62,7 +63,7 @@ struct JetStreamTests {
 
     @Test("tells duplicates, full streams, too large messages and subjects without a stream")
     func refusals() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             var configuration = StreamConfiguration(name: "S", subjects: ["s"])
             configuration.discard = .new
             configuration.maxBytes = 2_000
@@ -86,7 +87,7 @@ struct JetStreamTests {
 
     @Test("reads messages by subject and sequence, with and without direct get", arguments: [true, false])
     func stored(allowDirect: Bool) async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             var configuration = StreamConfiguration(name: "S", subjects: ["s.*"])
             configuration.allowDirect = allowDirect
             _ = try await jetStream.createStream(configuration)
@@ -108,7 +109,7 @@ struct JetStreamTests {
 
     @Test("keeps many publishes on their way, within the window, and acks each in order")
     func publisher() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s"]))
             let publisher = Publisher(jetStream, maxMessages: 16, maxBytes: 10_000)
             let acks = Mutex<[UInt64]>([])
@@ -136,7 +137,7 @@ struct JetStreamTests {
 struct KeyValueBucketTests {
     @Test("sets, compares, deletes and lists keys")
     func operations() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             let bucket = try await KeyValueBucket.open(jetStream, name: "b")
             #expect(try await bucket.get("task.a.0") == nil)
             let first = try await bucket.create("task.a.0", [1])
@@ -161,7 +162,7 @@ struct KeyValueBucketTests {
 
     @Test("refuses a bucket that has another time to live")
     func settings() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             _ = try await KeyValueBucket.open(jetStream, name: "b", timeToLive: .seconds(10))
             _ = try await KeyValueBucket.open(jetStream, name: "b", timeToLive: .seconds(10))
             let error = await #expect(throws: NATSError.self) {

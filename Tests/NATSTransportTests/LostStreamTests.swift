@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import NATSTestCluster
 import Testing
 
 @testable import NATSTransport
@@ -40,7 +41,7 @@ struct LostStreamTests {
         "deleted and created again, with fewer and with more messages than were read: the error says so",
         arguments: [0, 3, 50])
     func replaced(messages: Int) async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 _ = try await jetStream.createStream(Self.stream)
                 try await Self.publish(jetStream, 10)
@@ -61,7 +62,7 @@ struct LostStreamTests {
 
     @Test("deleted and created again before it is read: the creation time that the owner knows tells")
     func replacedBefore() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 let known = try await jetStream.createStream(Self.stream).created
                 try await jetStream.deleteStream("S")
@@ -91,11 +92,11 @@ struct LostStreamTests {
         "rolled back by its storage, to an end before what was read or grown beyond it since: the error says so",
         arguments: [(0, "ends at 10, but its message 20 was read"), (30, "holds another message 20 than was read")])
     func rolledBack(grownBy: Int, words: String) async throws {
-        try await TestServer.connected { server, jetStream in
+        try await NATSTestServer.connected { server, jetStream in
             try await bounded(30) {
                 _ = try await jetStream.createStream(Self.stream)
                 try await Self.publish(jetStream, 10)
-                let storage = server.directory + "/jetstream"
+                let storage = server.directory + "/nats/jetstream"
                 let copy = server.directory + "-copy"
                 defer { try? FileManager.default.removeItem(atPath: copy) }
                 await server.process.stop()
@@ -134,7 +135,7 @@ struct LostStreamTests {
 
     @Test("deleted while its reader is idle: the error names the stream")
     func deleted() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 _ = try await jetStream.createStream(Self.stream)
                 try await Self.publish(jetStream, 1)
@@ -151,7 +152,7 @@ struct LostStreamTests {
 
     @Test("an empty stream, a purged one and one whose last message was deleted are read on")
     func kept() async throws {
-        try await TestServer.connected { server, jetStream in
+        try await NATSTestServer.connected { server, jetStream in
             try await bounded(30) {
                 _ = try await jetStream.createStream(Self.stream)
                 let consumer = try Self.reader(jetStream)

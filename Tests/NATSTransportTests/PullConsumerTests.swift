@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import NATSTestCluster
 import Testing
 
 @testable import NATSTransport
@@ -53,7 +54,7 @@ struct PullConsumerTests {
 
     @Test("reads everything in order and gives its budget back", arguments: [100, 20_000])
     func everything(size: Int) async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 let count = size > 1_000 ? 1_000 : 20_000
                 try await Self.fill(jetStream, count: count, size: size)
@@ -71,7 +72,7 @@ struct PullConsumerTests {
 
     @Test("waits for messages that come later")
     func live() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 try await Self.fill(jetStream, count: 1, size: 10)
                 let consumer = try PullConsumer(
@@ -88,7 +89,7 @@ struct PullConsumerTests {
 
     @Test("goes on where it was when the server is killed and started again")
     func serverRestart() async throws {
-        try await TestServer.connected { server, jetStream in
+        try await NATSTestServer.connected { server, jetStream in
             try await bounded {
                 try await Self.fill(jetStream, count: 5_000, size: 4_000)
                 let asked = Atomic(0)
@@ -114,7 +115,7 @@ struct PullConsumerTests {
 
     @Test("makes the consumer anew when it was deleted, under a higher generation")
     func consumerDeletion() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 try await Self.fill(jetStream, count: 3_000, size: 4_000)
                 let consumer = try PullConsumer(
@@ -134,7 +135,7 @@ struct PullConsumerTests {
 
     @Test("ends when its owner was fenced meanwhile")
     func fenced() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 try await Self.fill(jetStream, count: 10, size: 10)
                 let budget = PrefetchBudget(total: 1 << 20)
@@ -149,7 +150,7 @@ struct PullConsumerTests {
 
     @Test("ends when the stream is gone")
     func streamDeletion() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 try await Self.fill(jetStream, count: 10, size: 10)
                 let consumer = try PullConsumer(
@@ -164,7 +165,7 @@ struct PullConsumerTests {
 
     @Test("gets messages through that are larger than its pulls")
     func oversized() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 try await Self.fill(jetStream, count: 20, size: 100)
                 try await Self.publish(jetStream, 21...24, size: 700_000)
@@ -184,7 +185,7 @@ struct PullConsumerTests {
 
     @Test("keeps all consumers together within the budget, and starves none")
     func budgetBound() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded(30) {
                 try await Self.fill(jetStream, count: 800, size: 10_000)
                 let budget = PrefetchBudget(total: 300_000)
@@ -209,7 +210,7 @@ struct PullConsumerTests {
 
     @Test("cancels a wait without ending the consumer")
     func cancellation() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             try await bounded {
                 try await Self.fill(jetStream, count: 1, size: 10)
                 let consumer = try PullConsumer(

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import NATSTestCluster
 import Testing
 
 @testable import NATSTransport
@@ -127,7 +128,7 @@ struct ServiceTests {
 
     @Test("requests are shared by the members of a queue, and each is answered once")
     func shared() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             let connection = jetStream.connection
             let services = ["a", "b"].map { id in
                 NATSService(connection, Self.description(id), limit: 100) { request in
@@ -151,7 +152,7 @@ struct ServiceTests {
 
     @Test("more than may be under way is refused at once with an error; draining finishes what is under way")
     func limit() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             let connection = jetStream.connection
             let (gate, opener) = AsyncStream.makeStream(of: Void.self)
             let service = NATSService(connection, Self.description("a"), limit: 2) { _ in
@@ -178,7 +179,7 @@ struct ServiceTests {
 
     @Test("members that come and go under load leave no request without its answer")
     func handover() async throws {
-        try await TestServer.connected { _, jetStream in
+        try await NATSTestServer.connected { _, jetStream in
             let connection = jetStream.connection
             func service(_ id: String) -> NATSService {
                 NATSService(connection, Self.description(id), limit: 1000) {
@@ -209,7 +210,7 @@ struct ServiceTests {
 
     @Test("an answer that is larger than the server takes becomes an error")
     func tooLarge() async throws {
-        try await TestServer.connected(maxPayload: 4096) { _, jetStream in
+        try await NATSTestServer.connected(maxPayload: 4096) { _, jetStream in
             let connection = jetStream.connection
             let service = NATSService(connection, Self.description("a"), limit: 2) { _ in
                 ServiceAnswer(payload: [UInt8](repeating: 0, count: 5000))

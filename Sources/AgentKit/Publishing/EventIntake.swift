@@ -282,6 +282,12 @@ final class EventIntake: Sendable {
     var peakBytes: Int { state.withLock { $0.peakBytes } }
     var bytes: Int { state.withLock { $0.bytes + $0.machineBytes } }
     var events: Int { state.withLock { $0.events + $0.machineEvents } }
+    /// Since the last `take`.
+    var turnedAway: [DropReason: Int] {
+        state.withLock { state in
+            state.skips.reduce(into: state.uncounted) { $0[$1.key.reason, default: 0] += $1.value }
+        }
+    }
 
     /// Takes everything; it counts as the machine's from now on.
     func take(closing: Bool = false) -> Taken {

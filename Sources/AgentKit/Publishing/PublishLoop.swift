@@ -18,10 +18,14 @@ final class PublishLoop: Sendable {
         case flush(deadline: UInt64, @Sendable (Bool) -> Void)
         /// To end when everything is sent or on disk, or at the deadline.
         case close(deadline: UInt64)
+
+        func isLateFlush(_ now: UInt64) -> Bool { if case .flush(let deadline, _) = self { deadline <= now } else { false } }
     }
 
     private struct Mailbox {
         var inputs: [Input] = []
+        /// The thread takes them.
+        var hasStarted = false
         /// The thread takes no more of them.
         var isOver = false
         var hasEnded = false
@@ -72,6 +76,11 @@ final class PublishLoop: Sendable {
         statistics.memoryBytes += intake.bytes
         statistics.memoryEvents += intake.events
         statistics.peakMemoryBytes += intake.peakBytes
+        // Not taken over yet, and after the end never.
+        for (reason, count) in intake.turnedAway {
+            statistics.appended += count
+            statistics.dropped[PublisherStatistics.Reason(reason), default: 0] += count
+        }
         return statistics
     }
 
@@ -86,7 +95,27 @@ final class PublishLoop: Sendable {
         return !isOver
     }
 
+    /// - Parameter answer: called exactly once.
+    func flush(deadline: UInt64, answer: @escaping @Sendable (Bool) -> Void) {
+        guard post(.flush(deadline: deadline, answer)) else { return answer(false) }
+        if mailbox.withLock({ $0.hasStarted }) { return }
+        // Nobody looks at it before `run`, and that may never come.
+        DispatchQueue.global().asyncAfter(deadline: DispatchTime(uptimeNanoseconds: deadline)) { self.expireFlushes() }
+    }
+
+    private func expireFlushes() {
+        let now = uptime()
+        let late = mailbox.withLock { mailbox in
+            guard !mailbox.hasStarted else { return [Input]() }
+            let late = mailbox.inputs.filter { $0.isLateFlush(now) }
+            mailbox.inputs.removeAll { $0.isLateFlush(now) }
+            return late
+        }
+        for case .flush(_, let answer) in late { answer(false) }
+    }
+
     func start() {
+        mailbox.withLock { $0.hasStarted = true }
         let thread = Thread { self.run() }
         thread.name = "skein-publisher"
         thread.start()
@@ -282,7 +311,7 @@ final class PublishLoop: Sendable {
         let machine = local.machine
         let isOver = local.flushes.filter { machine.isFlushed($0.epoch) || $0.deadline <= now }
         local.flushes.removeAll { machine.isFlushed($0.epoch) || $0.deadline <= now }
-        for flush in isOver { flush.answer(machine.isFlushed(flush.epoch)) }
+        for flush in isOver { flush.answer(local.machine.endFlush(flush.epoch)) }
     }
 
     // MARK: Sleeping
@@ -333,9 +362,8 @@ final class PublishLoop: Sendable {
             mailbox.isOver = true
             return mailbox.inputs
         }
-        let machine = local.machine
-        for flush in local.flushes { flush.answer(machine.isFlushed(flush.epoch)) }
-        for case .flush(_, let answer) in inputs { answer(lost == 0 && machine.isDrained) }
+        for flush in local.flushes { flush.answer(local.machine.endFlush(flush.epoch)) }
+        for case .flush(_, let answer) in inputs { answer(local.machine.endFlush(local.machine.flush())) }
     }
 }
 

@@ -66,19 +66,8 @@ extension PublisherConfiguration {
     }
 
     var natsOptions: NATSOptions {
-        var options = NATSOptions(urls: urls, name: "skein-agent \(producer)", reconnectWait: reconnectWait)
-        switch authentication {
-        case .none: break
-        case .userPassword(let user, let password):
-            options.authentication = .userPassword(user: user, password: password)
-        case .token(let token): options.authentication = .token(token)
-        case .nkey(let key, let file): options.authentication = .nkey(publicKey: key, seedFile: file)
-        case .credentials(let file): options.authentication = .credentials(file: file)
-        }
-        options.tls = tls.map {
-            .init(
-                authorityFile: $0.authorityFile, certificateFile: $0.certificateFile, keyFile: $0.keyFile)
-        }
-        return options
+        NATSOptions(
+            urls: urls, name: "skein-agent \(producer)", authentication: authentication, tls: tls,
+            reconnectWait: reconnectWait)
     }
 }

@@ -1,32 +1,11 @@
+public import NATSTransport
+
 /// What a publisher needs to know. Every value but the broker's URLs has a default that suits an agent in production.
 public struct PublisherConfiguration: Sendable {
     /// How the agent proves to the broker who it is.
-    public enum Authentication: Sendable {
-        case none
-        case userPassword(user: String, password: String)
-        case token(String)
-        /// The public key (`U…`) and the file with its seed.
-        case nkey(publicKey: String, seedFile: String)
-        /// A `.creds` file with a user JWT and its seed.
-        case credentials(file: String)
-    }
-
+    public typealias Authentication = NATSOptions.Authentication
     /// PEM files for encrypted connections; `tls://` URLs need none when the system knows the authority.
-    public struct TLS: Sendable {
-        /// Of the authorities that may sign the server's certificate; nil takes the system's.
-        public var authorityFile: String?
-        /// Of the client's certificate chain.
-        public var certificateFile: String?
-        /// Of the client's key.
-        public var keyFile: String?
-
-        /// Takes the paths.
-        public init(authorityFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil) {
-            self.authorityFile = authorityFile
-            self.certificateFile = certificateFile
-            self.keyFile = keyFile
-        }
-    }
+    public typealias TLS = NATSOptions.TLS
 
     /// What happens to an event for which there is no room in memory.
     public enum WhenFull: Sendable {

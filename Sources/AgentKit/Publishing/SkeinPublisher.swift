@@ -77,12 +77,11 @@ public final class SkeinPublisher: EventOutput {
 
     /// Waits until the broker has stored everything that was appended before.
     ///
-    /// - Returns: false when that took longer than the timeout, or the publisher has ended before.
+    /// - Returns: false when events of that were given up, since the last flush or meanwhile; when it took longer than the timeout, for
+    ///   instance because `run` does not run; or when the publisher has ended before.
     public func flush(timeout: Duration = .seconds(10)) async -> Bool {
         await withCheckedContinuation { continuation in
-            let deadline = uptime() + timeout.wholeNanoseconds
-            let isTaken = loop.post(.flush(deadline: deadline) { continuation.resume(returning: $0) })
-            if !isTaken { continuation.resume(returning: false) }
+            loop.flush(deadline: uptime() + timeout.wholeNanoseconds) { continuation.resume(returning: $0) }
         }
     }
 

@@ -7,7 +7,8 @@ internal import Stages
 ///
 /// ```swift
 /// let skein = try await SkeinSubscriber.connect(SubscriberConfiguration(urls: ["nats://127.0.0.1:4222"]))
-/// for try await delivery in skein.trajectories(tenant: "acme", agent: "planner", from: .durable("dashboard")) {
+/// let trajectories = try await skein.trajectories(tenant: "acme", agent: "planner", from: .durable("dashboard"))
+/// for try await delivery in trajectories {
 ///     print(delivery.value.id, delivery.value.revision, delivery.value.json.count)
 ///     try await delivery.acknowledge()
 /// }
@@ -15,7 +16,7 @@ internal import Stages
 public final class SkeinSubscriber: Sendable {
     /// Where a subscription begins.
     public enum Place: Sendable, Hashable {
-        /// With what is stored from now on.
+        /// With what is stored after the subscription was made.
         case now
         /// With the oldest that the stream holds.
         case oldest
@@ -49,11 +50,13 @@ public final class SkeinSubscriber: Sendable {
     /// - Parameters:
     ///   - tenant: only this one's; nil takes all.
     ///   - agent: only those of agents of this name.
+    /// - Returns: what has its place in the stream already, whenever it is iterated.
+    /// - Throws: `SubscriberError`, and cancellation; a broker that is away is waited for.
     public func trajectories(
         tenant: String? = nil, agent: String? = nil, from place: Place = .now
-    ) -> Subscription<Trajectory> {
+    ) async throws -> Subscription<Trajectory> {
         let jetStream = JetStream(connection)
-        return subscription(
+        return try await subscription(
             stream: SkeinSubjects.trajectoriesStream, tenant: tenant, rest: "*", place
         ) { message, done in
             // A letter on its way back to a store.
@@ -78,9 +81,13 @@ public final class SkeinSubscriber: Sendable {
     /// The events that have passed the policy, each once, in batches of a run's partition.
     ///
     /// - Parameter tenant: only this one's; nil takes all.
-    public func processed(tenant: String? = nil, from place: Place = .now) -> Subscription<ProcessedEvents> {
+    /// - Returns: what has its place in the stream already, whenever it is iterated.
+    /// - Throws: `SubscriberError`, and cancellation; a broker that is away is waited for.
+    public func processed(
+        tenant: String? = nil, from place: Place = .now
+    ) async throws -> Subscription<ProcessedEvents> {
         let parts = PartsBox()
-        return subscription(
+        return try await subscription(
             stream: SkeinSubjects.processedStream, tenant: tenant, rest: "*.*", place
         ) { message, done in
             // Between collectors: a replayed letter of one stage, the time, counters.
@@ -96,15 +103,14 @@ public final class SkeinSubscriber: Sendable {
     private func subscription<Value: Sendable>(
         stream: String, tenant: String?, rest: String, _ place: Place,
         read: @escaping SubscriptionSource<Value>.Read
-    ) -> Subscription<Value> {
+    ) async throws -> Subscription<Value> {
+        if let tenant, !SkeinSubjects.isTenant(tenant) {
+            throw SubscriberError(.configuration, "The tenant is \"\(tenant)\"; use a-z, 0-9, _ and -.")
+        }
         let base = stream == SkeinSubjects.trajectoriesStream ? "skein.v1.trajectories" : "skein.v1.processed"
         return Subscription(
-            source: SubscriptionSource(
+            source: try await SubscriptionSource.open(
                 JetStream(connection), configuration, stream: stream, filter: "\(base).\(tenant ?? "*").\(rest)",
-                refusal: tenant.flatMap { tenant in
-                    SkeinSubjects.isTenant(tenant)
-                        ? nil
-                        : SubscriberError(.configuration, "The tenant is \"\(tenant)\"; use a-z, 0-9, _ and -.")
-                }, place: place, read: read))
+                place: place, read: read))
     }
 }

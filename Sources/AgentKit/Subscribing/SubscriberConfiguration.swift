@@ -1,13 +1,13 @@
-internal import NATSTransport
+public import NATSTransport
 
 /// How a subscriber finds the bus.
 public struct SubscriberConfiguration: Sendable {
     /// `nats://` or `tls://` URLs of the broker.
     public var urls: [String]
     /// How the subscriber proves who it is.
-    public var authentication = PublisherConfiguration.Authentication.none
+    public var authentication = NATSOptions.Authentication.none
     /// Encryption with files of one's own.
-    public var tls: PublisherConfiguration.TLS?
+    public var tls: NATSOptions.TLS?
     /// Bytes that a subscription without a durable name fetches ahead.
     public var prefetchBytes = 4 << 20
     /// How long a durable subscription gives the program to acknowledge a message; then it is delivered again.
@@ -17,11 +17,7 @@ public struct SubscriberConfiguration: Sendable {
     public init(urls: [String]) { self.urls = urls }
 
     var natsOptions: NATSOptions {
-        var publisher = PublisherConfiguration(urls: urls)
-        publisher.producer = "subscriber"
-        publisher.authentication = authentication
-        publisher.tls = tls
-        return publisher.natsOptions
+        NATSOptions(urls: urls, name: "skein-agent subscriber", authentication: authentication, tls: tls)
     }
 }
 

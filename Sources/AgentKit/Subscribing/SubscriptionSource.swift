@@ -19,26 +19,15 @@ actor SubscriptionSource<Value: Sendable> {
     }
 
     private let jetStream: JetStream
-    private let configuration: SubscriberConfiguration
-    private let stream: String
-    private let filter: String
-    private let refusal: SubscriberError?
-    private let place: SkeinSubscriber.Place
+    private let reader: Reader
     private let read: Read
-    private var reader: Reader?
     private var waiting: [JetStreamMessage] = []
-    private static var pause: Duration { .milliseconds(250) }
+    /// What is being read: it is tried again until it could be.
+    private var current: (message: JetStreamMessage, done: Done)?
 
-    init(
-        _ jetStream: JetStream, _ configuration: SubscriberConfiguration, stream: String, filter: String,
-        refusal: SubscriberError?, place: SkeinSubscriber.Place, read: @escaping Read
-    ) {
+    private init(_ jetStream: JetStream, _ reader: Reader, read: @escaping Read) {
         self.jetStream = jetStream
-        self.configuration = configuration
-        self.stream = stream
-        self.filter = filter
-        self.refusal = refusal
-        self.place = place
+        self.reader = reader
         self.read = read
     }
 
@@ -46,31 +35,81 @@ actor SubscriptionSource<Value: Sendable> {
         if case .own(let consumer) = reader { consumer.close() }
     }
 
+    /// The place is taken when this returns; a broker that is away is waited for.
+    ///
+    /// - Throws: `SubscriberError`, and cancellation.
+    static func open(
+        _ jetStream: JetStream, _ configuration: SubscriberConfiguration, stream: String, filter: String,
+        place: SkeinSubscriber.Place, read: @escaping Read
+    ) async throws -> SubscriptionSource {
+        while true {
+            do throws(NATSError) {
+                let reader = try await open(jetStream, configuration, stream: stream, filter: filter, place: place)
+                return SubscriptionSource(jetStream, reader, read: read)
+            } catch {
+                try await recover(from: error, jetStream.connection)
+            }
+        }
+    }
+
+    private static func open(
+        _ jetStream: JetStream, _ configuration: SubscriberConfiguration, stream: String, filter: String,
+        place: SkeinSubscriber.Place
+    ) async throws(NATSError) -> Reader {
+        switch place {
+        case .durable(let name):
+            return .durable(
+                try await DurableConsumer.open(
+                    jetStream, stream: stream, name: name, filterSubject: filter,
+                    acknowledgementTime: configuration.acknowledgementTime))
+        case .now, .oldest:
+            let last = try await jetStream.streamInfo(stream).lastSequence
+            return .own(
+                try PullConsumer(
+                    jetStream,
+                    PullConsumerConfiguration(
+                        stream: stream, namePrefix: "agentkit-\(UUID().uuidString)", filterSubjects: [filter],
+                        startSequence: place == .now ? last + 1 : 1),
+                    budget: PrefetchBudget(total: configuration.prefetchBytes), shouldContinue: { true }))
+        }
+    }
+
+    /// Returns when another try is worth it.
+    ///
+    /// - Throws: `SubscriberError` when none ever is, and cancellation.
+    private static func recover(from error: NATSError, _ connection: NATSConnection) async throws {
+        if error.code == .cancelled { throw CancellationError() }
+        guard error.isTemporary else { throw SubscriberError(error) }
+        // Nobody tells when a broker that is there can do it.
+        if connection.isConnected { return try await Task.sleep(for: .milliseconds(250)) }
+        do throws(NATSError) {
+            try await connection.connected()
+        } catch {
+            throw error.code == .cancelled ? CancellationError() : SubscriberError(error)
+        }
+    }
+
     /// - Throws: `SubscriberError`, and cancellation.
     func next() async throws -> Delivery<Value> {
-        if let refusal { throw refusal }
         while true {
             do {
                 let (message, done) = try await message()
+                current = (message, done)
                 let (finished, value) = try await read(message, done)
-                let acknowledgement = acknowledgement(of: finished)
-                guard let value else {
-                    try await acknowledgement()
-                    continue
-                }
-                return Delivery(value: value, acknowledgement: acknowledgement)
+                current = nil
+                if let value { return Delivery(value: value, acknowledgement: acknowledgement(of: finished)) }
+                // What cannot be acknowledged comes again.
+                try? await acknowledgement(of: finished)()
             } catch let error as NATSError {
-                if error.code == .cancelled { throw CancellationError() }
-                guard error.isTemporary else { throw SubscriberError(error) }
-                // What was not acknowledged comes again; a consumer of its own goes on by itself.
-                try await Task.sleep(for: Self.pause)
+                try await Self.recover(from: error, jetStream.connection)
             }
         }
     }
 
     private func message() async throws -> (JetStreamMessage, Done) {
+        if let current { return current }
         while true {
-            switch try await openedReader() {
+            switch reader {
             case .durable(let consumer):
                 try Task.checkCancellation()
                 if let delivery = try await consumer.next() { return (delivery.message, Done(delivery: delivery)) }
@@ -79,29 +118,6 @@ actor SubscriptionSource<Value: Sendable> {
                 waiting = try await consumer.next(max: 64)
             }
         }
-    }
-
-    private func openedReader() async throws -> Reader {
-        if let reader { return reader }
-        let opened: Reader
-        switch place {
-        case .durable(let name):
-            opened = .durable(
-                try await DurableConsumer.open(
-                    jetStream, stream: stream, name: name, filterSubject: filter,
-                    acknowledgementTime: configuration.acknowledgementTime))
-        case .now, .oldest:
-            let last = try await jetStream.streamInfo(stream).lastSequence
-            opened = .own(
-                try PullConsumer(
-                    jetStream,
-                    PullConsumerConfiguration(
-                        stream: stream, namePrefix: "agentkit-\(UUID().uuidString)", filterSubjects: [filter],
-                        startSequence: place == .now ? last + 1 : 1),
-                    budget: PrefetchBudget(total: configuration.prefetchBytes), shouldContinue: { true }))
-        }
-        reader = opened
-        return opened
     }
 
     private nonisolated func acknowledgement(of finished: [Done]) -> @Sendable () async throws -> Void {
