@@ -60,7 +60,7 @@ let package = Package(
         .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", "HTTPProtocol"], swiftSettings: strict),
         .target(name: "HTTPTransport", dependencies: ["CCurl", "CZlib", "SHA2"], swiftSettings: strict),
         .target(name: "NATSTransport", dependencies: ["CNATS", "CChildProcess"], swiftSettings: strict),
-        .target(name: "BusReading", dependencies: ["NATSTransport", "Stages"], swiftSettings: strict),
+        .target(name: "BusReading", dependencies: ["ATOF", "NATSTransport", "Stages"], swiftSettings: strict),
         .target(
             name: "AgentKit",
             dependencies: [
@@ -113,8 +113,8 @@ let package = Package(
         .target(
             name: "Fuzzing",
             dependencies: [
-                "ATOF", "HTTPProtocol", "Ingest", "LLMCodecs", "Middleware", "OTLP", "Projections", "Stages",
-                "Trajectories",
+                "ATOF", "AgentPublishing", "HTTPProtocol", "Ingest", "LLMCodecs", "Middleware", "OTLP", "Projections",
+                "Stages", "Trajectories",
             ],
             path: "Tests/Fuzzing", swiftSettings: strict),
         .testTarget(

@@ -1,5 +1,5 @@
 /// The checksum of spool records (Castagnoli's polynomial, RFC 3720 appendix B.4), eight bytes at a time.
-enum CRC32C {
+package enum CRC32C {
     /// Eight tables of 256: the n-th is the first, n zero bytes later.
     private static let tables: [UInt32] = {
         var tables = [UInt32](repeating: 0, count: 8 * 256)
@@ -15,7 +15,7 @@ enum CRC32C {
         return tables
     }()
 
-    static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
         tables.withUnsafeBufferPointer { tables in
             var crc: UInt32 = 0xFFFF_FFFF
             var index = 0

@@ -40,6 +40,8 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case patterns
     /// A JSON Schema in the first line, a document in the rest.
     case schemas
+    /// A file of a publisher's spool, or the body of one of its records; the first byte says which.
+    case spool
 
     /// Does with the input what the collector would.
     ///
@@ -68,6 +70,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .fileNames: try FileNameProperties.check(input)
         case .patterns: try PatternProperties.check(input)
         case .schemas: try SchemaProperties.check(input)
+        case .spool: try SpoolProperties.check(input)
         }
     }
 
@@ -77,7 +80,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .json, .eventLine, .process, .codecs, .streams, .pricing, .skills, .full, .genAI, .openinference, .logs,
             .metrics, .atif, .assembler, .ingestLines, .fileNames, .schemas:
             true
-        case .eventBatch, .chunks, .snapshots, .webSocket, .patterns: false
+        case .eventBatch, .chunks, .snapshots, .webSocket, .patterns, .spool: false
         }
     }
 
@@ -105,6 +108,7 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         case .fileNames: return FileNameProperties.seeds
         case .patterns: return PatternProperties.seeds
         case .schemas: return SchemaProperties.seeds
+        case .spool: return log.events.isEmpty ? [] : SpoolProperties.seeds(from: log)
         }
     }
 }

@@ -11,7 +11,7 @@ struct MutationTests {
     private static func mutations(of target: FuzzTarget) -> Int {
         switch target {
         case .json, .eventLine, .eventBatch, .chunks, .snapshots, .process, .codecs, .streams, .pricing, .skills,
-            .webSocket, .ingestLines, .fileNames, .patterns, .schemas:
+            .webSocket, .ingestLines, .fileNames, .patterns, .spool, .schemas:
             200
         case .full, .genAI, .openinference, .logs, .metrics, .atif, .assembler: 20
         }
