@@ -1,5 +1,6 @@
 """Prints what comes out of Skein, from the oldest message on: `subscribe.py processed` or `subscribe.py trajectories`.
-Needs what publish.py needs. With --durable NAME it goes on where NAME stopped; docs/contract.md explains the rest."""
+Needs what publish.py needs. With --new it begins with what comes now, with --durable NAME it goes on where NAME stopped;
+docs/contract.md explains the rest."""
 
 import argparse, asyncio, json, os, uuid
 import nats, nats.js.errors
@@ -9,11 +10,15 @@ from skein.v1 import event_pb2 as skein
 options = argparse.ArgumentParser(description=__doc__)
 options.add_argument("what", choices=["processed", "trajectories"])
 options.add_argument("--tenant", default="*", help="only this tenant")
-options.add_argument("--agent", help="only trajectories of this agent")
+options.add_argument("--agent", help="only trajectories of this agent, or events of its runs that begin meanwhile")
+options.add_argument("--new", action="store_true", help="begin with what comes from now on")
 options.add_argument("--durable", help="the server remembers under this name how far it came")
 options.add_argument("--count", type=int, default=None, help="end after so many messages")
 options = options.parse_args()
+if options.what == "processed" and options.agent and options.durable:
+    raise SystemExit("who goes on in the middle of a run does not know its agent: --agent or --durable")
 
+runs = {}  # whose a run is: its first agent's; a program that runs for long forgets those that are over
 parts = {}  # messages of events that are larger than one message, by subject
 
 
@@ -40,6 +45,10 @@ async def processed(stream, message):
     done, body = whole(message)
     for event in skein.EventBatch.FromString(body).events:
         run, phase = uuid.UUID(bytes=event.root_uuid), skein.Phase.Name(event.phase).removeprefix("PHASE_")
+        if event.category == b"agent" and phase == "START":
+            runs.setdefault(run, event.name.decode())
+        if options.agent and runs.get(run) != options.agent:
+            continue
         print(run, event.name.decode(), event.category.decode() or "mark", phase.lower(), flush=True)
     return done
 
@@ -69,8 +78,9 @@ async def main():
         "processed": ("SKEIN_PROCESSED", f"skein.v1.processed.{options.tenant}.*.*", processed),
         "trajectories": ("SKEIN_TRAJECTORIES", f"skein.v1.trajectories.{options.tenant}.*", trajectories),
     }[options.what]
+    policy = DeliverPolicy.NEW if options.new else DeliverPolicy.ALL
     # Explicit acknowledgements: a message that this program did not finish comes again.
-    position = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.EXPLICIT)
+    position = ConsumerConfig(deliver_policy=policy, ack_policy=AckPolicy.EXPLICIT)
     reader = await stream.pull_subscribe(subject, durable=options.durable, stream=name, config=position)
     seen = 0
     while seen != options.count:

@@ -53,7 +53,9 @@ extension AgentScope {
             return response
         } catch {
             let partial = data.isNull ? nil : sanitized(data, name: name, \.modelResponseSanitizers)
-            publish(prepared.machine.failed(CallFailure(error, isCancelled: Task.isCancelled), partial: partial, at: runtime.clock.now()))
+            publish(
+                prepared.machine.failed(
+                    CallFailure(error, isCancelled: Task.isCancelled), partial: partial, at: runtime.clock.now()))
             throw error
         }
     }

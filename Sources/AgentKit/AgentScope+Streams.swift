@@ -42,7 +42,9 @@ extension AgentScope {
                 aggregator: finalize == nil ? codec?.surface.makeAggregator() : nil, finalize: finalize)
             return ModelStream(chunks: chunks, state: state)
         } catch {
-            publish(prepared.machine.failed(CallFailure(error, isCancelled: Task.isCancelled), partial: nil, at: runtime.clock.now()))
+            publish(
+                prepared.machine.failed(
+                    CallFailure(error, isCancelled: Task.isCancelled), partial: nil, at: runtime.clock.now()))
             throw error
         }
     }

@@ -15,6 +15,7 @@ struct TailCommand: AsyncParsableCommand {
               skein tail trajectories --all --format json   every document, one a line
               skein tail trajectories --open                those that are open now, a line each
               skein tail processed --tenant acme --count 10 ten processed events as ATOF JSON Lines
+              skein tail trajectories --durable reader --all the oldest first; the next time what came since
             """)
 
     enum Source: String, ExpressibleByArgument, CaseIterable {
@@ -29,11 +30,16 @@ struct TailCommand: AsyncParsableCommand {
     @Option(help: "Only this tenant.")
     var tenant: String?
 
-    @Option(help: "Only trajectories of this agent.")
+    @Option(
+        help: "Only trajectories of this agent, or processed events of its runs that begin while it is looked at.")
     var agent: String?
 
     @Flag(help: "Begin with the oldest that the stream holds instead of from now on.")
     var all = false
+
+    @Option(
+        help: "The server remembers under this name how far it came, and the next one of the name goes on there.")
+    var durable: String?
 
     @Flag(help: "Print the trajectories that are open now, the first to open first, and end.")
     var open = false
@@ -55,7 +61,13 @@ struct TailCommand: AsyncParsableCommand {
         }
         if open, source != .trajectories { throw ValidationError("--open goes with trajectories only") }
         if open, all { throw ValidationError("--open prints what is open now, --all what was finished: choose one") }
-        if agent != nil, source != .trajectories { throw ValidationError("--agent goes with trajectories only") }
+        if open, durable != nil { throw ValidationError("--open ends at once: leave out --durable") }
+        if agent != nil, source == .events {
+            throw ValidationError("--agent goes with trajectories and processed only")
+        }
+        if agent != nil, durable != nil, source == .processed {
+            throw ValidationError("who goes on in the middle of a run does not know its agent: --agent or --durable")
+        }
     }
 
     func run() async throws {
@@ -95,36 +107,32 @@ struct TailCommand: AsyncParsableCommand {
 
     private func follow(_ jetStream: JetStream) async throws {
         let (stream, filter) = streamAndFilter
-        let last = try await jetStream.lastSequence(ofExisting: stream)
-        let consumer = try PullConsumer(
-            jetStream,
-            PullConsumerConfiguration(
-                stream: stream, namePrefix: "skein-tail-\(UUID().uuidString)", filterSubjects: [filter],
-                startSequence: all ? 1 : last + 1),
-            budget: PrefetchBudget(total: 8 << 20), shouldContinue: { true })
+        let source = try await TailSource.open(
+            jetStream, stream: stream, filter: filter, durable: durable, fromOldest: all)
+        var reading = Reading(agent: agent)
         var left = count ?? .max
         do {
             var last = ContinuousClock.now
             while left > 0 {
-                for message in try await next(consumer, since: last) where left > 0 {
-                    let printed = try await printed(message, atMost: left, jetStream)
+                for incoming in try await next(source, since: last) where left > 0 {
+                    let (printed, done) = try await self.printed(incoming, atMost: left, jetStream, &reading)
+                    for message in done { try await source.acknowledge(message) }
                     if printed > 0 { last = .now }
                     left -= printed
                 }
             }
         } catch {
-            await consumer.stop()
+            await source.stop()
             throw error
         }
-        await consumer.stop()
+        await source.stop()
     }
 
     /// - Throws: `CommandFailure` when nothing was printed for as long as `--timeout` says.
-    private func next(_ consumer: PullConsumer, since last: ContinuousClock.Instant) async throws -> [JetStreamMessage]
-    {
-        guard let timeout else { return try await consumer.next(max: 64) }
-        return try await withThrowingTaskGroup(of: [JetStreamMessage]?.self) { group in
-            group.addTask { try await consumer.next(max: 64) }
+    private func next(_ source: TailSource, since last: ContinuousClock.Instant) async throws -> [TailSource.Incoming] {
+        guard let timeout else { return try await source.next() }
+        return try await withThrowingTaskGroup(of: [TailSource.Incoming]?.self) { group in
+            group.addTask { try await source.next() }
             group.addTask {
                 try await Task.sleep(until: last + .seconds(timeout))
                 return nil
@@ -137,43 +145,67 @@ struct TailCommand: AsyncParsableCommand {
         }
     }
 
-    /// - Returns: how many were printed.
-    private func printed(_ message: JetStreamMessage, atMost limit: Int, _ jetStream: JetStream) async throws -> Int {
+    /// What has to be remembered of processed events.
+    private struct Reading {
+        var parts = BatchParts<TailSource.Incoming>()
+        var runs: AgentRuns?
+
+        init(agent: String?) { runs = agent.map { AgentRuns(agent: $0) } }
+    }
+
+    /// - Returns: how many were printed, and which messages are done with.
+    private func printed(
+        _ incoming: TailSource.Incoming, atMost limit: Int, _ jetStream: JetStream, _ reading: inout Reading
+    ) async throws -> (Int, [TailSource.Incoming]) {
+        let message = incoming.message
         switch source {
         case .trajectories:
             // A letter on its way back to a store.
-            if SkeinSubjects.tenant(ofTrajectory: message.subject) == SkeinSubjects.ownTenant { return 0 }
+            if SkeinSubjects.tenant(ofTrajectory: message.subject) == SkeinSubjects.ownTenant { return (0, [incoming]) }
             let trajectory: PublishedTrajectory
             do {
                 trajectory = try await TrajectoryReader(jetStream).trajectory(
                     subject: message.subject, headers: message.headers, body: message.payload)
             } catch is ReplacedTrajectoryError {
                 // Its successor follows.
-                return 0
+                return (0, [incoming])
             }
-            if let agent, trajectory.agent != agent { return 0 }
+            if let agent, trajectory.agent != agent { return (0, [incoming]) }
             Terminal.out(
                 format == .json
                     ? trajectory.document.compactText
                     : TrajectoryTree(trajectory.document, agent: trajectory.agent).text)
-            return 1
-        case .events, .processed:
+            return (1, [incoming])
+        case .processed:
             // What tasks of `watch` have counted: no events.
-            if message.headers[SkeinHeaders.contentType] == SkeinHeaders.shares { return 0 }
+            if message.headers[SkeinHeaders.contentType] == SkeinHeaders.shares { return (0, [incoming]) }
+            let (done, body) = reading.parts.receive(
+                subject: message.subject, headers: message.headers, payload: message.payload, token: incoming)
+            guard let body else { return (0, done) }
+            let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? ""
+            return (
+                printEvents(body, of: message, atMost: limit) { reading.runs?.receive($0, tenant: tenant) ?? true },
+                done
+            )
+        case .events:
             if message.headers[SkeinHeaders.contentType] == SkeinHeaders.jsonLines {
                 Terminal.out(message.payload)
-                return 1
+                return (1, [incoming])
             }
-            return printEvents(message, atMost: limit)
+            return (printEvents(message.payload, of: message, atMost: limit) { _ in true }, [incoming])
         }
     }
 
-    private func printEvents(_ message: JetStreamMessage, atMost limit: Int) -> Int {
+    private func printEvents(
+        _ body: [UInt8], of message: JetStreamMessage, atMost limit: Int, where isWanted: (Event) -> Bool
+    ) -> Int {
         do throws(EventError) {
-            let batch = try EventBatch(unpacking: message.payload)
+            let batch = try EventBatch(unpacking: body)
             var printed = 0
             for index in 0..<batch.count where printed < limit {
-                Terminal.out(EventJSONEncoder.line(try batch.event(at: index)))
+                let event = try batch.event(at: index)
+                guard isWanted(event) else { continue }
+                Terminal.out(EventJSONEncoder.line(event))
                 printed += 1
             }
             return printed

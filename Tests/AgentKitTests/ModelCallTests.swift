@@ -273,7 +273,9 @@ struct ModelCallTests {
         #expect(end.metadata?.value["otel.status_code"] == "ERROR")
     }
 
-    @Test("a task that is cancelled while it reads has dropped the stream, whatever the source throws then", arguments: [false, true])
+    @Test(
+        "a task that is cancelled while it reads has dropped the stream, whatever the source throws then",
+        arguments: [false, true])
     func cancelledSource(throwsItsOwn: Bool) async throws {
         let scope = runtime.currentScope
         let (started, start) = AsyncStream<Void>.makeStream()
@@ -302,7 +304,9 @@ struct ModelCallTests {
             ])
     }
 
-    @Test("who closes a stream while a chunk is being published, or while its value is made, waits for nobody; the end is last")
+    @Test(
+        "who closes a stream while a chunk is being published, or while its value is made, waits for nobody; the end is last"
+    )
     func closedInBetween() async throws {
         let kept = Mutex<ModelStream?>(nil)
         try runtime.register(

@@ -30,6 +30,12 @@ struct PythonExampleTests {
                         example.output().split(separator: "\n").map(String.init) == expected
                     }
                 }
+                try await PythonExample.running("subscribe.py", ["processed", "--agent", "weather-agent"], in: rig) {
+                    example in
+                    try await eventually("subscribe.py prints the agent's events") {
+                        example.output().contains("weather-agent agent end")
+                    }
+                }
                 try await PythonExample.running("subscribe.py", ["trajectories", "--tenant", "default"], in: rig) {
                     example in
                     try await eventually("subscribe.py prints the trajectory") {

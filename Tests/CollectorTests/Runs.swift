@@ -8,6 +8,7 @@ struct Run: Sendable {
     let tenant: String
     /// Calls below the agent; each is two events.
     let calls: Int
+    var agent = "agent-0"
 
     var id: EventUUID { Run.uuid(run: number, scope: 0) }
     var eventCount: Int { 2 + 2 * calls }
@@ -30,7 +31,7 @@ struct Run: Sendable {
         return AtofLine(
             phase: phase, uuid: Run.uuid(run: number, scope: scope).description,
             parent: scope == 0 ? nil : id.description,
-            name: "\(category)-\(scope)", category: category,
+            name: scope == 0 ? agent : "\(category)-\(scope)", category: category,
             timestamp: "\"2026-03-02T09:14:\(seconds < 10 ? "0" : "")\(seconds).\(phase == "start" ? 1 : 2)Z\"",
             data: "{\"run\":\(number),\"scope\":\(scope),\"phase\":\"\(phase)\"}"
         ).text

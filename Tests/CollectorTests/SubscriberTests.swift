@@ -1,3 +1,4 @@
+import ATOF
 import AgentKit
 import BusReading
 import Collector
@@ -68,6 +69,63 @@ struct SubscriberTests {
                 await skein.close()
             }
         }
+    }
+
+    @Test(
+        "processed events of one agent are those of its runs, in Swift and on the command line, which goes on where it was"
+    )
+    func ofAgent() async throws {
+        try await Rig.with { rig in
+            try await rig.collecting(try rig.configuration()) { _ in
+                let runs = ["planner", "writer"].enumerated().map { number, agent in
+                    Run(number: number + 1, tenant: "acme", calls: 1, agent: agent)
+                }
+                for run in runs { try await rig.publish(try run.messages(of: 1)) }
+                let skein = try await Self.connected(rig)
+                var names: [String] = []
+                for try await delivery in try await skein.processed(agent: "writer", from: .oldest) {
+                    names += delivery.value.events.map(\.name)
+                    if names.count == 4 { break }
+                }
+                #expect(names == ["writer", "tool-1", "tool-1", "writer"])
+                let error = await #expect(throws: SubscriberError.self) {
+                    _ = try await skein.processed(agent: "writer", from: .durable("reader"))
+                }
+                #expect(error?.code == .configuration)
+                await skein.close()
+                func tail(_ arguments: [String]) async throws -> SkeinProcess.Outcome {
+                    try await SkeinProcess.run(
+                        ["tail"] + arguments + ["--all", "--timeout", "60", "--nats", rig.server.url],
+                        directory: rig.directory)
+                }
+                let events = try await tail(["processed", "--agent", "planner", "--count", "4"])
+                #expect(events.code == 0 && events.errors == "")
+                #expect(events.output.split(separator: "\n").filter { $0.contains(runs[0].id.description) }.count == 4)
+                var documents: [String] = []
+                for _ in 1...2 {
+                    let outcome = try await tail(
+                        ["trajectories", "--durable", "reader", "--count", "1", "--format", "json"])
+                    #expect(outcome.code == 0 && outcome.errors == "")
+                    documents.append(outcome.output)
+                }
+                #expect(documents[0] != documents[1] && documents.allSatisfy { !$0.isEmpty })
+            }
+        }
+    }
+
+    @Test("runs are forgotten, the first first, when they are too many")
+    func manyRuns() throws {
+        var runs = AgentRuns(agent: "agent-0", limit: 2)
+        func receive(_ number: Int, _ line: Int) throws -> Bool {
+            let line = Run(number: number, tenant: "acme", calls: 1).lines[line]
+            var writer = EventBatchWriter()
+            writer.append(packed: try EventJSONDecoder.decode(Array(line.utf8)).packed())
+            return runs.receive(try EventBatch(unpacking: writer.bytes).event(at: 0), tenant: "acme")
+        }
+        let first = try [receive(1, 3), receive(1, 0), receive(1, 3)]
+        #expect(first == [false, true, true])
+        let rest = try [receive(2, 0), receive(3, 0), receive(1, 3), receive(3, 3)]
+        #expect(rest == [true, true, false, true])
     }
 
     @Test("a subscription outlives the broker's absence")

@@ -1,6 +1,6 @@
 import Foundation
-import Synchronization
 import NATSTestCluster
+import Synchronization
 import Testing
 
 @testable import NATSTransport

@@ -133,7 +133,11 @@ final class EventIntake: Sendable {
             return
         case .closed: outcome = .closed
         case .full, .waits:
-            if let patience { outcome = await waitForRoom(entry, until: uptime() + patience) } else { outcome = .timedOut }
+            if let patience {
+                outcome = await waitForRoom(entry, until: uptime() + patience)
+            } else {
+                outcome = .timedOut
+            }
         }
         switch outcome {
         case .taken: return

@@ -19,7 +19,9 @@ final class PublishLoop: Sendable {
         /// To end when everything is sent or on disk, or at the deadline.
         case close(deadline: UInt64)
 
-        func isLateFlush(_ now: UInt64) -> Bool { if case .flush(let deadline, _) = self { deadline <= now } else { false } }
+        func isLateFlush(_ now: UInt64) -> Bool {
+            if case .flush(let deadline, _) = self { deadline <= now } else { false }
+        }
     }
 
     private struct Mailbox {

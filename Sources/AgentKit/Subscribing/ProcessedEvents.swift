@@ -26,13 +26,15 @@ public struct ProcessedEvents: Sendable {
     /// What could not be read, for instance because a newer collector wrote it; nil when all could. Collectors make no such messages.
     public let complaint: String?
 
-    init(tenant: String, body: [UInt8]) {
+    /// - Parameter isWanted: asked for each event, in order.
+    init(tenant: String, body: [UInt8], where isWanted: (ATOF.Event) -> Bool) {
         self.tenant = tenant
         var (events, complaint) = ([Event](), String?.none)
         do throws(EventError) {
             let batch = try EventBatch(unpacking: body)
             for index in 0..<batch.count {
                 let event = try batch.event(at: index)
+                guard isWanted(event) else { continue }
                 events.append(
                     Event(
                         run: event.rootUUID, uuid: event.uuid, name: event.name, category: event.category?.raw,
@@ -46,11 +48,20 @@ public struct ProcessedEvents: Sendable {
     }
 }
 
-/// Halves of events, for the one task that iterates.
-final class PartsBox: Sendable {
+/// What the one task that iterates remembers: halves of events, and the runs of its agent.
+final class ProcessedReading: Sendable {
     typealias Done = SubscriptionSource<ProcessedEvents>.Done
 
     private let parts = Mutex(BatchParts<Done>())
+    private let runs: Mutex<AgentRuns?>
+
+    init(agent: String?) { runs = Mutex(agent.map { AgentRuns(agent: $0) }) }
+
+    func events(tenant: String, body: [UInt8]) -> ProcessedEvents {
+        runs.withLock { runs in
+            ProcessedEvents(tenant: tenant, body: body) { event in runs?.receive(event, tenant: tenant) ?? true }
+        }
+    }
 
     func receive(_ message: JetStreamMessage, _ done: Done) -> (done: [Done], body: [UInt8]?) {
         parts.withLock {

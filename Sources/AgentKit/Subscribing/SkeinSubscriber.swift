@@ -80,13 +80,21 @@ public final class SkeinSubscriber: Sendable {
 
     /// The events that have passed the policy, each once, in batches of a run's partition.
     ///
-    /// - Parameter tenant: only this one's; nil takes all.
+    /// - Parameters:
+    ///   - tenant: only this one's; nil takes all.
+    ///   - agent: only runs of agents of this name, from the start of the agent on: of a run that was under way when the subscription began,
+    ///     nothing. So it cannot be durable: who goes on in the middle of a run does not know whose it is.
     /// - Returns: what has its place in the stream already, whenever it is iterated.
     /// - Throws: `SubscriberError`, and cancellation; a broker that is away is waited for.
     public func processed(
-        tenant: String? = nil, from place: Place = .now
+        tenant: String? = nil, agent: String? = nil, from place: Place = .now
     ) async throws -> Subscription<ProcessedEvents> {
-        let parts = PartsBox()
+        if agent != nil, case .durable = place {
+            throw SubscriberError(
+                .configuration,
+                "Processed events of one agent cannot be durable; leave out the agent, or read from .now or .oldest.")
+        }
+        let reading = ProcessedReading(agent: agent)
         return try await subscription(
             stream: SkeinSubjects.processedStream, tenant: tenant, rest: "*.*", place
         ) { message, done in
@@ -94,9 +102,11 @@ public final class SkeinSubscriber: Sendable {
             guard message.headers[SkeinHeaders.stage] == nil,
                 let tenant = SkeinSubjects.tenant(ofProcessed: message.subject), tenant != SkeinSubjects.ownTenant
             else { return (done: [done], value: nil) }
-            let (finished, body) = parts.receive(message, done)
+            let (finished, body) = reading.receive(message, done)
             guard let body, !body.isEmpty else { return (done: finished, value: nil) }
-            return (done: finished, value: ProcessedEvents(tenant: tenant, body: body))
+            let processed = reading.events(tenant: tenant, body: body)
+            let isEmpty = processed.events.isEmpty && processed.complaint == nil
+            return (done: finished, value: isEmpty ? nil : processed)
         }
     }
 
