@@ -50,9 +50,7 @@ public struct ProcessedEvents: Sendable {
 
 /// What the one task that iterates remembers: halves of events, and the runs of its agent.
 final class ProcessedReading: Sendable {
-    typealias Done = SubscriptionSource<ProcessedEvents>.Done
-
-    private let parts = Mutex(BatchParts<Done>())
+    private let parts = Mutex(BatchParts<SubscriptionDone>())
     private let runs: Mutex<AgentRuns?>
 
     init(agent: String?) { runs = Mutex(agent.map { AgentRuns(agent: $0) }) }
@@ -63,7 +61,7 @@ final class ProcessedReading: Sendable {
         }
     }
 
-    func receive(_ message: JetStreamMessage, _ done: Done) -> (done: [Done], body: [UInt8]?) {
+    func receive(_ message: JetStreamMessage, _ done: SubscriptionDone) -> (done: [SubscriptionDone], body: [UInt8]?) {
         parts.withLock {
             $0.receive(subject: message.subject, headers: message.headers, payload: message.payload, token: done)
         }

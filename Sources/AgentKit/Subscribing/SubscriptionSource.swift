@@ -1,38 +1,106 @@
 internal import Foundation
 internal import NATSTransport
 
-/// Reads messages for a subscription, by a durable consumer or by one of its own.
-///
-/// An actor, because it is one task's that iterates: calls follow each other.
-actor SubscriptionSource<Value: Sendable> {
-    /// A message and, of a durable consumer, where to acknowledge it.
-    struct Done: Sendable {
-        fileprivate let delivery: DurableConsumer.Delivery?
-    }
+/// Where to acknowledge a message of a durable consumer; of another one nowhere.
+struct SubscriptionDone: Sendable {
+    fileprivate let delivery: DurableConsumer.Delivery?
+}
 
-    /// Makes a value of a message: which messages are done with, when their value is, and the value.
-    typealias Read = @Sendable (JetStreamMessage, Done) async throws -> (done: [Done], value: Value?)
+/// The messages of a subscription, by a durable consumer or by one of its own.
+///
+/// Apart from `SubscriptionSource`, because Swift 6.3 crashes when it optimises an asynchronous function of a generic actor that returns them.
+private actor SubscriptionMessages {
+    struct Taken {
+        let message: JetStreamMessage
+        let done: SubscriptionDone
+    }
 
     private enum Reader {
         case durable(DurableConsumer)
         case own(PullConsumer)
     }
 
-    private let jetStream: JetStream
     private let reader: Reader
-    private let read: Read
     private var waiting: [JetStreamMessage] = []
-    /// What is being read: it is tried again until it could be.
-    private var current: (message: JetStreamMessage, done: Done)?
+    /// What is being read: it is told again until it could be.
+    private var current: Taken?
 
-    private init(_ jetStream: JetStream, _ reader: Reader, read: @escaping Read) {
-        self.jetStream = jetStream
-        self.reader = reader
-        self.read = read
+    init(
+        _ jetStream: JetStream, _ configuration: SubscriberConfiguration, stream: String, filter: String,
+        place: SkeinSubscriber.Place
+    ) async throws(NATSError) {
+        switch place {
+        case .durable(let name):
+            reader = .durable(
+                try await DurableConsumer.open(
+                    jetStream, stream: stream, name: name, filterSubject: filter,
+                    acknowledgementTime: configuration.acknowledgementTime))
+        case .now, .oldest:
+            let last = try await jetStream.streamInfo(stream).lastSequence
+            reader = .own(
+                try PullConsumer(
+                    jetStream,
+                    PullConsumerConfiguration(
+                        stream: stream, namePrefix: "agentkit-\(UUID().uuidString)", filterSubjects: [filter],
+                        startSequence: place == .now ? last + 1 : 1),
+                    budget: PrefetchBudget(total: configuration.prefetchBytes), shouldContinue: { true }))
+        }
     }
 
     deinit {
         if case .own(let consumer) = reader { consumer.close() }
+    }
+
+    func next() async throws -> Taken {
+        if let current { return current }
+        let taken = try await take()
+        current = taken
+        return taken
+    }
+
+    /// The current message could be read.
+    func advance() { current = nil }
+
+    // One function for each reader: Swift 6.3 crashes when it optimises the two in one.
+    private func take() async throws -> Taken {
+        switch reader {
+        case .durable(let consumer): try await take(from: consumer)
+        case .own(let consumer): try await take(from: consumer)
+        }
+    }
+
+    private func take(from consumer: DurableConsumer) async throws -> Taken {
+        var delivery: DurableConsumer.Delivery?
+        while delivery == nil {
+            try Task.checkCancellation()
+            delivery = try await consumer.next()
+        }
+        guard let delivery else { throw CancellationError() }
+        return Taken(message: delivery.message, done: SubscriptionDone(delivery: delivery))
+    }
+
+    private func take(from consumer: PullConsumer) async throws -> Taken {
+        while waiting.isEmpty { waiting = try await consumer.next(max: 64) }
+        return Taken(message: waiting.removeFirst(), done: SubscriptionDone(delivery: nil))
+    }
+}
+
+/// Reads messages for a subscription.
+///
+/// It is one task's that iterates: calls follow each other.
+final class SubscriptionSource<Value: Sendable>: Sendable {
+    /// Makes a value of a message: which messages are done with, when their value is, and the value.
+    typealias Read =
+        @Sendable (JetStreamMessage, SubscriptionDone) async throws -> (done: [SubscriptionDone], value: Value?)
+
+    private let jetStream: JetStream
+    private let messages: SubscriptionMessages
+    private let read: Read
+
+    private init(_ jetStream: JetStream, _ messages: SubscriptionMessages, read: @escaping Read) {
+        self.jetStream = jetStream
+        self.messages = messages
+        self.read = read
     }
 
     /// The place is taken when this returns; a broker that is away is waited for.
@@ -44,33 +112,12 @@ actor SubscriptionSource<Value: Sendable> {
     ) async throws -> SubscriptionSource {
         while true {
             do throws(NATSError) {
-                let reader = try await open(jetStream, configuration, stream: stream, filter: filter, place: place)
-                return SubscriptionSource(jetStream, reader, read: read)
+                let messages = try await SubscriptionMessages(
+                    jetStream, configuration, stream: stream, filter: filter, place: place)
+                return SubscriptionSource(jetStream, messages, read: read)
             } catch {
                 try await recover(from: error, jetStream.connection)
             }
-        }
-    }
-
-    private static func open(
-        _ jetStream: JetStream, _ configuration: SubscriberConfiguration, stream: String, filter: String,
-        place: SkeinSubscriber.Place
-    ) async throws(NATSError) -> Reader {
-        switch place {
-        case .durable(let name):
-            return .durable(
-                try await DurableConsumer.open(
-                    jetStream, stream: stream, name: name, filterSubject: filter,
-                    acknowledgementTime: configuration.acknowledgementTime))
-        case .now, .oldest:
-            let last = try await jetStream.streamInfo(stream).lastSequence
-            return .own(
-                try PullConsumer(
-                    jetStream,
-                    PullConsumerConfiguration(
-                        stream: stream, namePrefix: "agentkit-\(UUID().uuidString)", filterSubjects: [filter],
-                        startSequence: place == .now ? last + 1 : 1),
-                    budget: PrefetchBudget(total: configuration.prefetchBytes), shouldContinue: { true }))
         }
     }
 
@@ -93,10 +140,9 @@ actor SubscriptionSource<Value: Sendable> {
     func next() async throws -> Delivery<Value> {
         while true {
             do {
-                let (message, done) = try await message()
-                current = (message, done)
-                let (finished, value) = try await read(message, done)
-                current = nil
+                let taken = try await messages.next()
+                let (finished, value) = try await read(taken.message, taken.done)
+                await messages.advance()
                 if let value { return Delivery(value: value, acknowledgement: acknowledgement(of: finished)) }
                 // What cannot be acknowledged comes again.
                 try? await acknowledgement(of: finished)()
@@ -106,21 +152,7 @@ actor SubscriptionSource<Value: Sendable> {
         }
     }
 
-    private func message() async throws -> (JetStreamMessage, Done) {
-        if let current { return current }
-        while true {
-            switch reader {
-            case .durable(let consumer):
-                try Task.checkCancellation()
-                if let delivery = try await consumer.next() { return (delivery.message, Done(delivery: delivery)) }
-            case .own(let consumer):
-                if !waiting.isEmpty { return (waiting.removeFirst(), Done(delivery: nil)) }
-                waiting = try await consumer.next(max: 64)
-            }
-        }
-    }
-
-    private nonisolated func acknowledgement(of finished: [Done]) -> @Sendable () async throws -> Void {
+    private func acknowledgement(of finished: [SubscriptionDone]) -> @Sendable () async throws -> Void {
         let deliveries = finished.compactMap(\.delivery)
         let jetStream = jetStream
         return {
