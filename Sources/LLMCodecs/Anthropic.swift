@@ -17,6 +17,9 @@ package enum Anthropic {
     /// The only member that the common form calls otherwise, `user_profile_id`.
     static let userProfileKey = "anthropic-user-profile-id"
 
+    /// Members of a request that go over to the common form under their own names.
+    static let modelledNames = Set(commonMembers.flatMap(\.keys)).union(["messages", "tools", "tool_choice"])
+
     static func native(kind: String, _ value: JSONValue) -> NativeValue {
         NativeValue(provider: name, kind: kind, value: value)
     }

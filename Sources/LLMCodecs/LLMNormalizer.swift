@@ -11,20 +11,26 @@ package enum LLMNormalizer {
     ///   - profile: the event's category profile.
     ///   - name: the event's name, the hint at a provider.
     package static func request(profile: JSONValue?, data: JSONValue?, name: String) -> NormalizedRequest? {
-        annotatedRequest(profile) ?? decodedRequest(data: data, name: name)
+        let body = body(of: data)
+        if let annotation = profile?["annotated_request"]?.objectValue,
+            let request = try? NormalizedRequest(annotation: annotation, body: body, name: name)
+        {
+            return request
+        }
+        guard let body, let surface = body.objectValue.flatMap({ Surface.ofRequest($0, hint: name) }) else {
+            return nil
+        }
+        return try? surface.decodeRequest(body)
     }
 
-    /// The request as the producer annotated it.
+    /// The request as the producer annotated it, whatever its body may have hidden.
     package static func annotatedRequest(_ profile: JSONValue?) -> NormalizedRequest? {
         guard let annotation = profile?["annotated_request"]?.objectValue else { return nil }
         return try? NormalizedRequest(annotation: annotation)
     }
 
-    private static func decodedRequest(data: JSONValue?, name: String) -> NormalizedRequest? {
-        guard data?["headers"]?.objectValue != nil, let body = data?["content"],
-            let surface = body.objectValue.flatMap({ Surface.ofRequest($0, hint: name) })
-        else { return nil }
-        return try? surface.decodeRequest(body)
+    private static func body(of data: JSONValue?) -> JSONValue? {
+        data?["headers"]?.objectValue == nil ? nil : data?["content"]
     }
 
     /// The normalised response of an LLM end.
@@ -33,13 +39,15 @@ package enum LLMNormalizer {
     package static func response(
         profile: JSONValue?, data: JSONValue?, pricing: PricingSources = PricingSources()
     ) -> NormalizedResponse? {
-        annotatedResponse(profile) ?? decodedResponse(data: data, pricing)
+        annotatedResponse(profile, data: data) ?? decodedResponse(data: data, pricing)
     }
 
     /// The response as the producer annotated it.
-    package static func annotatedResponse(_ profile: JSONValue?) -> NormalizedResponse? {
+    ///
+    /// - Parameter data: the body beside the annotation, which has what its own members hide of it.
+    package static func annotatedResponse(_ profile: JSONValue?, data: JSONValue?) -> NormalizedResponse? {
         guard let annotation = profile?["annotated_response"]?.objectValue else { return nil }
-        return try? NormalizedResponse(annotation: annotation)
+        return try? NormalizedResponse(annotation: annotation, data: data)
     }
 
     private static func decodedResponse(data: JSONValue?, _ pricing: PricingSources) -> NormalizedResponse? {

@@ -61,7 +61,7 @@ package struct NormalizedRequest: Sendable {
         JSONObject((Array(members) + Array(extra)).map { ($0.key, $0.value) })
     }
 
-    private static let known: Set<String> = [
+    static let modelledNames: Set<String> = [
         "messages", "instructions", "model", "params", "tools", "tool_choice", "store", "previous_response_id",
         "truncation",
         "reasoning", "include", "user", "metadata", "service_tier", "parallel_tool_calls", "max_output_tokens",
@@ -89,16 +89,8 @@ package struct NormalizedRequest: Sendable {
     ///
     /// - Throws: `CodecError` when a member has a type that the model does not allow.
     package init(annotation: JSONObject) throws(CodecError) {
-        var known = JSONObject()
-        var extra = JSONObject()
-        for member in annotation {
-            if NormalizedRequest.known.contains(member.key) {
-                known[member.key] = member.value
-            } else {
-                extra[member.key] = member.value
-            }
-        }
-        try self.init(members: known, extra: extra)
+        let members = AnnotationMembers(annotation, modelled: NormalizedRequest.modelledNames)
+        try self.init(members: members.modelled, extra: members.extra)
     }
 
     /// - Parameter members: modelled members in wire form.

@@ -38,7 +38,7 @@ package struct NormalizedResponse: Sendable {
         JSONObject((Array(members) + Array(extra)).map { ($0.key, $0.value) })
     }
 
-    private static let known: Set<String> = [
+    static let modelledNames: Set<String> = [
         "id", "model", "message", "tool_calls", "finish_reason", "usage", "optimization_summary", "api_specific",
     ]
 
@@ -64,26 +64,18 @@ package struct NormalizedResponse: Sendable {
         if isAnnotation { others["usage"] = usage.json }
     }
 
-    /// Reads an annotation that a producer supplied. A `message` that is no content was overwritten by a provider's
-    /// member of that name: it counts as extra.
+    /// Reads an annotation by itself: only a `message` that is an object is known to be the provider's then, and counts as
+    /// extra. Members of other names can be the provider's as well; with the body they are told apart.
     ///
     /// - Throws: `CodecError` when a member has a type that the model does not allow.
     package init(annotation: JSONObject) throws(CodecError) {
-        var known = JSONObject()
-        var extra = JSONObject()
-        for member in annotation {
-            if NormalizedResponse.known.contains(member.key), member.key != "message" || member.value.objectValue == nil
-            {
-                known[member.key] = member.value
-            } else {
-                extra[member.key] = member.value
-            }
-        }
-        try self.init(members: known, extra: extra)
+        var members = AnnotationMembers(annotation, modelled: NormalizedResponse.modelledNames)
+        if members.modelled["message"]?.objectValue != nil { members.replace("message", by: nil) }
+        try self.init(members: members.modelled, extra: members.extra)
     }
 
     /// - Parameter members: modelled members in wire form.
-    private init(members: JSONObject, extra: JSONObject) throws(CodecError) {
+    init(members: JSONObject, extra: JSONObject) throws(CodecError) {
         others = members
         isAnnotation = true
         self.extra = extra

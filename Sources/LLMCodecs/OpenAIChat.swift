@@ -25,6 +25,9 @@ package enum OpenAIChat {
         WireMembers(.integer, ["seed"]), WireMembers(.any, ["function_call"]),
     ]
 
+    /// Members of a request that go over to the common form under their own names.
+    static let modelledNames = Set(commonMembers.flatMap(\.keys)).union(["messages", "tools", "tool_choice"])
+
     static func native(kind: String, _ value: JSONValue) -> NativeValue {
         NativeValue(provider: name, kind: kind, value: value)
     }

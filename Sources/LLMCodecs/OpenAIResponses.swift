@@ -21,6 +21,10 @@ package enum OpenAIResponses {
     static let imageKeys = ["image_url", "file_id", "detail"]
     static let fileKeys = ["file_data", "file_id", "file_url", "filename"]
 
+    /// Members of a request that go over to the common form under their own names.
+    static let modelledNames = Set(commonMembers.flatMap(\.keys))
+        .union(["instructions", "tools", "tool_choice", "max_output_tokens", "parallel_tool_calls"])
+
     static func native(kind: String, _ value: JSONValue) -> NativeValue {
         NativeValue(provider: name, kind: kind, value: value)
     }

@@ -15,7 +15,10 @@ struct PricingStep: ChainStep {
             var profile = draft.categoryProfile?.objectValue,
             var annotation = profile["annotated_response"]?.objectValue,
             var usage = annotation["usage"]?.objectValue,
-            let response = try? NormalizedResponse(annotation: annotation),
+            // The body is parsed only if it must tell which members are the provider's; then its usage may be one of them.
+            let response = (try? NormalizedResponse(annotation: annotation))
+                ?? (try? NormalizedResponse(annotation: annotation, data: draft.data)),
+            response.extra["usage"] == nil,
             let cost = estimate(of: response, draft)
         else { return .pass }
         usage["cost"] = cost.json

@@ -47,7 +47,8 @@ enum FullRules {
             OptimizationRules.add(response?.optimizationSummary, &attributes)
             modelName = LLMFacts.endModel(payloads, response) ?? modelName
         } else {
-            OptimizationRules.add(LLMNormalizer.annotatedResponse(payloads.profile)?.optimizationSummary, &attributes)
+            let annotated = LLMNormalizer.annotatedResponse(payloads.profile, data: payloads.data)
+            OptimizationRules.add(annotated?.optimizationSummary, &attributes)
         }
         if let type = outcome.errorType { attributes.append(Attribute("error.type", type)) }
         if let modelName { attributes.append(Attribute("nemo_relay.model_name", modelName)) }

@@ -142,7 +142,7 @@ extension OpenInferenceRules {
     static func addResponse(
         _ event: Event, _ payloads: EventPayloads, _ pricing: PricingSources, _ attributes: inout [Attribute]
     ) -> String? {
-        let annotated = LLMNormalizer.annotatedResponse(payloads.profile)
+        let annotated = LLMNormalizer.annotatedResponse(payloads.profile, data: payloads.data)
         let response = annotated ?? LLMNormalizer.response(profile: nil, data: payloads.data, pricing: pricing)
         addUsage(LLMFacts.usage(event, payloads, response), isStrict: payloads.isStrict, &attributes)
         if let amount = LLMFacts.cost(event, payloads, response, pricing, .usd)?.amount {

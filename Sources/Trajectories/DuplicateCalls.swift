@@ -84,7 +84,7 @@ struct DuplicateCalls: Sendable {
         init(_ span: Span) {
             let data = span.end.data ?? .null
             let response = LLMNormalizer.response(profile: span.end.annotatedProfile, data: data)
-            let annotated = LLMNormalizer.annotatedResponse(span.end.annotatedProfile)
+            let annotated = LLMNormalizer.annotatedResponse(span.end.annotatedProfile, data: data)
             model = ModelName.of(end: span.end, data: data, response: response, start: span.start)
             let annotatedRequest = LLMNormalizer.annotatedRequest(span.start.annotatedProfile)
             request = span.start.withRequest { request in

@@ -117,7 +117,7 @@ struct StepMachine: Sendable {
         var step = step(
             of: event, request,
             model: ModelName.of(end: event, data: data, response: response, start: start(of: event)))
-        let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile)
+        let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile, data: data)
         if isStrict {
             step.message = MessageText.agent(annotated: annotated, response: data)
             step.reasoningContent = data["reasoning"]?.stringValue

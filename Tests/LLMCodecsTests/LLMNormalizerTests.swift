@@ -65,6 +65,85 @@ struct LLMNormalizerTests {
         #expect(LLMNormalizer.annotatedRequest(unknownRole) == nil)
     }
 
+    @Test(
+        "takes what a member of the provider's hides in an annotation from the body",
+        arguments: [
+            (
+                [
+                    "message": ["reasoningContent": "why"], "finish_reason": "complete",
+                    "api_specific": ["api": "oci_genai", "api_format": "GENERIC"],
+                ],
+                [
+                    "chatResponse": [
+                        "apiFormat": "GENERIC",
+                        "choices": [
+                            [
+                                "message": [
+                                    "content": [["type": "TEXT", "text": "x"]], "reasoningContent": "why",
+                                ], "finishReason": "stop",
+                            ]
+                        ],
+                    ]
+                ], "x", ["reasoningContent": "why"]
+            ),
+            (
+                ["message": "boo", "finish_reason": "complete", "api_specific": ["api": "openai_chat"]],
+                ["choices": [["message": ["content": "hello"], "finish_reason": "stop"]], "message": "boo"], "hello",
+                "boo"
+            ),
+            // The producer's own word stands, whatever the body says.
+            (
+                ["message": "boo"], ["choices": [["message": ["content": "hello"]]], "message": "boo"], "boo", nil
+            ),
+            (
+                ["message": "boo", "api_specific": ["api": "openai_chat"]],
+                ["choices": [["message": ["content": "hello"]]], "message": "other"], "boo", nil
+            ),
+            (
+                ["message": ["x": 1], "api_specific": ["api": "openai_chat"]], nil, nil, ["x": 1]
+            ),
+        ] as [(JSONValue, JSONValue?, String?, JSONValue?)])
+    func hiddenMessage(annotation: JSONValue, data: JSONValue?, text: String?, extra: JSONValue?) {
+        let profile: JSONValue = ["annotated_response": annotation]
+        let response = LLMNormalizer.response(profile: profile, data: data)
+        #expect(response?.message == text.map { .text($0) })
+        #expect(response?.extra["message"] == extra)
+        #expect(LLMNormalizer.annotatedResponse(profile, data: data)?.message == response?.message)
+    }
+
+    @Test(
+        "keeps what else an annotation says when one of its members cannot be read",
+        arguments: [
+            nil, ["x": 1],
+            [
+                "choices": [["message": ["content": ""]]], "usage": ["prompt_tokens": 10],
+                "tool_calls": [["id": "c", "name": "g", "args": [:]]],
+            ],
+        ] as [JSONValue?])
+    func unreadableMember(data: JSONValue?) {
+        let calls: JSONValue = [["id": "c", "name": "g", "args": [:]]]
+        let annotation: JSONValue = [
+            "api_specific": ["api": "openai_chat"], "tool_calls": calls, "usage": ["prompt_tokens": 10], "model": "m",
+        ]
+        let response = LLMNormalizer.annotatedResponse(["annotated_response": annotation], data: data)
+        #expect(response?.usage?.promptTokens == 10 && response?.model == "m")
+        #expect(response?.toolCalls == nil && response?.extra["tool_calls"] == calls)
+    }
+
+    @Test("tells a provider's member from the one of the model that it hides in a request")
+    func hiddenParameters() throws {
+        let body: JSONValue = ["messages": [], "reasoning": ["effort": "high"], "params": "p", "temperature": 1]
+        let annotation = try Surface.openAIChat.decodeRequest(body).annotation
+        #expect(annotation["params"] == "p")
+        let request = LLMNormalizer.request(
+            profile: ["annotated_request": .object(annotation)], data: ["headers": [:], "content": body], name: "")
+        #expect(request?.parameters?.temperature == 1)
+        #expect(request?.members["reasoning"] == nil && request?.extra["params"] == "p")
+        // Without the body what can be read stays.
+        let alone = try NormalizedRequest(annotation: annotation, body: nil, name: "")
+        #expect(alone.parameters == nil && alone.extra["params"] == "p")
+    }
+
     @Test("does not take an extra member for the message")
     func collision() throws {
         let response = try NormalizedResponse(annotation: JSONObject([("message", ["refusal": "no"]), ("model", "m")]))

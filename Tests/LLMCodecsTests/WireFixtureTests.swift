@@ -44,19 +44,72 @@ struct WireFixtureTests {
         #expect(replaced == baseline)
     }
 
-    @Test("reads back what an annotation says", arguments: ["request", "response"])
-    func annotationsAreReadBack(name: String) throws {
-        for fixture in try Fixtures.named(name) {
-            // A provider's member called message hides the message; then there is nothing to read back.
-            guard let annotation = fixture.expected?.objectValue, fixture.json["in_memory"] == nil else { continue }
-            let read =
-                name == "request"
-                ? try? NormalizedRequest(annotation: annotation).annotation
-                : try? NormalizedResponse(annotation: annotation).annotation
-            // Members of the provider that are called like modelled ones can make an annotation unreadable.
-            if read == nil { continue }
-            #expect(read == annotation, "\(fixture)")
+    @Test("reads a request's annotation back beside its body", arguments: try Fixtures.named("request"))
+    func requestsAreReadBack(fixture: Fixtures.Fixture) throws {
+        guard fixture.expected != nil else { return }
+        let surface = try #require(fixture.surface)
+        for body in WireFixtureTests.variants(
+            fixture.input, in: "chatRequest", of: surface,
+            names: ["messages", "params", "instructions", "reasoning", "tools"])
+        {
+            guard let decoded = try? surface.decodeRequest(body) else { continue }
+            // Without a tag an annotation can only be told by a body of the same shape.
+            if decoded.annotation["api_specific"]?["api"]?.stringValue == nil,
+                body.objectValue.flatMap({ Surface.ofRequest($0, hint: "") }) != surface
+            {
+                continue
+            }
+            let read = try NormalizedRequest(annotation: decoded.annotation, body: body, name: "")
+            #expect(read == decoded)
+            #expect(read.annotation == decoded.annotation)
         }
+    }
+
+    @Test("reads a response's annotation back beside its body", arguments: try Fixtures.named("response"))
+    func responsesAreReadBack(fixture: Fixtures.Fixture) throws {
+        guard fixture.expected != nil else { return }
+        let surface = try #require(fixture.surface)
+        for body in WireFixtureTests.variants(
+            fixture.input, in: "chatResponse", of: surface,
+            names: ["id", "model", "message", "tool_calls", "finish_reason", "usage", "api_specific"])
+        {
+            guard let decoded = try? surface.decodeResponse(body) else { continue }
+            if decoded.annotation["api_specific"]?["api"]?.stringValue == nil,
+                body.objectValue.flatMap(Surface.ofResponse) != surface
+            {
+                continue
+            }
+            let read = try NormalizedResponse(annotation: decoded.annotation, data: body)
+            #expect(read.members == decoded.members)
+            #expect(read.extra == decoded.extra)
+        }
+    }
+
+    /// The body, and the body with members that are called like those of the model.
+    private static func variants(
+        _ body: JSONValue, in envelope: String, of surface: Surface, names: [String]
+    ) -> [JSONValue] {
+        guard let object = body.objectValue else { return [body] }
+        var variants = [body]
+        for name in names {
+            for value in ["boo", 5, [], ["a": 1], ["prompt_tokens": 5], [["id": "c", "name": "g", "args": [:]]]]
+                as [JSONValue]
+            {
+                var outer = object
+                if outer[name] == nil {
+                    outer[name] = value
+                    variants.append(.object(outer))
+                }
+                guard surface == .ociGenAI, var inner = object[envelope]?.objectValue, inner[name] == nil else {
+                    continue
+                }
+                inner[name] = value
+                outer = object
+                outer[envelope] = .object(inner)
+                variants.append(.object(outer))
+            }
+        }
+        return variants
     }
 
     private func check(
