@@ -56,6 +56,30 @@ struct HistoryTests {
         }
     }
 
+    @Test("is that of the innermost open agent, in whatever order agents end")
+    func overlappingAgents() {
+        var freshness = HistoryFreshness()
+        freshness.scopeStarted(HistoryTests.uuid(0), parent: nil, isAgent: true)
+        var isFresh = freshness.modelCallStarted(parent: nil)
+        #expect(isFresh)
+        for number in 1...200 as ClosedRange<UInt64> {
+            freshness.scopeStarted(HistoryTests.uuid(number), parent: HistoryTests.uuid(0), isAgent: true)
+            freshness.scopeStarted(HistoryTests.uuid(1000), parent: HistoryTests.uuid(number), isAgent: false)
+            freshness.scopeEnded(HistoryTests.uuid(1000))
+            // The one before ends while this one is open.
+            if number > 1 { freshness.scopeEnded(HistoryTests.uuid(number - 1)) }
+            isFresh = freshness.modelCallStarted(parent: nil)
+            let isStillFresh = freshness.modelCallStarted(parent: nil)
+            #expect(isFresh && !isStillFresh)
+        }
+        freshness.scopeEnded(HistoryTests.uuid(200))
+        isFresh = freshness.modelCallStarted(parent: nil)
+        #expect(!isFresh)
+        freshness.markReceived(name: "compaction", parent: nil)
+        isFresh = freshness.modelCallStarted(parent: HistoryTests.uuid(0))
+        #expect(isFresh)
+    }
+
     @Test(
         "keeps system messages and what the last user message starts",
         arguments: [

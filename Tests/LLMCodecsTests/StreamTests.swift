@@ -143,6 +143,31 @@ struct StreamTests {
         #expect(throws: CodecError.self) { try aggregator.receive(event) }
     }
 
+    @Test("texts that follow each other are one, up to a part that is more")
+    func texts() throws {
+        var gemini = GeminiStream()
+        var oci = OCIStream()
+        let count = 2000
+        func receive(_ part: JSONValue, type: String) throws {
+            try gemini.receive(["candidates": [["index": 0, "content": ["parts": [part]]]]])
+            var part = part.objectValue ?? JSONObject()
+            part["type"] = .string(type)
+            oci.receive(["message": ["content": [.object(part)]]])
+        }
+        for _ in 0..<count { try receive(["text": "ab"], type: "TEXT") }
+        try receive(["inlineData": [:]], type: "IMAGE")
+        for _ in 0..<count { try receive(["text": "c"], type: "TEXT") }
+        let texts = [String(repeating: "ab", count: count), String(repeating: "c", count: count)]
+        for _ in 0..<2 {
+            let parts = gemini.body["candidates"]?[0]?["content"]?["parts"]?.arrayValue ?? []
+            #expect(parts == [["text": .string(texts[0])], ["inlineData": [:]], ["text": .string(texts[1])]])
+            let content = oci.body["chatResponse"]?["choices"]?[0]?["message"]?["content"]?.arrayValue ?? []
+            #expect(content.map { $0["text"] } == [.string(texts[0]), nil, .string(texts[1])])
+        }
+        try receive(["text": "d"], type: "TEXT")
+        #expect(gemini.body["candidates"]?[0]?["content"]?["parts"]?[2]?["text"] == .string(texts[1] + "d"))
+    }
+
     @Test("OCI's calls are matched by id, and without one by their place")
     func calls() {
         var aggregator = OCIStream()

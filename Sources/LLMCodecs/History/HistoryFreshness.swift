@@ -7,8 +7,9 @@ package import ATOF
 package struct HistoryFreshness: Sendable {
     /// Of each open scope the nearest agent at or above it.
     private var owners: [EventUUID: EventUUID] = [:]
-    /// Open agents, the innermost last.
+    /// Open agents, the innermost last; between them may be some that have ended, but not at the end.
     private var agents: [EventUUID] = []
+    private var openAgents = 0
     private var fresh: Set<EventUUID> = []
 
     package init() {}
@@ -18,16 +19,23 @@ package struct HistoryFreshness: Sendable {
             owners[uuid] = owner
             return
         }
-        owners[uuid] = uuid
-        agents.append(uuid)
+        if owners.updateValue(uuid, forKey: uuid) != uuid {
+            agents.append(uuid)
+            openAgents += 1
+        }
         fresh.insert(uuid)
     }
 
     package mutating func scopeEnded(_ uuid: EventUUID) {
-        owners[uuid] = nil
+        guard owners.removeValue(forKey: uuid) == uuid else { return }
         fresh.remove(uuid)
-        agents.removeAll { $0 == uuid }
+        openAgents -= 1
+        while let last = agents.last, !isOpen(last) { agents.removeLast() }
+        // Those that ended out of order; at most as much work as there were ends since the last time.
+        if agents.count > 2 * openAgents + 16 { agents = agents.filter(isOpen) }
     }
+
+    private func isOpen(_ agent: EventUUID) -> Bool { owners[agent] == agent }
 
     package mutating func markReceived(name: String, parent: EventUUID?) {
         if name == "compaction", let owner = owner(below: parent) { fresh.insert(owner) }

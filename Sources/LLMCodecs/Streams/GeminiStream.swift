@@ -4,6 +4,8 @@ package import ATOF
 /// together.
 package struct GeminiStream: StreamAggregator {
     private var parts: [JSONObject] = []
+    /// The text that the next one is added to; it is behind the parts.
+    private var openText: String?
     private var candidate = JSONObject()
     private var head = JSONObject()
 
@@ -35,18 +37,27 @@ package struct GeminiStream: StreamAggregator {
         guard !part.isResponse else {
             throw CodecError(.invalidArgument, "functionResponse cannot be in a response")
         }
-        if let text = part.bareText, let last = parts.last, last.count == 1, let before = last["text"]?.stringValue {
-            parts[parts.count - 1]["text"] = .string(before + text)
+        if let text = part.bareText {
+            openText = openText ?? ""
+            openText?.append(text)
         } else {
+            closeText()
             parts.append(part.members)
         }
+    }
+
+    private mutating func closeText() {
+        if let openText { parts.append(JSONObject([("text", .string(openText))])) }
+        openText = nil
     }
 
     package var body: JSONValue {
         var body = head
         var candidate = candidate
+        var whole = self
+        whole.closeText()
         candidate["index"] = 0
-        candidate["content"] = ["parts": .array(parts.map { .object($0) }), "role": "model"]
+        candidate["content"] = ["parts": .array(whole.parts.map { .object($0) }), "role": "model"]
         body["candidates"] = [.object(candidate)]
         return .object(body)
     }

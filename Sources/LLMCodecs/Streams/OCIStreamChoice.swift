@@ -5,7 +5,11 @@ struct OCIStreamChoice: Sendable {
     private(set) var finishReason: String?
     private var role: String?
     private var parts: [JSONObject] = []
+    /// The text of the last part, if it is one of text.
+    private var openText: String?
     private var calls: [Call] = []
+    /// Where the calls with ids are.
+    private var places: [String: Int] = [:]
 
     fileprivate struct Call {
         var id: String?
@@ -26,27 +30,39 @@ struct OCIStreamChoice: Sendable {
         for (position, call) in (message["toolCalls"]?.arrayValue ?? []).enumerated() {
             guard let call = call.objectValue else { continue }
             let id = call["id"]?.stringValue.flatMap { $0.isEmpty ? nil : $0 }
-            let known = id.map { id in calls.firstIndex { $0.id == id } } ?? (position < calls.count ? position : nil)
+            let known = id.map { places[$0] } ?? (position < calls.count ? position : nil)
             let index = known ?? calls.count
-            if known == nil { calls.append(Call(id: id)) }
+            if known == nil {
+                calls.append(Call(id: id))
+                if let id { places[id] = index }
+            }
             calls[index].receive(call)
         }
     }
 
     private mutating func append(_ value: JSONValue) {
         guard var part = value.objectValue else { return }
-        if part["type"] == "TEXT", var last = parts.last, last["type"] == "TEXT" {
-            last["text"] = .string((last["text"]?.stringValue ?? "") + (part["text"]?.stringValue ?? ""))
-            parts[parts.count - 1] = last
+        let text = part["type"] == "TEXT" ? part["text"]?.stringValue ?? "" : nil
+        if let text, openText != nil {
+            openText?.append(text)
         } else {
-            if part["type"] == "TEXT", part["text"]?.stringValue == nil { part["text"] = "" }
+            closeText()
+            openText = text
+            if text != nil { part["text"] = nil }
             parts.append(part)
         }
     }
 
+    private mutating func closeText() {
+        if let openText { parts[parts.count - 1]["text"] = .string(openText) }
+        openText = nil
+    }
+
     /// - Parameter nestsFunctions: whether a call has its name and arguments in `function`, as in COHEREV2.
     func message(nestsFunctions: Bool) -> JSONValue {
-        let content = parts.filter { $0["type"] != "TEXT" || $0["text"] != "" }
+        var whole = self
+        whole.closeText()
+        let content = whole.parts.filter { $0["type"] != "TEXT" || $0["text"] != "" }
         var message = JSONObject([
             ("content", .array(content.map { .object($0) })), ("role", .string(role ?? "ASSISTANT")),
         ])
