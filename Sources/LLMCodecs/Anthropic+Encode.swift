@@ -64,7 +64,7 @@ extension Anthropic {
             throw CodecError(.invalidArgument, "tool_calls have no place in Messages: calls are content blocks")
         }
         var members = message.members
-        members["tool_calls"] = nil
+        for key in ["name", "tool_calls"] { members[key] = nil }
         members["content"] = try message.content.map(json) ?? []
         return .object(members)
     }

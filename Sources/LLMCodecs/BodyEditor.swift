@@ -12,6 +12,8 @@ struct BodyEditor {
 
     init(baseline: NormalizedRequest, edited: NormalizedRequest, body: JSONObject) {
         self.baseline = baseline
+        // What the model does not know of a message has no way into a body.
+        let edited = edited.replacing(messages: edited.messages.map(\.modelled))
         self.edited = edited
         self.body = body
         before = baseline.members

@@ -33,11 +33,14 @@ extension Gemini {
         max(1, (content["parts"]?.arrayValue ?? []).filter { $0["functionResponse"] != nil }.count)
     }
 
-    /// Messages by the content that they go into: results of tools that follow each other share one.
+    /// Messages by the content that they go into: results of tools that follow each other share one, as long as they have
+    /// different ids.
     private static func grouped(_ messages: ArraySlice<Message>) -> [[Message]] {
         var groups: [[Message]] = []
         for message in messages {
-            if message.role == .tool, groups.last?.last?.role == .tool {
+            if message.role == .tool, let last = groups.last, last[0].role == .tool,
+                !last.contains(where: { $0.toolCallID == message.toolCallID })
+            {
                 groups[groups.count - 1].append(message)
             } else {
                 groups.append([message])
@@ -82,11 +85,35 @@ extension Gemini {
             return ["parts": .array(visible + calls), "role": .string(role)]
         }
         let parts = try (content["parts"]?.arrayValue ?? []).map { (part) throws(CodecError) in try Part(part) }
+        let newCalls = try parts.filter(\.isCall).count == calls.count ? patched(parts, calls) : calls
         content["parts"] = .array(
-            merged(
-                parts, visible: visibleContent(parts) == message.content ? nil : visible,
-                calls: try parts.filter(\.isCall).count == calls.count ? patched(parts, calls) : calls))
+            try visibleContent(parts) == message.content
+                ? merged(parts, visible: nil, calls: newCalls)
+                : retexted(parts, message).map { merged($0, visible: nil, calls: newCalls) }
+                    ?? merged(parts, visible: visible, calls: newCalls))
         return .object(content)
+    }
+
+    /// The parts with another text: the first of text keeps its place and what it has beside the text, the others of
+    /// text go, and all else stays. Nil when a visible part that is no text comes first, or the message is no plain text.
+    private static func retexted(_ parts: [Part], _ message: Message) throws(CodecError) -> [Part]? {
+        let visible = parts.filter(\.isVisible)
+        guard case .text(let text) = message.content, visible.first?.dataKey == "text",
+            !text.isEmpty || visible.contains(where: { $0.dataKey != "text" })
+        else { return nil }
+        var result: [Part] = []
+        var isWritten = text.isEmpty
+        for part in parts {
+            if !part.isVisible || part.dataKey != "text" {
+                result.append(part)
+            } else if !isWritten {
+                var members = part.members
+                members["text"] = .string(text)
+                result.append(try Part(.object(members)))
+                isWritten = true
+            }
+        }
+        return result
     }
 
     /// - Parameters:

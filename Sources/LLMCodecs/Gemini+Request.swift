@@ -25,7 +25,7 @@ extension Gemini {
         var instruction = try MemberReader(value, "systemInstruction", rejecting: .invalidArgument)
         _ = try instruction.strict("role", "a string", \.stringValue)
         let texts = try instruction.requiredArray("parts").map { (part) throws(CodecError) in
-            guard let text = try Part(part).bareText else {
+            guard let text = try Part(part).members["text"]?.stringValue else {
                 throw CodecError(.invalidArgument, "parts of systemInstruction must be text")
             }
             return text
@@ -63,16 +63,17 @@ extension Gemini {
             guard role == "user", parts.allSatisfy({ $0.isResponse || $0.isThought && !$0.isCall }) else {
                 throw CodecError(.invalidArgument, "a functionResponse must be alone, and the user's")
             }
-            return try parts.filter(\.isResponse).map(toolMessage)
+            let responses = try parts.filter(\.isResponse).map(toolMessage)
+            try refuseRepeated(responses.map(\.toolCallID), of: "functionResponse")
+            return responses
         }
         let content = visibleContent(parts)
         guard parts.contains(where: \.isCall) else {
             return [Message(role == "user" ? .user : .assistant, content ?? .text(""))]
         }
         guard role == "model" else { throw CodecError(.invalidArgument, "a functionCall must be the model's") }
-        let calls = try parts.filter(\.isCall).map { (part) throws(CodecError) in
-            let call = try part.call()
-            return ToolCall(id: call.id, name: call.name, arguments: .string(call.arguments.compactText))
+        let calls = try calls(of: parts).map {
+            ToolCall(id: $0.id, name: $0.name, arguments: .string($0.arguments.compactText))
         }
         return [Message(.assistant, content, toolCalls: calls)]
     }

@@ -37,30 +37,44 @@ extension Gemini {
     private static func candidate(_ reader: inout MemberReader) throws(CodecError) -> Candidate {
         var candidate = Candidate()
         let elements = try reader.array("candidates") ?? []
-        for element in elements where element.objectValue == nil {
-            throw CodecError(.internal, "a candidate must be an object")
+        // The types of all of them are checked, the parts of the first alone.
+        let checked = try elements.map { (element) throws(CodecError) in try WireCandidate(element) }
+        guard let first = checked.first else { return candidate }
+        let parts = try first.parts.filter { !isIgnored($0) }.map { (part) throws(CodecError) in try Part(part) }
+        guard !parts.contains(where: \.isResponse) else {
+            throw CodecError(.invalidArgument, "a response must not hold a functionResponse")
         }
-        guard let first = elements.first else { return candidate }
-        var members = try MemberReader(first, "a candidate", rejecting: .internal)
-        let reason = try members.string("finishReason")
-        if let value = members.present("content") {
-            var content = try MemberReader(value, "content of a candidate", rejecting: .invalidArgument)
-            let parts = try (content.array("parts") ?? []).map { (part) throws(CodecError) in try Part(part) }
-            guard !parts.contains(where: \.isResponse) else {
-                throw CodecError(.invalidArgument, "a response must not hold a functionResponse")
-            }
-            candidate.message = visibleContent(parts)
-            candidate.toolCalls = try parts.filter(\.isCall).map { (part) throws(CodecError) in try part.call() }
-        }
-        candidate.finishReason = finishReason(reason ?? "", hasCalls: !candidate.toolCalls.isEmpty)
-        for member in members.rest where member.key != "api" {
-            if let key = specificKeys[member.key] {
-                candidate.specific[key] = member.value.nonNull
-            } else {
-                candidate.specific[member.key] = member.value
-            }
+        candidate.message = visibleContent(parts)
+        candidate.toolCalls = try calls(of: parts)
+        candidate.finishReason = finishReason(first.finishReason ?? "", hasCalls: !candidate.toolCalls.isEmpty)
+        for member in first.rest where member.key != "api" {
+            candidate.specific[specificKeys[member.key] ?? member.key] = member.value
         }
         return candidate
+    }
+
+    /// A candidate as it came.
+    private struct WireCandidate {
+        let finishReason: String?
+        let parts: [JSONValue]
+        let rest: JSONObject
+
+        init(_ value: JSONValue) throws(CodecError) {
+            var reader = try MemberReader(value, "a candidate", rejecting: .internal)
+            finishReason = try reader.string("finishReason")
+            if let content = try reader.object("content") {
+                var content = MemberReader(content, rejecting: .internal)
+                parts = try content.array("parts") ?? []
+            } else {
+                parts = []
+            }
+            rest = reader.rest
+        }
+    }
+
+    /// A thought, whatever else it has: nobody reads it, so nothing can be wrong with it.
+    private static func isIgnored(_ part: JSONValue) -> Bool {
+        part["thought"] == true && part["functionCall"] == nil && part["functionResponse"] == nil
     }
 
     private static func finishReason(_ word: String, hasCalls: Bool) -> FinishReason? {

@@ -73,6 +73,22 @@ package enum Gemini {
         return .parts(visible.map(\.contentPart))
     }
 
+    /// The calls of a content.
+    ///
+    /// - Throws: `CodecError` when one is malformed or two have one id.
+    static func calls(of parts: [Part]) throws(CodecError) -> [ToolCall] {
+        let calls = try parts.filter(\.isCall).map { (part) throws(CodecError) in try part.call() }
+        try refuseRepeated(calls.map(\.id), of: "functionCall")
+        return calls
+    }
+
+    /// Within one content ids tell which response belongs to which call.
+    static func refuseRepeated(_ ids: [String], of key: String) throws(CodecError) {
+        guard Set(ids).count == ids.count else {
+            throw CodecError(.invalidArgument, "two parts with a \(key) have one id")
+        }
+    }
+
     /// The id of a call or a response, which is the name when it has none.
     static func identity(_ reader: inout MemberReader) throws(CodecError) -> (id: String, name: String) {
         guard let name = try reader.strict("name", "a string", \.stringValue), !name.isEmpty else {

@@ -18,6 +18,8 @@ package struct Message: Sendable, Hashable {
     /// All members, `role` and unknown ones included: `name`, `tool_call_id`, `call_id`, `arguments`, `output`.
     package let members: JSONObject
 
+    /// Which call a tool's message answers; empty when it has no such member.
+    var toolCallID: String { members["tool_call_id"]?.stringValue ?? "" }
     package var native: NativeValue? { role == .native ? NativeValue(members) : nil }
 
     init(role: Role, content: MessageContent?, toolCalls: [ToolCall]? = nil, members: JSONObject) {
@@ -84,6 +86,24 @@ package struct Message: Sendable, Hashable {
         var members = reader.object
         if part != nil, case .parts = content { members["content"] = content?.json }
         self.init(role: role, content: content, toolCalls: toolCalls, members: members)
+    }
+
+    /// The message with nothing but what its role has in the model; what surfaces call items has all.
+    var modelled: Message {
+        let keys: [String]
+        switch role {
+        case .system, .user, .developer: keys = ["role", "content", "name"]
+        case .assistant: keys = ["role", "content", "name", "tool_calls"]
+        case .tool: keys = ["role", "content", "tool_call_id"]
+        case .function: keys = ["role", "content", "name"]
+        case .toolCall, .toolResult, .native: return self
+        }
+        let all = members
+        var members = all.filtered { keys.contains(all.members[$0].key) }
+        members["tool_calls"] = toolCalls.map { .array($0.map(\.requestJSON)) }
+        if role != .function { members["content"] = members["content"]?.nonNull }
+        members["name"] = members["name"]?.nonNull
+        return Message(role: role, content: content, toolCalls: toolCalls, members: members)
     }
 
     static func toolCalls(_ reader: inout MemberReader) throws(CodecError) -> [ToolCall]? {

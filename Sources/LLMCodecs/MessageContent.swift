@@ -81,10 +81,12 @@ package struct ContentPart: Sendable, Hashable {
     }
 
     /// A part with one payload, which is called like the kind.
+    ///
+    /// - Parameter extra: members of the provider's; one called `type` takes the place of the discriminator.
     init(_ kind: Kind, _ payload: JSONValue, extra: JSONObject = JSONObject()) {
         self.kind = kind
         var members = extra
-        members["type"] = .string(kind.rawValue)
+        if members["type"] == nil { members["type"] = .string(kind.rawValue) }
         members[kind.rawValue] = payload
         self.members = members
     }

@@ -67,7 +67,6 @@ extension OCI {
         case .text(let text): members["content"] = [["text": .string(text), "type": "TEXT"]]
         case .parts(let parts): members["content"] = .array(try parts.map(json))
         }
-        members["name"] = message.members["name"]
         members["toolCallId"] = message.members["tool_call_id"]
         members["toolCalls"] = message.toolCalls.map { .array($0.map { json($0, format: format) }) }
         return .object(members)
@@ -104,7 +103,7 @@ extension OCI {
         if let first = turns.first, first.role == .system {
             editor.body["preambleOverride"] = .string(try text(of: first))
             turns.removeFirst()
-        } else if hadPreamble {
+        } else {
             editor.body["preambleOverride"] = nil
         }
         guard let last = turns.popLast(), last.role == .user else {
@@ -160,9 +159,8 @@ extension OCI {
         }
         var members = tool.members
         members["type"] = "FUNCTION"
-        if format == cohereV2 { return .object(members) }
         members["function"] = nil
-        for member in function { members[member.key] = member.value }
+        for member in function where member.key != "strict" { members[member.key] = member.value }
         return .object(members)
     }
 }

@@ -16,7 +16,7 @@ extension OCI {
             if let compartment = envelope["compartmentId"], compartment.stringValue != nil {
                 specific["compartment_id"] = compartment
             }
-            specific["serving_mode"] = envelope["servingMode"]?.nonNull
+            specific["serving_mode"] = envelope["servingMode"]
         }
         others["api_specific"] = .object(specific)
         var parameters = NormalizedRequest.Parameters()
@@ -89,8 +89,8 @@ extension OCI {
 
     private static func turn(_ value: JSONValue) throws(CodecError) -> Message {
         guard let object = value.objectValue else { throw CodecError(.invalidArgument, "a turn must be an object") }
-        let word = object["role"]?.stringValue?.uppercased()
-        guard let text = object["message"]?.stringValue, let role = word.flatMap({ cohereRoles[$0] }) else {
+        let word = object["role"]?.stringValue?.uppercased() ?? "USER"
+        guard let text = object["message"]?.stringValue, let role = cohereRoles[word] else {
             return Message(native: native(kind: word, value))
         }
         return Message(role, .text(text))

@@ -84,11 +84,15 @@ extension OCI {
             guard let object = element.objectValue else { continue }
             let function = object["function"]?.objectValue ?? object
             guard let name = function["name"]?.stringValue else { continue }
-            let arguments = function["arguments"] ?? function["parameters"] ?? .null
+            let arguments: JSONValue =
+                switch function["arguments"] {
+                case .string(let text)?: ToolCall.parsedArguments(text)
+                case let value?: value
+                case nil: function["parameters"] ?? .null
+                }
             calls.append(
                 ToolCall(
-                    id: object["id"]?.stringValue ?? "call_\(position)", name: name,
-                    arguments: arguments.stringValue.map(ToolCall.parsedArguments) ?? arguments))
+                    id: object["id"]?.stringValue ?? "call_\(position)", name: name, arguments: arguments))
         }
         return calls.isEmpty ? nil : calls
     }

@@ -52,6 +52,7 @@ package enum OCI {
             case .string(let text) = extra["text"] ?? ""
         else { return ContentPart(native: native(kind: type, value)) }
         extra["text"] = nil
+        extra["type"] = nil
         return ContentPart(.text, .string(text), extra: extra)
     }
 }

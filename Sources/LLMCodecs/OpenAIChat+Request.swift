@@ -92,8 +92,12 @@ extension OpenAIChat {
         var reader = try MemberReader(value, "a message", rejecting: .invalidArgument)
         let word = try reader.requiredString("role")
         guard let role = Message.Role(rawValue: word), let keys = portableKeys(role),
-            reader.object.allSatisfy({ keys.contains($0.key) }), try areCallsPortable(&reader)
+            reader.object.allSatisfy({ keys.contains($0.key) })
         else { return Message(native: native(kind: word, value)) }
+        guard try areCallsPortable(&reader) else {
+            _ = try reader.content("content", part: part)
+            return Message(native: native(kind: word, value))
+        }
         // The wire form of a portable message is its own, but for the types of parts and explicit nulls.
         var members = reader.object
         if members.contains(where: \.value.isNull) {

@@ -85,7 +85,7 @@ extension OpenAIResponses {
             guard let content = message.content, message.toolCalls?.isEmpty ?? true else {
                 throw CodecError(.invalidArgument, "a message needs content and has no tool_calls in Responses")
             }
-            members["tool_calls"] = nil
+            for key in ["name", "tool_calls"] { members[key] = nil }
             members["type"] = "message"
             if case .parts(let parts) = content {
                 members["content"] = .array(

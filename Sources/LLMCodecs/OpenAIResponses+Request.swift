@@ -73,11 +73,13 @@ extension OpenAIResponses {
         let content = reader.any("content")
         guard reader.rest.isEmpty else { return Message(native: native(kind: "message", value)) }
         guard let content else { throw CodecError(.invalidArgument, "content of a message is missing") }
-        guard let role = Message.Role(rawValue: role) else { return Message(native: native(kind: "message", value)) }
-        switch role {
-        case .system, .user, .developer, .assistant:
-            return Message(role, try MessageContent(content, rejecting: .invalidArgument, part: part))
-        case .tool, .function, .toolCall, .toolResult, .native:
+        let parsed = try MessageContent(content, rejecting: .invalidArgument, part: part)
+        switch Message.Role(rawValue: role) {
+        case .system?: return Message(.system, parsed)
+        case .user?: return Message(.user, parsed)
+        case .developer?: return Message(.developer, parsed)
+        case .assistant?: return Message(.assistant, parsed)
+        case nil, .tool?, .function?, .toolCall?, .toolResult?, .native?:
             return Message(native: native(kind: "message", value))
         }
     }

@@ -216,6 +216,113 @@ struct BodyEditTests {
                 ]
             ]),
         Edit(
+            "a text of Gemini keeps what lies beside it", .gemini,
+            ["contents": [["role": "user", "parts": [["text": "user", "x": 1.5]]]]],
+            ["messages": [["role": "user", "content": "a"]]],
+            ["contents": [["role": "user", "parts": [["text": "a", "x": 1.5]]]]]),
+        Edit(
+            "a text of Gemini replaces all texts, and nothing else", .gemini,
+            [
+                "contents": [
+                    [
+                        "role": "user",
+                        "parts": [
+                            ["text": "u", "x": 1], ["q": 1], ["text": "t", "thought": true], ["text": "v", "x": 1],
+                            ["fileData": [:]],
+                        ],
+                    ]
+                ]
+            ],
+            ["messages": [["role": "user", "content": "a"]]],
+            [
+                "contents": [
+                    [
+                        "role": "user",
+                        "parts": [
+                            ["text": "a", "x": 1], ["q": 1], ["text": "t", "thought": true], ["fileData": [:]],
+                        ],
+                    ]
+                ]
+            ]),
+        Edit(
+            "no text of Gemini leaves what is none", .gemini,
+            ["contents": [["role": "user", "parts": [["text": "u"], ["inlineData": [:]]]]]],
+            ["messages": [["role": "user", "content": ""]]],
+            ["contents": [["role": "user", "parts": [["inlineData": [:]]]]]]),
+        Edit(
+            "parts of Gemini are what the edit says", .gemini,
+            ["contents": [["role": "user", "parts": [["text": "u", "x": 1]]]]],
+            ["messages": [["role": "user", "content": [["type": "text", "text": "a"]]]]],
+            ["contents": [["role": "user", "parts": [["text": "a"]]]]]),
+        Edit(
+            "members of a message that the model does not know stay out of Chat", .openAIChat,
+            ["messages": [["role": "user", "content": "a"]]],
+            [
+                "messages": [
+                    ["role": "user", "content": "b", "name": "n", "tool_call_id": "t", "tool_calls": [], "x": 1]
+                ]
+            ],
+            ["messages": [["role": "user", "content": "b", "name": "n"]]]),
+        Edit(
+            "members of a message that the model does not know stay out of Responses", .openAIResponses,
+            ["input": [["role": "user", "content": "a"]]],
+            [
+                "messages": [
+                    ["role": "user", "content": "b", "name": "n", "tool_call_id": "t", "tool_calls": [], "x": 1]
+                ]
+            ],
+            ["input": [["role": "user", "content": "b"]]]),
+        Edit(
+            "members of a message that the model does not know stay out of Messages", .anthropicMessages,
+            ["messages": [["role": "user", "content": "a"]]],
+            [
+                "messages": [
+                    ["role": "user", "content": "b", "name": "n", "tool_call_id": "t", "tool_calls": [], "x": 1]
+                ]
+            ],
+            ["messages": [["role": "user", "content": "b"]]]),
+        Edit(
+            "members of a message that the model does not know stay out of OCI", .ociGenAI,
+            ["apiFormat": "GENERIC", "messages": [["role": "USER", "content": "a"]]],
+            [
+                "messages": [
+                    ["role": "user", "content": "b", "name": "n", "tool_call_id": "t", "tool_calls": [], "x": 1]
+                ]
+            ],
+            ["apiFormat": "GENERIC", "messages": [["role": "USER", "content": [["type": "TEXT", "text": "b"]]]]]),
+        Edit(
+            "calls and results of Responses keep theirs", .openAIResponses, ["input": []],
+            ["messages": [["role": "tool_result", "call_id": "c", "output": 1, "x": 1]]],
+            ["input": [["type": "function_call_output", "call_id": "c", "output": 1, "x": 1]]]),
+        Edit(
+            "a function of OCI is flat and has no strict", .ociGenAI, ["apiFormat": "COHEREV2", "messages": []],
+            ["tools": [["type": "function", "function": ["name": "f", "strict": true, "x": 1], "y": 1]]],
+            ["apiFormat": "COHEREV2", "messages": [], "tools": [["type": "FUNCTION", "name": "f", "x": 1, "y": 1]]]),
+        Edit(
+            "an empty preamble goes when the messages change", .ociGenAI,
+            ["apiFormat": "COHERE", "preambleOverride": "", "message": "m"],
+            ["messages": [["role": "user", "content": "z"]]], ["apiFormat": "COHERE", "message": "z"]),
+        Edit(
+            "results with one id do not share a content of Gemini", .gemini, ["contents": []],
+            [
+                "messages": [
+                    ["role": "tool", "tool_call_id": "a", "content": "1"],
+                    ["role": "tool", "tool_call_id": "a", "content": "2"],
+                ]
+            ],
+            [
+                "contents": [
+                    [
+                        "role": "user",
+                        "parts": [["functionResponse": ["name": "a", "response": ["output": 1]]]],
+                    ],
+                    [
+                        "role": "user",
+                        "parts": [["functionResponse": ["name": "a", "response": ["output": 2]]]],
+                    ],
+                ]
+            ]),
+        Edit(
             "a name on Gemini", .gemini, ["contents": []],
             ["messages": [["role": "user", "content": "x", "name": "n"]]], nil),
         Edit(

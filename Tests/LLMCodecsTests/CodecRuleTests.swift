@@ -115,7 +115,24 @@ struct CodecRuleTests {
             (.gemini, ["candidates": "x"], .internal), (.gemini, ["candidates": [5]], .internal),
             (.gemini, ["candidates": [["finishReason": 5]]], .internal), (.gemini, ["modelVersion": 5], .internal),
             (.gemini, ["promptFeedback": .null], .invalidArgument),
-            (.gemini, ["candidates": [["content": ["parts": "x"]]]], .invalidArgument),
+            (.gemini, ["candidates": [["content": ["parts": "x"]]]], .internal),
+            (.gemini, ["candidates": [["index": 0], ["content": 5]]], .internal),
+            (.gemini, ["candidates": [["index": 0], ["content": ["parts": 5]]]], .internal),
+            (.gemini, ["candidates": [["index": 0], ["finishReason": 5]]], .internal),
+            (.gemini, ["candidates": [["content": ["parts": [5]]]]], .invalidArgument),
+            (.gemini, ["candidates": [["content": ["parts": [["text": 5, "thought": false]]]]]], .invalidArgument),
+            (
+                .gemini, ["candidates": [["content": ["parts": [["functionResponse": [:], "thought": true]]]]]],
+                .invalidArgument
+            ),
+            (
+                .gemini,
+                [
+                    "candidates": [
+                        ["content": ["parts": [["functionCall": ["name": "f"]], ["functionCall": ["name": "f"]]]]]
+                    ]
+                ], .invalidArgument
+            ),
             (.gemini, ["candidates": [["content": ["parts": [["text": .null]]]]]], .invalidArgument),
             (.ociGenAI, ["choices": [["message": ["content": 5]]]], .invalidArgument),
             (.anthropicMessages, ["content": "x"], .internal), (.openAIResponses, ["output": [:]], .internal),
@@ -145,7 +162,43 @@ struct CodecRuleTests {
             (.gemini, ["contents": [["role": .null, "parts": []]]]),
             (.gemini, ["contents": [], "generationConfig": ["temperature": .null]]),
             (.gemini, ["contents": [], "generationConfig": ["stopSequences": .null]]),
-            (.gemini, ["contents": [], "systemInstruction": ["parts": [["text": "x", "thought": true]]]]),
+            (.gemini, ["contents": [], "systemInstruction": ["parts": [["text": 5]]]]),
+            (.gemini, ["contents": [], "systemInstruction": ["parts": [["inlineData": [:]]]]]),
+            (
+                .gemini,
+                [
+                    "contents": [
+                        [
+                            "role": "model",
+                            "parts": [["functionCall": ["name": "f"]], ["functionCall": ["name": "g", "id": "f"]]],
+                        ]
+                    ]
+                ]
+            ),
+            (
+                .gemini,
+                [
+                    "contents": [
+                        [
+                            "parts": [
+                                ["functionResponse": ["name": "f", "response": [:]]],
+                                ["functionResponse": ["name": "f", "response": [:]]],
+                            ]
+                        ]
+                    ]
+                ]
+            ),
+            (.openAIChat, ["messages": [["role": "assistant", "tool_calls": [["type": "custom"]], "content": 1]]]),
+            (
+                .openAIChat,
+                [
+                    "messages": [
+                        ["role": "assistant", "tool_calls": [["type": "custom"]], "content": [["type": "text"]]]
+                    ]
+                ]
+            ),
+            (.openAIResponses, ["input": [["role": "critic", "content": 1]]]),
+            (.openAIResponses, ["input": [["role": "tool", "content": [5]]]]),
             (
                 .gemini,
                 ["contents": [["parts": [["functionResponse": ["name": "f", "response": [:]]], ["text": "x"]]]]]
@@ -158,6 +211,87 @@ struct CodecRuleTests {
         #expect {
             try surface.decodeRequest(body)
         } throws: { ($0 as? CodecError)?.kind == .invalidArgument }
+    }
+
+    @Test(
+        "reads what other surfaces would refuse",
+        arguments: [
+            (
+                .ociGenAI,
+                [
+                    "apiFormat": "COHERE",
+                    "chatHistory": [
+                        ["message": "x"], ["role": 5, "message": "y"], [:], ["role": "TOOL", "message": "z"],
+                    ],
+                ],
+                [
+                    ["role": "user", "content": "x"], ["role": "user", "content": "y"],
+                    ["role": "provider_native", "provider": "oci_genai", "kind": "USER", "value": [:]],
+                    [
+                        "role": "provider_native", "provider": "oci_genai", "kind": "TOOL",
+                        "value": ["role": "TOOL", "message": "z"],
+                    ],
+                ]
+            ),
+            (
+                .gemini,
+                [
+                    "contents": [],
+                    "systemInstruction": [
+                        "parts": [["text": "a", "strict": true], ["text": "b", "thought": true], ["text": "c"]]
+                    ],
+                ], [["role": "system", "content": "a\nb\nc"]]
+            ),
+            (
+                .gemini, ["contents": [["parts": [["text": "x", "type": "TEXT"]]]]],
+                [["role": "user", "content": [["text": "x", "type": "TEXT"]]]]
+            ),
+            (
+                .openAIChat,
+                ["messages": [["role": "assistant", "tool_calls": [["type": "custom"]], "content": .null]]],
+                [
+                    [
+                        "role": "provider_native", "provider": "openai_chat", "kind": "assistant",
+                        "value": ["role": "assistant", "tool_calls": [["type": "custom"]], "content": .null],
+                    ]
+                ]
+            ),
+        ] as [(Surface, JSONValue, JSONValue)])
+    func messages(surface: Surface, body: JSONValue, messages: JSONValue) throws {
+        #expect(try surface.decodeRequest(body).annotation["messages"] == messages)
+    }
+
+    @Test("says what an OCI envelope says of the serving mode, be it null")
+    func servingMode() throws {
+        let request = try Surface.ociGenAI.decodeRequest(["chatRequest": ["messages": []], "servingMode": .null])
+        #expect(request.others["api_specific"]?["serving_mode"] == .null)
+    }
+
+    @Test("parses the arguments of an OCI call, but not its parameters")
+    func parametersOfCalls() throws {
+        let calls: JSONValue = [
+            ["name": "a", "parameters": "{\"x\":1}"], ["name": "b", "arguments": "{\"x\":1}"],
+            ["name": "c", "arguments": .null, "parameters": 1], ["name": "d", "parameters": ["x": 1]],
+        ]
+        let response = try Surface.ociGenAI.decodeResponse(["apiFormat": "COHERE", "toolCalls": calls])
+        #expect(response.toolCalls?.map(\.arguments) == ["{\"x\":1}", ["x": 1], .null, ["x": 1]])
+    }
+
+    @Test(
+        "keeps members of a Gemini candidate, nulls too, and no thought whatever it is",
+        arguments: [
+            (
+                ["groundingMetadata": .null, "safetyRatings": .null],
+                ["grounding_metadata": .null, "safety_ratings": .null]
+            ),
+            (["content": ["parts": [["text": 5, "thought": true]]], "index": 0], ["index": 0]),
+            (["content": ["parts": [["text": "a", "inlineData": [:], "thought": true]]], "index": 0], ["index": 0]),
+        ] as [(JSONValue, JSONValue)])
+    func candidates(candidate: JSONValue, specific: JSONValue) throws {
+        let response = try Surface.gemini.decodeResponse(["candidates": [candidate]])
+        var specific = try #require(specific.objectValue)
+        specific["api"] = "gemini_generate_content"
+        #expect(response.annotation == JSONObject([("api_specific", .object(specific))]))
     }
 
     @Test("shows thoughts in no message, and keeps the text of parts with more than text")
