@@ -138,41 +138,36 @@ extension Surface {
     fileprivate func hidesMembers(inResponse body: JSONObject) -> Bool {
         switch self {
         case .openAIChat, .openAIResponses, .anthropicMessages:
-            return NormalizedResponse.hasModelledName(body, but: ["id", "model", "usage"])
-        case .gemini: return NormalizedResponse.hasModelledName(body, but: [])
+            return body.has(NormalizedResponse.modelledNames, but: ["id", "model", "usage"])
+        case .gemini: return body.has(NormalizedResponse.modelledNames, but: [])
         case .ociGenAI:
             let chat = body["chatResponse"]?.objectValue
             let own: Set<String> =
                 OCI.format(of: chat ?? body) == OCI.cohereV2 ? ["id", "message", "usage"] : ["usage"]
-            guard let chat else { return NormalizedResponse.hasModelledName(body, but: own) }
-            return NormalizedResponse.hasModelledName(body, but: [])
-                || NormalizedResponse.hasModelledName(chat, but: own)
+            guard let chat else { return body.has(NormalizedResponse.modelledNames, but: own) }
+            return body.has(NormalizedResponse.modelledNames, but: [])
+                || chat.has(NormalizedResponse.modelledNames, but: own)
         }
     }
 
     /// Whether a request body may have members that are called like those of the model and mean something else.
     fileprivate func hidesMembers(inRequest body: JSONObject) -> Bool {
         switch self {
-        case .openAIChat: return NormalizedRequest.hasModelledName(body, but: OpenAIChat.modelledNames)
-        case .openAIResponses: return NormalizedRequest.hasModelledName(body, but: OpenAIResponses.modelledNames)
-        case .anthropicMessages: return NormalizedRequest.hasModelledName(body, but: Anthropic.modelledNames)
-        case .gemini: return NormalizedRequest.hasModelledName(body, but: ["model", "tools"])
+        case .openAIChat: return body.has(NormalizedRequest.modelledNames, but: OpenAIChat.modelledNames)
+        case .openAIResponses: return body.has(NormalizedRequest.modelledNames, but: OpenAIResponses.modelledNames)
+        case .anthropicMessages: return body.has(NormalizedRequest.modelledNames, but: Anthropic.modelledNames)
+        case .gemini: return body.has(NormalizedRequest.modelledNames, but: ["model", "tools"])
         case .ociGenAI:
             let chat = body["chatRequest"]?.objectValue ?? body
             let own: Set<String> = OCI.format(of: chat) == OCI.cohere ? ["tools"] : ["messages", "tools"]
-            return NormalizedRequest.hasModelledName(chat, but: own)
+            return chat.has(NormalizedRequest.modelledNames, but: own)
         }
     }
 }
 
-extension NormalizedResponse {
-    fileprivate static func hasModelledName(_ object: JSONObject, but own: Set<String>) -> Bool {
-        modelledNames.contains { object[$0] != nil && !own.contains($0) }
-    }
-}
-
-extension NormalizedRequest {
-    fileprivate static func hasModelledName(_ object: JSONObject, but own: Set<String>) -> Bool {
-        modelledNames.contains { object[$0] != nil && !own.contains($0) }
+extension JSONObject {
+    /// Whether it has a member with one of the names, other than those of its own.
+    fileprivate func has(_ names: Set<String>, but own: Set<String>) -> Bool {
+        names.contains { self[$0] != nil && !own.contains($0) }
     }
 }
