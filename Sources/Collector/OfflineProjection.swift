@@ -61,7 +61,6 @@ package struct OfflineProjection {
             }
             endpoint.projection.projection = kind
             endpoint.projection.compatibility = configuration.compatibility
-            endpoint.projection.isReplay = true
             endpoint.projection.pricing = configuration.pricing
             if let markProjection {
                 guard let mark = ProjectionConfiguration.MarkProjection(rawValue: markProjection) else {

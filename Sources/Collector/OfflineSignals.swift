@@ -13,7 +13,6 @@ struct OfflineLogs {
         resource = endpoint?.resource ?? ResourceConfiguration()
         var configuration = endpoint?.projection ?? LogConfiguration()
         configuration.compatibility = compatibility
-        configuration.isReplay = true
         projector = LogProjector(configuration: configuration)
     }
 

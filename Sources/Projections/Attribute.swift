@@ -38,6 +38,17 @@ package enum AttributeValue: Sendable, Hashable {
         case .array, .object: self = .string(value.compactText)
         }
     }
+
+    /// Lists as the scalar rule has them.
+    var scalar: AttributeValue {
+        switch self {
+        case .string, .bool, .int, .double: self
+        case .strings(let list): .string(JSONValue.array(list.map { .string($0) }).compactText)
+        case .bools(let list): .string(JSONValue.array(list.map { .bool($0) }).compactText)
+        case .ints(let list): .string(JSONValue.array(list.map { .int($0) }).compactText)
+        case .doubles(let list): .string(JSONValue.array(list.map { .double($0) }).compactText)
+        }
+    }
 }
 
 extension [Attribute] {
@@ -50,10 +61,10 @@ extension [Attribute] {
 
     func contains(key: String) -> Bool { contains { $0.key == key } }
 
-    /// Adds the attributes whose keys are neither here nor in `names`. Producers choose how many there are, so the keys are hashed.
-    mutating func append(_ additions: [Attribute], except names: Set<String>) {
+    /// Adds the attributes whose keys are not here. Producers choose how many there are, so the keys are hashed.
+    mutating func appendNew(_ additions: [Attribute]) {
         if additions.isEmpty { return }
-        var taken = names.union(map(\.key))
+        var taken = Set(map(\.key))
         for attribute in additions where taken.insert(attribute.key).inserted { append(attribute) }
     }
 

@@ -6,7 +6,7 @@ struct EventPayloads {
     /// All of the metadata; status and session are read from here.
     let metadata: JSONValue?
     let profile: JSONValue?
-    let promotion: MetadataPromotion
+    var promotion: MetadataPromotion
     /// Whether they are to be told as the reference does where it loses or distorts something.
     let isStrict: Bool
 
@@ -15,8 +15,11 @@ struct EventPayloads {
         data = event.data?.value.nonNull
         metadata = event.metadata?.value.nonNull
         profile = event.categoryProfile?.value.nonNull
+        // Scopes keep the names of aliases free, whether these come about or not; of marks it is known when their attributes are.
+        let aliases = event.isMark ? [] : configuration.attributeMappings
         promotion = MetadataPromotion(
-            metadata: metadata, prefixes: configuration.promoteMetadataPrefixes, diagnostics: &diagnostics)
+            metadata: metadata, prefixes: configuration.promoteMetadataPrefixes, diagnostics: &diagnostics
+        ) { key in aliases.contains { $0.alias == key } }
     }
 
     /// A member of the category profile; null is the same as absent.

@@ -70,7 +70,10 @@ enum GenAIConventions {
         [.inference: .conditionallyRequired, .retrieval: .conditionallyRequired, .embeddings: .conditionallyRequired])
     static let requestModel = Name(
         "gen_ai.request.model", .string,
-        [.inference: .conditionallyRequired, .retrieval: .conditionallyRequired, .embeddings: .conditionallyRequired])
+        [
+            .invokeAgent: .conditionallyRequired, .inference: .conditionallyRequired,
+            .retrieval: .conditionallyRequired, .embeddings: .conditionallyRequired,
+        ])
     static let responseModel = Name(
         "gen_ai.response.model", .string, [.inference: .recommended, .embeddings: .recommended])
 

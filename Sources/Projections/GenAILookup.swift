@@ -14,7 +14,7 @@ struct GenAILookup {
     ]
     private static let nested = ["usage", "request", "response"]
 
-    /// - Parameter readsData: not of tools, whose payload is what the model chose to say.
+    /// - Parameter readsData: not of tools, whose payload is what the model chose to say; the reference reads it all the same.
     init(_ payloads: EventPayloads, readsData: Bool = true) {
         profile = payloads.profile?.objectValue
         metadata = payloads.metadata?.objectValue
@@ -37,11 +37,18 @@ struct GenAILookup {
         for (index, object) in [profile, metadata].enumerated() {
             guard let object, !object.isEmpty else { continue }
             for key in keys where index > 0 || !GenAILookup.defined.contains(key) {
-                guard let text = object[key]?.stringValue else { continue }
-                if !text.unicodeScalars.allSatisfy(\.properties.isWhitespace) { return text }
+                if let text = GenAILookup.notBlank(object[key]) { return text }
             }
         }
         return nil
+    }
+
+    /// A string that is not blank.
+    func words(_ key: String) -> String? { find([key], GenAILookup.notBlank) }
+
+    static func notBlank(_ value: JSONValue?) -> String? {
+        guard let text = value?.stringValue else { return nil }
+        return text.unicodeScalars.allSatisfy(\.properties.isWhitespace) ? nil : text
     }
 
     /// A signed integer, never from a float or a text.

@@ -55,20 +55,51 @@ enum GenAIMessages {
         }
     }
 
-    /// The function tools that a request offers, by name; nil when it offers none.
+    /// The tools that a request offers, by name and type; nil when it offers none that has both.
     static func definitions(_ tools: [ToolDefinition]?) -> String? {
-        let names = tools?.compactMap { $0.function == nil ? nil : $0.name } ?? []
-        if names.isEmpty { return nil }
+        let definitions = tools?.flatMap(definitions(of:)) ?? []
+        if definitions.isEmpty { return nil }
         var writer = JSONWriter()
-        writer.raw("[")
-        for (index, name) in names.enumerated() {
-            writer.raw(index == 0 ? "{\"name\":" : ",{\"name\":")
-            writer.write(name)
-            writer.raw(",\"type\":\"function\"}")
+        for (index, tool) in definitions.enumerated() {
+            writer.raw(index == 0 ? "[{\"name\":" : ",{\"name\":")
+            writer.write(tool.name)
+            writer.raw(",\"type\":")
+            writer.write(tool.type)
+            writer.raw("}")
         }
         writer.raw("]")
         return writer.text
     }
+
+    /// Several where a group of Gemini's has several.
+    private static func definitions(of tool: ToolDefinition) -> [(name: String, type: String)] {
+        if tool.function != nil {
+            return GenAILookup.notBlank(tool.function?["name"]).map { [(name: $0, type: "function")] } ?? []
+        }
+        guard let native = tool.native, let value = native.value.objectValue else { return [] }
+        if let name = value["name"] {
+            let type = value["type"]?.stringValue ?? native.kind
+            guard let name = GenAILookup.notBlank(name), GenAILookup.notBlank(.string(type)) != nil else { return [] }
+            return [(name: name, type: type)]
+        }
+        switch native.provider {
+        case "openai_responses": return hosted.contains(native.kind) ? [(name: native.kind, type: native.kind)] : []
+        case "gemini":
+            return value.filter { hostedByGemini.contains($0.key) && !$0.value.isNull }
+                .map { (name: $0.key, type: $0.key) }
+        default: return []
+        }
+    }
+
+    /// Tools that providers run, which have no name but their type.
+    private static let hosted: Set<String> = [
+        "web_search", "web_search_preview", "file_search", "computer_use_preview", "code_interpreter",
+        "image_generation", "local_shell", "shell", "apply_patch",
+    ]
+    private static let hostedByGemini: Set<String> = [
+        "codeExecution", "googleSearch", "googleSearchRetrieval", "urlContext", "googleMaps", "retrieval",
+        "enterpriseWebSearch",
+    ]
 
     private static func role(_ message: Message) -> String {
         switch message.role {

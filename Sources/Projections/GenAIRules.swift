@@ -44,9 +44,9 @@ enum GenAIRules {
             attributes.append(
                 Names.inputTokens, lookup.integer("gen_ai.usage.input_tokens", "input_tokens", "prompt_tokens"))
         case .executeTool:
-            addFacts(GenAILookup(payloads, readsData: false), &attributes)
+            addFacts(GenAILookup(payloads, readsData: payloads.isStrict), &attributes)
             // A failed tool has no result; what it returned instead may be anything.
-            if outcome.code != .error { attributes.append(Names.toolCallResult, payloads.data?.compactText) }
+            if !isFailure(payloads) { attributes.append(Names.toolCallResult, toolPayload(payloads.data)) }
         case .invokeAgent, .retrieval, nil: break
         }
         attributes.append(
@@ -55,10 +55,14 @@ enum GenAIRules {
 
     /// The type of an error whose status code is not in capitals: the status stays unset (`otel-projections.md` 1.5).
     private static func looseErrorType(_ payloads: EventPayloads, isTool: Bool) -> String? {
-        guard let code = payloads.metadata?["otel.status_code"]?.stringValue, code.lowercased() == "error",
-            code != "ERROR"
-        else { return nil }
-        return GenAILookup(payloads, readsData: !isTool).text("error.type", "error_type") ?? "_OTHER"
+        guard isFailure(payloads), payloads.metadata?["otel.status_code"] != "ERROR" else { return nil }
+        return GenAILookup(payloads, readsData: !isTool || payloads.isStrict).text("error.type", "error_type")
+            ?? "_OTHER"
+    }
+
+    /// Whether the end tells of an error, in letters of any case.
+    private static func isFailure(_ payloads: EventPayloads) -> Bool {
+        payloads.metadata?["otel.status_code"]?.stringValue?.lowercased() == "error"
     }
 
     /// Nil for scopes without a meaning in the conventions.
@@ -92,21 +96,28 @@ enum GenAIRules {
         addConversation(lookup, &attributes)
         attributes.append(Names.agentName, agent)
         attributes.append(Names.agentDescription, lookup.text("gen_ai.agent.description", "agent_description"))
+        if isAgent { attributes.append(Names.requestModel, lookup.words("gen_ai.request.model")) }
         return name("invoke_agent", agent)
     }
 
     private static func addTool(
         _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
     ) -> String {
-        let lookup = GenAILookup(payloads, readsData: false)
+        let lookup = GenAILookup(payloads, readsData: payloads.isStrict)
         let tool = lookup.fact(["gen_ai.tool.name"]) ?? event.name
         attributes.append(Names.operationName, "execute_tool")
         addConversation(lookup, &attributes)
         attributes.append(Names.toolName, tool)
-        attributes.append(Names.toolCallID, payloads.profile("tool_call_id")?.stringValue)
+        attributes.append(Names.toolCallID, GenAILookup.notBlank(payloads.profile("tool_call_id")))
         addFacts(lookup, &attributes)
-        attributes.append(Names.toolCallArguments, payloads.data?.compactText)
+        attributes.append(Names.toolCallArguments, toolPayload(payloads.data))
         return name("execute_tool", tool)
+    }
+
+    /// Arguments or a result as JSON text. A text that is JSON counts as what it says, and null says nothing.
+    private static func toolPayload(_ data: JSONValue?) -> String? {
+        let value = data?.stringValue.map(ToolCall.parsedArguments) ?? data
+        return value?.nonNull?.compactText
     }
 
     /// Where a tool's metadata says it: hooks of coding agents know some of it at the end only, so what the start did not say is
@@ -136,7 +147,7 @@ enum GenAIRules {
         _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
     ) -> String {
         let lookup = GenAILookup(payloads)
-        let request = LLMNormalizer.annotatedRequest(payloads.profile)
+        let request = LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
         let source = lookup.text("gen_ai.data_source.id", "data_source_id", "index_name", "collection_name")
         attributes.append(Names.operationName, "retrieval")
         addServer(lookup, provider(lookup, LowercaseName(event.name), request?.api), &attributes)
@@ -150,7 +161,7 @@ enum GenAIRules {
         _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
     ) -> String {
         let lookup = GenAILookup(payloads)
-        let request = LLMNormalizer.annotatedRequest(payloads.profile)
+        let request = LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
         let model = requestModel(payloads, lookup, request)
         attributes.append(Names.operationName, "embeddings")
         addServer(lookup, provider(lookup, LowercaseName(event.name), request?.api), &attributes)
@@ -182,15 +193,19 @@ enum GenAIRules {
     private struct Inference {
         let operation: String
         let provider: String?
+        /// Of the name, wherever a model is named.
+        let qualifier: String?
+        /// As the request says it, or the profile beside it.
         let model: String?
         let request: NormalizedRequest?
 
         init(_ event: Event, _ payloads: EventPayloads, _ lookup: GenAILookup) {
             let request = LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
+            qualifier = requestModel(payloads, lookup, request)
             if let request {
                 model = request.model ?? payloads.profile("model_name")?.stringValue
             } else {
-                model = requestModel(payloads, lookup, nil)
+                model = qualifier
             }
             let eventName = LowercaseName(event.name)
             operation = inferenceOperation(eventName)
@@ -209,7 +224,7 @@ enum GenAIRules {
         addConversation(lookup, &attributes)
         attributes.append(Names.requestModel, inference.model)
         if let request = inference.request { addRequest(request, &attributes) }
-        return name(inference.operation, inference.model)
+        return name(inference.operation, inference.qualifier)
     }
 
     /// Of the measurements of a model call, from its start.

@@ -10,8 +10,6 @@ package struct LogConfiguration: Sendable, Hashable {
     package var maximumAge: UInt64?
     /// Whose answer counts for scopes that come before their parents, and for second starts.
     package var compatibility: Compatibility
-    /// As of `ProjectionConfiguration`.
-    package var isReplay = false
 
     package init(
         minimumSeverity: LogSeverity = .info, maximumOpenScopes: Int = 131_072, maximumAge: UInt64? = nil,

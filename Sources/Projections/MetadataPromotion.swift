@@ -4,7 +4,7 @@ internal import ATOF
 struct MetadataPromotion {
     /// What may become attributes, in order of keys.
     let candidates: [Attribute]
-    /// The metadata without `candidates`; nil when nothing else was in it.
+    /// The metadata without `candidates`.
     let rest: JSONValue?
 
     private static let reserved = [
@@ -13,7 +13,11 @@ struct MetadataPromotion {
         "session.", "tool.", "tool_call.", "user.",
     ]
 
-    init(metadata: JSONValue?, prefixes: [String], diagnostics: inout ProjectionDiagnostics) {
+    /// - Parameter isTaken: whether an attribute has that key anyway, so that the value stays in the metadata.
+    init(
+        metadata: JSONValue?, prefixes: [String], diagnostics: inout ProjectionDiagnostics,
+        isTaken: (String) -> Bool = { _ in false }
+    ) {
         guard !prefixes.isEmpty, case .object(let members) = metadata else {
             candidates = []
             rest = metadata
@@ -27,7 +31,12 @@ struct MetadataPromotion {
                 continue
             }
             do throws(PromotionRefusal) {
-                candidates.append(Attribute(member.key, try MetadataPromotion.promoted(member.key, member.value)))
+                let attribute = Attribute(member.key, try MetadataPromotion.promoted(member.key, member.value))
+                if isTaken(member.key) {
+                    rest.append((member.key, member.value))
+                } else {
+                    candidates.append(attribute)
+                }
             } catch {
                 rest.append((member.key, member.value))
                 diagnostics.record(
@@ -36,7 +45,22 @@ struct MetadataPromotion {
             }
         }
         self.candidates = candidates
-        self.rest = candidates.isEmpty ? metadata : rest.isEmpty ? nil : .object(JSONObject(rest))
+        self.rest = candidates.isEmpty ? metadata : .object(JSONObject(rest))
+    }
+
+    /// Leaves in the metadata what has a key that an attribute already has.
+    func leaving(_ taken: Set<String>, in metadata: JSONValue?) -> MetadataPromotion {
+        guard case .object(let members) = metadata else { return self }
+        let kept = candidates.filter { !taken.contains($0.key) }
+        let keys = Set(kept.map(\.key))
+        return MetadataPromotion(
+            candidates: kept,
+            rest: .object(JSONObject(members.filter { !keys.contains($0.key) }.map { ($0.key, $0.value) })))
+    }
+
+    private init(candidates: [Attribute], rest: JSONValue?) {
+        self.candidates = candidates
+        self.rest = rest
     }
 
     private static func promoted(_ key: String, _ value: JSONValue) throws(PromotionRefusal) -> AttributeValue {

@@ -106,7 +106,8 @@ struct MetricInstrument: Sendable {
                     return .init(
                         attributes: series.attributes, startTime: startTime, time: time, count: histogram.count,
                         sum: histogram.sum, minimum: histogram.minimum, maximum: histogram.maximum,
-                        buckets: histogram.buckets, bounds: bounds)
+                        // Without bounds the count says it all.
+                        buckets: bounds.isEmpty ? [] : histogram.buckets, bounds: bounds)
                 }, temporality)
         }
     }

@@ -79,6 +79,8 @@ extension OpenInferenceRules {
 
     private static let nativeKeys = ["type", "provider", "kind", "value"]
     private static let functionKeys = ["name", "description", "parameters", "strict"]
+    /// Left out when they are null.
+    private static let optionalKeys = ["description", "strict"]
 
     /// A tool's members in the order of the reference's declaration, others after them.
     private static func schema(of tool: ToolDefinition) -> String {
@@ -97,12 +99,13 @@ extension OpenInferenceRules {
         return writer.text
     }
 
-    /// An object with some members first, as far as they are not null, and the others in their order.
+    /// An object with some members first and the others in their order.
     private static func write(_ object: JSONObject, first keys: [String], _ writer: inout JSONWriter) {
         var isFirst = true
         writer.raw("{")
         for key in keys {
-            if let value = object[key], !value.isNull { write(key, value, &isFirst, &writer) }
+            guard let value = object[key], !value.isNull || !optionalKeys.contains(key) else { continue }
+            write(key, value, &isFirst, &writer)
         }
         for member in object where !keys.contains(member.key) { write(member.key, member.value, &isFirst, &writer) }
         writer.raw("}")

@@ -14,13 +14,9 @@ enum ParentResolution: Sendable, Equatable {
     /// - Parameters:
     ///   - now: the event's time, nanoseconds since 1970.
     ///   - joinsRoot: whether a child that comes before its parent joins the trace of its run's root.
-    ///   - isLateRootRemote: whether a scope may come before the root that is its parent, as in a file whose events were put into
-    ///     another order: the reference takes it for a remote child then, as long as some scope is open; below an implicit root, of
-    ///     which the same is told, there is none as a rule. On a bus some run is always open.
     ///   - open: the trace of an open scope.
     init(
         of event: Event, _ tenant: String, now: UInt64, completed: TenantContexts, joinsRoot: Bool,
-        isLateRootRemote: Bool,
         open: (ScopeKey) -> EventUUID?
     ) {
         guard let parent = event.parentUUID else {
@@ -51,9 +47,7 @@ enum ParentResolution: Sendable, Equatable {
             }
             // A parent in another process: the producer names a root that is neither the event nor its parent. A root
             // that is the parent is the implicit one of the producer's scope stack, which has no span.
-            if let remoteRoot = event.propagationRootUUID, remoteRoot != uuid,
-                remoteRoot != parent || isLateRootRemote && !event.isMark
-            {
+            if let remoteRoot = event.propagationRootUUID, remoteRoot != uuid, remoteRoot != parent {
                 self = .remote(traceID: remoteRoot)
             } else {
                 self = .none

@@ -30,9 +30,6 @@ package struct ProjectionConfiguration: Sendable, Hashable {
 
     package var projection: Projection
     package var compatibility = Compatibility.skein
-    /// The events are those of one file, in which whatever is a parent has events, in any order. Of a bus they are not: there, producers
-    /// have implicit roots without any, and other runs are open.
-    package var isReplay = false
     /// Not in `gen_ai`, which has no marks.
     package var markProjection: MarkProjection
     /// Marks that stay span events when `markProjection` is `tool`: by name, or by `metadata.hook_event_name`.

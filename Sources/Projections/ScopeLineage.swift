@@ -14,7 +14,6 @@ struct ScopeLineage: Sendable {
     private let maximumOpen: Int
     private let maximumAge: UInt64?
     private let isStrict: Bool
-    private let isReplay: Bool
     private var open: [ScopeKey: Open] = [:]
     /// By age; the slots of scopes that have ended are skipped, and cleared away in bulk.
     private var order: [(key: ScopeKey, ordinal: UInt64)] = []
@@ -28,7 +27,6 @@ struct ScopeLineage: Sendable {
         maximumOpen = configuration.maximumOpenScopes
         maximumAge = configuration.maximumAge
         isStrict = configuration.compatibility == .strict
-        isReplay = configuration.isReplay
     }
 
     var openCount: Int { open.count }
@@ -38,8 +36,7 @@ struct ScopeLineage: Sendable {
 
     func parent(of event: Event, _ tenant: String, time: UInt64) -> ParentResolution {
         ParentResolution(
-            of: event, tenant, now: time, completed: completed, joinsRoot: !isStrict,
-            isLateRootRemote: isStrict && isReplay && !open.isEmpty
+            of: event, tenant, now: time, completed: completed, joinsRoot: !isStrict
         ) {
             open[$0]?.traceID
         }

@@ -93,7 +93,7 @@ extension SpanProjector {
         }
         span.attributes.append(Attribute("skein.abandoned", .bool(true)))
         span.attributes.append(Attribute("skein.abandoned.reason", why.reason.rawValue))
-        addAliases(to: &span.attributes)
+        addAliases(to: &span.attributes, beside: [lifted(payload)])
         addPromoted(payload.promoted, nil, to: &span.attributes)
         counters.droppedSpanEvents += UInt64(span.droppedEvents)
         output.settle(Int(missing), .notProjected, of: open.run)

@@ -294,7 +294,7 @@ package struct SpanProjector: Sendable {
         case .openinference:
             OpenInferenceRules.end(event, payloads, payload.start, configuration.pricing, &span.attributes)
         }
-        addAliases(to: &span.attributes)
+        addAliases(to: &span.attributes, beside: [lifted(payload), (endMetadata, payloads.promotion.candidates)])
         addPromoted(payload.promoted, payloads, to: &span.attributes)
         if let type = outcome.exceptionType {
             if !isStrict || span.events.count < OpenSpan.maximumEvents {
@@ -323,11 +323,8 @@ package struct SpanProjector: Sendable {
     private func context(of event: Event, _ tenant: String, now: UInt64) -> SpanContext {
         let uuid = event.uuid
         let resolution = ParentResolution(
-            of: event, tenant, now: now, completed: completed, joinsRoot: !isStrict,
-            isLateRootRemote: isStrict && configuration.isReplay && openSpans.count > 0
-        ) {
-            openSpans.context(of: $0)?.traceID
-        }
+            of: event, tenant, now: now, completed: completed, joinsRoot: !isStrict
+        ) { openSpans.context(of: $0)?.traceID }
         switch resolution {
         case .found(let traceID):
             return SpanContext(traceID: traceID, spanID: uuid.low, parentSpanID: event.parentUUID?.low)
@@ -383,14 +380,30 @@ package struct SpanProjector: Sendable {
     func markAttributes(
         _ event: Event, _ payloads: EventPayloads, isTool: Bool, hasOpenParent: Bool, _ traceID: EventUUID
     ) -> [Attribute] {
+        var payloads = payloads
+        var attributes = shapedMark(event, payloads, isTool: isTool, hasOpenParent: hasOpenParent, traceID)
+        if !payloads.promotion.candidates.isEmpty {
+            // Aliases that came about have their names.
+            let taken = Set(configuration.attributeMappings.map(\.alias)).filter(attributes.contains(key:))
+            if payloads.promotion.candidates.contains(where: { taken.contains($0.key) }) {
+                payloads.promotion = payloads.promotion.leaving(taken, in: payloads.metadata)
+                attributes = shapedMark(event, payloads, isTool: isTool, hasOpenParent: hasOpenParent, traceID)
+            }
+        }
+        attributes.appendNew(payloads.promotion.candidates)
+        return attributes
+    }
+
+    private func shapedMark(
+        _ event: Event, _ payloads: EventPayloads, isTool: Bool, hasOpenParent: Bool, _ traceID: EventUUID
+    ) -> [Attribute] {
         var attributes = MarkRules.attributes(event, payloads, traceID: traceID)
         if isTool {
             MarkRules.toolShape(event, payloads, configuration.projection, isOrphan: !hasOpenParent, &attributes)
         } else if !hasOpenParent {
             MarkRules.orphanShape(configuration.projection, &attributes)
         }
-        addAliases(to: &attributes)
-        attributes.append(payloads.promotion.candidates, except: [])
+        addAliases(to: &attributes, beside: [("nemo_relay.mark.metadata", payloads.promotion.candidates)])
         return attributes
     }
 
@@ -402,14 +415,39 @@ package struct SpanProjector: Sendable {
 
     // MARK: Aliases and promotion
 
-    /// Aliases see the attributes of the projection, never each other (`otel-projections.md` 2.7).
-    func addAliases(to attributes: inout [Attribute]) {
+    /// Metadata that is promoted, and the name below which it would be otherwise.
+    typealias Lifted = (name: String, attributes: [Attribute])
+
+    /// Aliases see the attributes of the projection, promoted metadata where it would be, and never each other
+    /// (`otel-projections.md` 2.7).
+    func addAliases(to attributes: inout [Attribute], beside lifted: @autoclosure () -> [Lifted]) {
         guard !configuration.attributeMappings.isEmpty else { return }
         let projected = attributes
         for mapping in configuration.attributeMappings where !attributes.contains(key: mapping.alias) {
-            guard let source = projected.last(where: { $0.key == mapping.key }) else { continue }
-            attributes.append(Attribute(mapping.alias, source.value))
+            let source = projected.last { $0.key == mapping.key }?.value
+            guard let value = source ?? SpanProjector.value(of: mapping.key, in: lifted()) else { continue }
+            attributes.append(Attribute(mapping.alias, value))
         }
+    }
+
+    private static func value(of key: String, in lifted: [Lifted]) -> AttributeValue? {
+        for (name, attributes) in lifted.reversed() where key.hasPrefix("\(name).") {
+            let rest = key.dropFirst(name.count + 1)
+            if let attribute = attributes.last(where: { $0.key == rest }) { return attribute.value.scalar }
+        }
+        return nil
+    }
+
+    private var endMetadata: String {
+        configuration.projection == .openinference ? "openinference.metadata" : "nemo_relay.end.metadata"
+    }
+
+    /// What the start had of it; of model calls, openinference has none.
+    func lifted(_ payload: OpenSpan.Payload) -> Lifted {
+        guard configuration.projection == .openinference else {
+            return ("nemo_relay.start.metadata", payload.promoted)
+        }
+        return ("openinference.metadata", payload.start.replaceable.isEmpty ? [] : payload.promoted)
     }
 
     /// What the end says about a key counts, even when it cannot be exported (`otel-projections.md` 2.6).
@@ -418,8 +456,7 @@ package struct SpanProjector: Sendable {
     func addPromoted(_ held: [Attribute], _ end: EventPayloads?, to attributes: inout [Attribute]) {
         let candidates = end?.promotion.candidates ?? []
         if held.isEmpty && candidates.isEmpty { return }
-        let aliases = Set(configuration.attributeMappings.map(\.alias))
         let start = held.filter { end?.metadata?[$0.key] == nil }
-        attributes.append(start + candidates, except: aliases)
+        attributes.appendNew(start + candidates)
     }
 }

@@ -78,7 +78,7 @@ struct GenAITests {
         "keeps results of tools that did not fail",
         arguments: [
             ("1", #"{"otel.status_code":"OK"}"#, "1"), ("1", #"{"otel.status_code":"ERROR"}"#, nil), ("null", "", nil),
-            (#""t""#, #"{"otel.status_code":"error"}"#, #""t""#),
+            (#""t""#, #"{"otel.status_code":"error"}"#, nil), (#""t""#, #"{"otel.status_code":5}"#, #""t""#),
         ] as [(String, String, String?)])
     func toolResults(_ output: String, _ end: String, _ result: String?) throws {
         #expect(

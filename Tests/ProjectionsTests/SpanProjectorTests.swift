@@ -41,21 +41,16 @@ struct SpanProjectorTests {
         #expect((span["nemo_relay.session.instance_id"] == nil) == isRemote)
     }
 
-    @Test(
-        "takes a scope that comes before its root for a remote child, strictly, in a file and while another is open",
-        arguments: [
-            (Compatibility.strict, true, true, true), (.strict, true, false, false), (.skein, true, true, false),
-            (.strict, false, true, false),
-        ])
-    func lateRoot(_ compatibility: Compatibility, _ isReplay: Bool, _ hasOpen: Bool, _ isRemote: Bool) throws {
+    @Test("takes what is below an implicit root for a root, whatever else is open", arguments: Compatibility.allCases)
+    func implicitRoot(_ compatibility: Compatibility) throws {
         var configuration = ProjectionConfiguration(projection: .full)
         configuration.compatibility = compatibility
-        configuration.isReplay = isReplay
         var run = Run(configuration)
-        if hasOpen { try run.receive(Events.fields(.scopeStart, Events.uuid(7))) }
+        try run.receive(Events.fields(.scopeStart, Events.uuid(7), parent: parent, propagationRoot: parent))
         try run.receive(Events.fields(.scopeStart, child, parent: parent, propagationRoot: parent))
         let span = try #require(try run.receive(Events.fields(.scopeEnd, child, parent: parent)).first)
-        #expect(span.context.isRemote == isRemote && span.context.traceID == (isRemote ? parent : child))
+        #expect(span.context == SpanContext(traceID: child, spanID: child.low, parentSpanID: nil))
+        #expect(span["nemo_relay.session.instance_id"] == .string(parent.description))
     }
 
     @Test("forgets an ended parent a minute of event time later", arguments: [(60.0, true), (60.001, false)])
