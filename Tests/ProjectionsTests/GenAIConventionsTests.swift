@@ -33,17 +33,37 @@ struct GenAIConventionsTests {
             for resource in request["resourceSpans"]?.arrayValue ?? [] {
                 for scope in resource["scopeSpans"]?.arrayValue ?? [] {
                     for span in scope["spans"]?.arrayValue ?? [] {
-                        for attribute in span["attributes"]?.arrayValue ?? [] {
-                            let key = try #require(attribute["key"]?.stringValue)
-                            let known = try #require(Self.names[key], "\(key) is not in the table")
-                            #expect(attribute["value"]?.objectValue?.keys == [Self.member(known.type)], "\(key)")
-                            found += 1
+                        let attributes = (span["attributes"]?.arrayValue ?? []).compactMap { attribute in
+                            attribute["key"]?.stringValue.map { ($0, attribute["value"] ?? .null) }
                         }
+                        try check(reference: JSONObject(attributes))
+                        found += attributes.count
                     }
                 }
             }
         }
         #expect(found > 0)
+    }
+
+    @Test("hold for what the reference makes of single events", arguments: Probe.all)
+    func probes(_ probe: Probe) throws {
+        for span in probe.json["expected"]?["gen_ai"]?.arrayValue ?? [] {
+            // What a producer has promoted is its own.
+            let attributes = span["attributes"]?.objectValue?.filter { !$0.key.hasPrefix("team.") } ?? []
+            try check(reference: JSONObject(attributes.map { ($0.key, $0.value) }))
+        }
+    }
+
+    /// Every attribute of the reference is known, of its type, and one of its operation.
+    private func check(reference attributes: JSONObject) throws {
+        let word = attributes[GenAIConventions.operationName.key]?["stringValue"]?.stringValue
+        let operation = try word.map { try #require(Self.operations[$0], "\($0)") }
+        for attribute in attributes {
+            let known = try #require(Self.names[attribute.key], "\(attribute.key) is not in the table")
+            #expect(attribute.value.objectValue?.keys == [Self.member(known.type)], "\(attribute.key)")
+            let isOfOperation = operation.map { known.requirements[$0] != nil } ?? (known == GenAIConventions.errorType)
+            #expect(isOfOperation, "\(attribute.key) on \(word ?? "a scope without an operation")")
+        }
     }
 
     @Test("are all exported when a producer says everything")
