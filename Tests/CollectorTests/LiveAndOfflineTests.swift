@@ -4,21 +4,26 @@ import CSkeinProto
 import Collector
 import Foundation
 import HTTPTestServer
+import OTLP
 import Projections
 import Stages
 import Testing
 
 @Suite("Live export and offline projection", .timeLimit(.minutes(1)))
 struct LiveAndOfflineTests {
-    private static let cases = [
-        "02-managed-openai-chat", "03-nested-agents", "18-error-inheritance", "27-marks-plain", "35-gen-ai-attributes",
-        "58-multimodal",
-    ]
+    /// The recorded cases that `ProjectionsTests` keep.
+    private static func cases() throws -> [(name: String, lines: [[UInt8]])] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().compactMap { name in
+            let file = folder.appendingPathComponent("\(name)/events.jsonl")
+            return FileManager.default.fileExists(atPath: file.path) ? (name, try lines(name)) : nil
+        }
+    }
 
-    /// The lines of a recorded case, which `ProjectionsTests` keep.
+    private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().appendingPathComponent("ProjectionsTests/Cases")
+
     private static func lines(_ name: String) throws -> [[UInt8]] {
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("ProjectionsTests/Cases/\(name)/events.jsonl")
+        let file = folder.appendingPathComponent("\(name)/events.jsonl")
         return Array(try Data(contentsOf: file)).split(separator: UInt8(ascii: "\n")).map { Array($0) }
     }
 
@@ -34,42 +39,143 @@ struct LiveAndOfflineTests {
         #expect(try processed.finish() == atof.finish())
     }
 
-    @Test("give the same bytes for the same events, in every projection")
-    func sameBytes() async throws {
-        let lines = try Self.cases.map(Self.lines)
+    @Test("give the same for the same events, spans, logs and metrics", arguments: Compatibility.allCases)
+    func same(_ compatibility: Compatibility) async throws {
+        let cases = try Self.cases()
+        #expect(cases.count >= 20)
         let projections = ProjectionConfiguration.Projection.allCases
         let sinks = projections.map { _ in SpanSink() }
-        defer { for sink in sinks { sink.server.stop() } }
+        let signals = SignalSink()
+        defer {
+            for sink in sinks { sink.server.stop() }
+            signals.server.stop()
+        }
         try await Rig.with { rig in
-            var configuration = try rig.configuration()
-            configuration.trajectories = nil
-            for (projection, sink) in zip(projections, sinks) {
-                try configuration.addTraceEndpoint(url: sink.url, option: projection.rawValue)
-                let last = configuration.endpoints.count - 1
-                configuration.endpoints[last].name = projection.rawValue
-                configuration.endpoints[last].projection.projection = projection
-                configuration.endpoints[last].projection.promoteMetadataPrefixes = ["session_id"]
-                configuration.endpoints[last].scheduledDelay = .milliseconds(20)
-            }
+            let configuration = try Self.configuration(
+                rig, compatibility, traces: Array(zip(projections, sinks)), signals)
             try await rig.collecting(configuration) { collector in
+                // Cases have ids in common, so each is of another tenant.
                 try await rig.publish(
-                    lines.map {
+                    cases.map {
                         OutgoingMessage(
-                            subject: SkeinSubjects.events(tenant: "acme", key: "run"),
-                            contentType: SkeinHeaders.jsonLines, payload: Array($0.joined(separator: [10])))
+                            subject: SkeinSubjects.events(tenant: Self.tenant($0.name), key: "run"),
+                            contentType: SkeinHeaders.jsonLines, payload: Array($0.lines.joined(separator: [10])))
                     })
                 try await rig.catchUp(collector)
             }
             for (projection, sink) in zip(projections, sinks) {
-                var offline = try OfflineProjection(
-                    #require(.init(rawValue: projection.rawValue)), configuration: configuration, sessionID: nil,
-                    markProjection: nil)
-                for line in lines.joined() { try offline.add(line: line) }
-                let expected = Set(try offline.spans.map(Self.repacked))
-                #expect(expected.count > 20 && sink.changed == 0)
-                #expect(Set(sink.spans.map(\.bytes)) == expected, "\(projection)")
+                let output = try #require(OfflineProjection.Output(rawValue: projection.rawValue))
+                let expected = try cases.flatMap { item in
+                    try Self.offline(output, item, configuration).spans.map(Self.repacked)
+                }
+                #expect(expected.count > 80 && sink.changed == 0)
+                #expect(counted(sink.received) == counted(expected), "\(projection)")
             }
+            try Self.check(cases, configuration, signals)
         }
+    }
+
+    private static func tenant(_ name: String) -> String { "case-\(name)" }
+
+    /// - Returns: what has taken the events of a case in.
+    private static func offline(
+        _ output: OfflineProjection.Output, _ item: (name: String, lines: [[UInt8]]),
+        _ configuration: CollectorConfiguration
+    ) throws -> OfflineProjection {
+        var offline = try OfflineProjection(
+            output, configuration: configuration, sessionID: nil, markProjection: nil, tenant: tenant(item.name))
+        for line in item.lines { try offline.add(line: line) }
+        return offline
+    }
+
+    private static func json(
+        _ output: OfflineProjection.Output, _ item: (name: String, lines: [[UInt8]]),
+        _ configuration: CollectorConfiguration
+    ) throws -> JSONValue {
+        var offline = try offline(output, item, configuration)
+        let lines = try offline.finish()
+        return try JSONParser.parse(try #require(lines.first))
+    }
+
+    /// Log records and metrics, except for the times that are the stream's and not the events'.
+    private static func check(
+        _ cases: [(name: String, lines: [[UInt8]])], _ configuration: CollectorConfiguration, _ sink: SignalSink
+    ) throws {
+        let resource = ResourceEncoder.resource(ResourceConfiguration(), version: "")
+        let scope = ResourceEncoder.scope(ResourceConfiguration())
+        let records = OTLPJSON.exportLogsServiceRequest(
+            records: sink.records.map(\.bytes), resource: resource, scope: scope)
+        let metrics = OTLPJSON.exportMetricsServiceRequest(metrics: sink.metrics, resource: resource, scope: scope)
+        for (output, live, names, times) in [
+            (
+                OfflineProjection.Output.logs, records, ("resourceLogs", "scopeLogs", "logRecords"),
+                ["observedTimeUnixNano"]
+            ),
+            (.metrics, metrics, ("resourceMetrics", "scopeMetrics", "metrics"), ["startTimeUnixNano", "timeUnixNano"]),
+        ] {
+            func items(_ requests: JSONValue?) -> [JSONValue] {
+                let resources = requests?[names.0]?.arrayValue ?? []
+                return resources.flatMap { $0[names.1]?.arrayValue ?? [] }.flatMap { $0[names.2]?.arrayValue ?? [] }
+                    .map { without(times, $0) }
+            }
+            let expected = try cases.flatMap { items(try json(output, $0, configuration)) }
+            #expect(expected.count > 5, "\(output)")
+            #expect(counted(items(live)) == counted(expected), "\(output)")
+        }
+    }
+
+    private static func without(_ keys: [String], _ value: JSONValue) -> JSONValue {
+        switch value {
+        case .object(let object):
+            .object(
+                JSONObject(
+                    object.filter { !keys.contains($0.key) }.map { ($0.key, without(keys, $0.value)) }))
+        case .array(let elements): .array(elements.map { without(keys, $0) })
+        case .null, .bool, .int, .unsigned, .double, .string: value
+        }
+    }
+
+    /// With everything that an endpoint takes. One partition, so that a case's metrics are one series.
+    private static func configuration(
+        _ rig: Rig, _ compatibility: Compatibility,
+        traces: [(ProjectionConfiguration.Projection, SpanSink)], _ signals: SignalSink
+    ) throws -> CollectorConfiguration {
+        var configuration = try rig.configuration()
+        configuration.compatibility = compatibility
+        configuration.trajectories = nil
+        configuration.streams.partitions = 1
+        for (projection, sink) in traces {
+            try configuration.addTraceEndpoint(url: sink.url, option: projection.rawValue)
+            let last = configuration.endpoints.count - 1
+            configuration.endpoints[last].name = projection.rawValue
+            configuration.endpoints[last].projection.projection = projection
+            configuration.endpoints[last].projection.promoteMetadataPrefixes = ["session_id"]
+            configuration.endpoints[last].scheduledDelay = .milliseconds(20)
+            // A busy machine is no reason to send anything again.
+            configuration.endpoints[last].timeout = .seconds(30)
+        }
+        let text = """
+            [[components]]
+            kind = "observability"
+            [components.config]
+            version = 4
+            [components.config.opentelemetry]
+            enabled = true
+            [components.config.opentelemetry.logs]
+            enabled = true
+            [[components.config.opentelemetry.logs.endpoints]]
+            endpoint = "\(signals.server.url)"
+            timeout_millis = 30000
+            [components.config.opentelemetry.metrics]
+            enabled = true
+            [[components.config.opentelemetry.metrics.endpoints]]
+            endpoint = "\(signals.server.url)"
+            timeout_millis = 30000
+            """
+        let read = try ConfigurationReader.read(text: text, name: "", environment: [:]).0
+        configuration.logEndpoints = read.logEndpoints
+        configuration.metricEndpoints = read.metricEndpoints
+        return configuration
     }
 
     /// The sink packs anew what it unpacked.
@@ -80,4 +186,9 @@ struct LiveAndOfflineTests {
         skein__v1__otlp__span__pack(unpacked, &packed)
         return packed
     }
+}
+
+/// How often each is there.
+private func counted<Element: Hashable>(_ elements: [Element]) -> [Element: Int] {
+    Dictionary(elements.map { ($0, 1) }, uniquingKeysWith: +)
 }

@@ -3,7 +3,7 @@ import CSkeinProto
 import HTTPTestServer
 import Synchronization
 
-/// An OTLP/HTTP backend that keeps log records and the points of sums.
+/// An OTLP/HTTP backend that keeps log records, metrics and the points of sums.
 final class SignalSink: Sendable {
     struct Record: Sendable, Hashable {
         let severity: Int32
@@ -24,6 +24,7 @@ final class SignalSink: Sendable {
     private struct State {
         var records: [Record] = []
         var points: [Point] = []
+        var metrics: [[UInt8]] = []
     }
 
     private final class Received: Sendable {
@@ -42,7 +43,13 @@ final class SignalSink: Sendable {
             if status == 200 {
                 let body = request.plainBody
                 if request.path == "/v1/logs" { state.value.withLock { $0.records += SignalSink.records(body) } }
-                if request.path == "/v1/metrics" { state.value.withLock { $0.points += SignalSink.points(body) } }
+                if request.path == "/v1/metrics" {
+                    let (points, metrics) = SignalSink.metrics(body)
+                    state.value.withLock {
+                        $0.points += points
+                        $0.metrics += metrics
+                    }
+                }
             }
             return .init(status)
         }
@@ -50,6 +57,8 @@ final class SignalSink: Sendable {
 
     var records: [Record] { state.value.withLock { $0.records } }
     var points: [Point] { state.value.withLock { $0.points } }
+    /// Every metric of every request, packed.
+    var metrics: [[UInt8]] { state.value.withLock { $0.metrics } }
 
     private static func records(_ body: [UInt8]) -> [Record] {
         guard let request = skein__v1__otlp__export_logs_service_request__unpack(nil, body.count, body) else {
@@ -65,7 +74,7 @@ final class SignalSink: Sendable {
                     found.append(
                         Record(
                             severity: record.pointee.severity_number,
-                            body: record.pointee.body.map { text($0.pointee.string_value) } ?? "",
+                            body: record.pointee.body.map { string($0.pointee) } ?? "",
                             traceID: bytes(record.pointee.trace_id), bytes: packed))
                 }
             }
@@ -73,17 +82,21 @@ final class SignalSink: Sendable {
         return found
     }
 
-    private static func points(_ body: [UInt8]) -> [Point] {
+    private static func metrics(_ body: [UInt8]) -> ([Point], [[UInt8]]) {
         guard let request = skein__v1__otlp__export_metrics_service_request__unpack(nil, body.count, body) else {
-            return []
+            return ([], [])
         }
         defer { skein__v1__otlp__export_metrics_service_request__free_unpacked(request, nil) }
         var found: [Point] = []
+        var metrics: [[UInt8]] = []
         for resource in pointers(request.pointee.resource_metrics, request.pointee.n_resource_metrics) {
             let attributes = resource.pointee.resource.map { pointers($0.pointee.attributes, $0.pointee.n_attributes) }
             let instance = attributes?.first { text($0.pointee.key) == "service.instance.id" }?.pointee.value
             for scope in pointers(resource.pointee.scope_metrics, resource.pointee.n_scope_metrics) {
                 for metric in pointers(scope.pointee.metrics, scope.pointee.n_metrics) {
+                    var packed = [UInt8](repeating: 0, count: skein__v1__otlp__metric__get_packed_size(metric))
+                    skein__v1__otlp__metric__pack(metric, &packed)
+                    metrics.append(packed)
                     guard metric.pointee.data_case == SKEIN__V1__OTLP__METRIC__DATA_SUM,
                         let sum = metric.pointee.sum?.pointee
                     else { continue }
@@ -97,7 +110,7 @@ final class SignalSink: Sendable {
                 }
             }
         }
-        return found
+        return (found, metrics)
     }
 
     private static func pointers<Element>(
@@ -108,6 +121,11 @@ final class SignalSink: Sendable {
 
     private static func bytes(_ data: ProtobufCBinaryData) -> [UInt8] {
         Array(UnsafeBufferPointer(start: data.data, count: data.len))
+    }
+
+    /// Empty for other values than texts.
+    private static func string(_ value: Skein__V1__Otlp__AnyValue) -> String {
+        value.value_case == SKEIN__V1__OTLP__ANY_VALUE__VALUE_STRING_VALUE ? text(value.string_value) : ""
     }
 
     private static func text(_ data: ProtobufCBinaryData) -> String { String(decoding: bytes(data), as: UTF8.self) }

@@ -13,7 +13,8 @@ final class SpanSink: Sendable {
 
     private struct State {
         var spans: [[UInt8]: Span] = [:]
-        var arrivals = 0
+        /// Every span as it came.
+        var arrivals: [[UInt8]] = []
         var changed: Set<[UInt8]> = []
     }
 
@@ -36,7 +37,9 @@ final class SpanSink: Sendable {
     /// Different spans.
     var count: Int { state.value.withLock { $0.spans.count } }
     /// With repetitions.
-    var arrivals: Int { state.value.withLock { $0.arrivals } }
+    var arrivals: Int { received.count }
+    /// As they came, packed.
+    var received: [[UInt8]] { state.value.withLock { $0.arrivals } }
     var names: [String] { state.value.withLock { $0.spans.values.map(\.name).sorted() } }
     var spans: [Span] { state.value.withLock { Array($0.spans.values) } }
     /// Spans that came with two contents.
@@ -48,7 +51,7 @@ final class SpanSink: Sendable {
         func add(_ spans: [([UInt8], Span)]) {
             value.withLock { state in
                 for (id, span) in spans {
-                    state.arrivals += 1
+                    state.arrivals.append(span.bytes)
                     if let known = state.spans.updateValue(span, forKey: id), known != span { state.changed.insert(id) }
                 }
             }
