@@ -12,14 +12,12 @@ struct AgentStep: Sendable {
     private(set) var order = CallTable<Int>()
     /// Ids of the calls by function name.
     private var named = CallTable<[String]>()
-    /// Calls that an execution without an id of its own was found for.
-    private var taken: Set<String> = []
     /// Positions of results by call id.
     var results = CallTable<Int>()
 
     /// One execution of a tool, for the step's `extra`.
     struct ToolRecord: Sendable {
-        let callID: String
+        var callID: String
         let end: ScopeEvent
     }
 
@@ -34,17 +32,22 @@ struct AgentStep: Sendable {
         order.enter(call.id, order.count)
     }
 
+    /// Gives calls other ids.
+    mutating func rename(_ ids: [String: String]) {
+        for (id, new) in ids {
+            if let position = order[id] { order.enter(new, position) }
+        }
+        for index in records.indices {
+            if let new = ids[records[index].callID] { records[index].callID = new }
+        }
+    }
+
     /// The call that an execution belongs to which names none (`atif-trajectories.md` 3.3): the only one of its name.
     ///
-    /// - Parameter once: whether a call is given to one execution only; the reference gives it to all.
-    /// - Returns: a new id for an execution that no call is left for, nil where several calls may be meant.
-    mutating func call(named name: String, for uuid: EventUUID, once: Bool) -> String? {
+    /// - Returns: a new id when there is none, nil where several calls may be meant.
+    func call(named name: String, for uuid: EventUUID) -> String? {
         let sameName = named[name] ?? []
-        let free = once ? sameName.filter { !taken.contains($0) } : sameName
-        if free.count > 1 { return nil }
-        let id = free.first ?? uuid.description
-        taken.insert(id)
-        return id
+        return sameName.count > 1 ? nil : sameName.first ?? uuid.description
     }
 
     /// The only call of a name.

@@ -125,7 +125,7 @@ struct StepCall: Sendable {
     /// Gives it an id that is its own, and keeps the one that it came with.
     mutating func rename(position: Int) {
         var extra = extra ?? JSONObject()
-        extra["tool_call_id"] = .string(id)
+        if extra["tool_call_id"] == nil { extra["tool_call_id"] = .string(id) }
         self.extra = extra
         id += ":\(position)"
     }
@@ -140,8 +140,10 @@ struct StepResult: Sendable {
     var content: JSONValue?
     var references: [SubagentReference] = []
     var extra: JSONObject?
+    /// Further results of the call, without its id.
+    private var others: [StepResult] = []
 
-    var json: JSONValue {
+    private var json: JSONValue {
         var builder = JSONValueBuilder()
         write(to: &builder)
         return builder.value
@@ -150,7 +152,13 @@ struct StepResult: Sendable {
     func write<Sink: JSONSink & ~Copyable>(to sink: inout Sink) {
         sink.beginObject()
         sink.member("content", content)
-        sink.member("extra", extra)
+        if others.isEmpty {
+            sink.member("extra", extra)
+        } else {
+            var extra = extra ?? JSONObject()
+            extra["other_results"] = .array(others.map(\.json))
+            sink.member("extra", extra)
+        }
         sink.member("source_call_id", callID)
         if !references.isEmpty {
             sink.key("subagent_trajectory_ref")
@@ -203,16 +211,13 @@ struct StepResult: Sendable {
     ///
     /// - Parameter keepsBoth: a second output becomes one of `extra.other_results`; the reference loses it.
     mutating func merge(_ other: StepResult, keepsBoth: Bool) {
-        var merged = extra ?? JSONObject()
         if keepsBoth, hasOutput, other.hasOutput {
-            var others = merged["other_results"]?.arrayValue ?? []
             var further = other
             further.callID = nil
-            others.append(further.json)
-            merged["other_results"] = .array(others)
-            extra = merged
+            others.append(further)
             return
         }
+        var merged = extra ?? JSONObject()
         if content == nil { content = other.content }
         references += other.references
         // A reference comes with the child's event, which is not this result's.

@@ -7,12 +7,12 @@ extension StepMachine {
     mutating func flush() {
         guard let time = pendingTime else { return }
         var unnamed: [StepResult] = []
-        for result in pending {
+        for (result, end) in pending {
             if let id = result.callID {
-                if let owner = owner(of: id) {
+                if let owner = owner(of: end, id) {
                     attach(result, to: owner)
                 } else {
-                    unclaimed.add(result, id: id, at: time)
+                    unclaimed.add(result, id: id, end: end, at: time)
                 }
             } else {
                 unnamed.append(result)

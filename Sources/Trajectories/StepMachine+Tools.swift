@@ -3,50 +3,96 @@ internal import ATOF
 /// Tools, and the agents and rejections that take their place.
 extension StepMachine {
     mutating func toolStarted(_ event: ScopeEvent) {
-        var known = event.callID ?? scopeCalls[event.uuid] ?? correlated[event.uuid]
-        if known == nil, let current {
-            known = agents[current].call(named: event.name, for: event.uuid, once: !isStrict)
-        }
-        guard let id = known else { return }
-        scopeCalls[event.uuid] = id
-        guard current != nil else { return }
-        if owner(of: id) == nil {
-            let arguments = event.arguments ?? [:]
+        var found = call(of: event)
+        if found == nil, let current, let id = event.callID ?? ownID(of: event, among: current) {
             append(
                 StepCall(
-                    id: id, name: event.name,
-                    arguments: isStrict ? arguments : ToolPromotion.normalized(arguments), extra: event.extra))
+                    id: id, name: event.name, arguments: ToolPromotion.normalized(event.arguments ?? [:]),
+                    extra: event.extra))
+            found = asked.calls.indices.last
         }
-        activeCall = id
+        guard let found else { return }
+        bind(event, to: found)
+        if current != nil { activeTool = found }
     }
 
     mutating func toolEnded(_ event: ScopeEvent) {
-        let id =
-            event.callID ?? scopeCalls[event.uuid] ?? correlated[event.uuid]
-            ?? current.flatMap { agents[$0].onlyCall(named: event.name) }
+        let found = call(of: event)
+        if let found { bind(event, to: found) }
+        let id = found.map { asked.calls[$0].id } ?? event.callID ?? correlated[event.uuid]
         if let result = StepResult(toolEnd: event, callID: id, compatibility: index.compatibility) {
-            pending.append(result)
+            pending.append((result, event))
             pendingTime = pendingTime ?? event.time
         }
-        if activeCall == id { activeCall = nil }
+        if activeTool == found { activeTool = nil }
         guard let id else { return }
         let record = AgentStep.ToolRecord(callID: id, end: event)
-        if let owner = owner(of: id) {
-            agents[owner].records.append(record)
+        if let found {
+            agents[asked.calls[found].agent].records.append(record)
         } else {
             unclaimed.add(record)
         }
     }
 
+    private mutating func bind(_ tool: ScopeEvent, to call: Int) {
+        asked.take(call)
+        bound[tool.uuid] = call
+    }
+
+    /// The call of a tool: by its id, else by its name and arguments, else by its name alone.
+    private mutating func call(of tool: ScopeEvent) -> Int? {
+        if let call = bound[tool.uuid] { return call }
+        let start = tool.isStart ? tool : index.start(of: tool.uuid)
+        if let id = tool.callID ?? start?.callID { return call(of: tool, started: start, id: id) }
+        if let id = correlated[tool.uuid] {
+            // It ran before the model's call ended.
+            if !asked.hasAsked(for: id) { return nil }
+            if let call = call(of: tool, started: start, id: id), !asked.calls[call].isTaken { return call }
+        }
+        if let arguments = start?.arguments,
+            let call = asked.openCall(tool.name, ToolPromotion.normalized(arguments))
+        {
+            return call
+        }
+        guard let newest else { return nil }
+        if let call = asked.onlyOpenCall(tool.name, agent: newest) { return call }
+        return tool.isStart ? nil : asked.onlyCall(tool.name, agent: newest)
+    }
+
+    private mutating func call(of tool: ScopeEvent, started start: ScopeEvent?, id: String) -> Int? {
+        asked.call(id: id, name: tool.name, arguments: start?.arguments.map(ToolPromotion.normalized))
+    }
+
+    /// The id of a call that nobody asked for; nil where one may be meant that somebody did, or will.
+    private mutating func ownID(of tool: ScopeEvent, among agent: Int) -> String? {
+        if let id = correlated[tool.uuid], !asked.hasAsked(for: id) { return nil }
+        return asked.hasOpenCall(tool.name, agent: agent) ? nil : tool.uuid.description
+    }
+
+    /// Finds the call of a tool that ended before an id was asked for.
+    ///
+    /// - Returns: the call's own id.
+    mutating func claim(_ end: ScopeEvent, _ id: String) -> String {
+        guard let call = bound[end.uuid] ?? call(of: end, started: index.start(of: end.uuid), id: id) else { return id }
+        bind(end, to: call)
+        return asked.calls[call].id
+    }
+
+    /// The model call that a tool's call belongs to. The reference knows only those of the current one.
+    func owner(of tool: ScopeEvent, _ id: String) -> Int? {
+        if isStrict { return currentOwner(of: id) }
+        return bound[tool.uuid].map { asked.calls[$0].agent }
+    }
+
     // MARK: Subagents
 
     mutating func subagentStarted(_ start: ScopeEvent) {
-        let delegation = start.delegationID ?? (isStrict ? nil : enclosingCall(of: start)) ?? activeCall
-        let owner = delegation.flatMap(owner)
+        let delegation = isStrict ? delegationAsInReference(of: start) : delegation(of: start)
         flush()
         let reference = SubagentReference(uuid: start.uuid, name: start.name, sessionID: start.sessionID)
-        if let delegation, let owner {
-            attach(StepResult(callID: delegation, references: [reference], extra: start.extra), to: owner)
+        if let delegation {
+            attach(
+                StepResult(callID: delegation.id, references: [reference], extra: start.extra), to: delegation.agent)
             return
         }
         if isStrict { current = nil }
@@ -61,14 +107,25 @@ extension StepMachine {
         steps.append(step)
     }
 
-    /// The call of the nearest tool that an agent runs in. The reference takes the tool that started last, which is
+    /// The call that an agent was started for, and its model call. The reference takes the tool that started last, which is
     /// another one when tools run side by side.
-    private func enclosingCall(of start: ScopeEvent) -> String? {
+    private func delegation(of start: ScopeEvent) -> (id: String, agent: Int)? {
+        let tool = enclosingTool(of: start)
+        var call = tool.flatMap { bound[$0.uuid] }
+        if let id = start.delegationID, call.map({ asked.calls[$0].askedID }) != id { call = asked.call(id: id) }
+        if call == nil, tool == nil, start.delegationID == nil { call = activeTool }
+        return call.map { (asked.calls[$0].id, asked.calls[$0].agent) }
+    }
+
+    /// The nearest tool with a call that an agent runs in.
+    private func enclosingTool(of start: ScopeEvent) -> ScopeEvent? {
         var visited: Set<EventUUID> = []
         var next = start.parent
         while let uuid = next, visited.insert(uuid).inserted, let scope = index.start(of: uuid) {
             if scope.category == .agent { return nil }
-            if scope.category == .tool, let id = scope.callID ?? scopeCalls[uuid] ?? correlated[uuid] { return id }
+            if scope.category == .tool, bound[uuid] != nil || scope.callID != nil || correlated[uuid] != nil {
+                return scope
+            }
             next = scope.parent
         }
         return nil
@@ -86,10 +143,11 @@ extension StepMachine {
         extra["guardrail"] = data
         extra["target"] = target.nonNull
         if target["kind"] == "tool_conditional_execution", let current, let name = target["target_name"]?.stringValue,
-            let id = agents[current].onlyCall(named: name), agents[current].results[id] == nil
+            let call = asked.onlyCall(name, agent: current), agents[current].results[asked.calls[call].id] == nil
         {
             extra["status"] = "rejected"
-            attach(StepResult(callID: id, content: .string(reason), extra: extra), to: current)
+            asked.take(call)
+            attach(StepResult(callID: asked.calls[call].id, content: .string(reason), extra: extra), to: current)
             return
         }
         var step = Step(source: .system, time: event.time)

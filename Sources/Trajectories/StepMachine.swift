@@ -21,12 +21,18 @@ struct StepMachine: Sendable {
     var agents: [AgentStep] = []
     /// The one that tools belong to which name no call.
     var current: Int?
-    /// The latest of the model calls that asked for a call id.
-    var owners: [String: Int] = [:]
+    /// The newest that has an answer.
+    var newest: Int?
+    var asked = AskedCalls()
+    /// The calls of tools by their scopes: a tool keeps its call, whatever is asked for meanwhile.
+    var bound: [EventUUID: Int] = [:]
+    /// The call of the tool that started last and has not ended.
+    var activeTool: Int?
+    /// The same two where the reference is followed, which knows calls by their ids.
     var scopeCalls: [EventUUID: String] = [:]
-    /// The tool that started last and has not ended.
     var activeCall: String?
-    var pending: [StepResult] = []
+    /// Results, with the ends that they came with.
+    var pending: [(result: StepResult, end: ScopeEvent)] = []
     var pendingTime: EventTime?
     var unclaimed = UnclaimedResults()
     private var requests: [EventUUID: CallRequest] = [:]
@@ -56,7 +62,12 @@ struct StepMachine: Sendable {
                 if duplicates.suppressed.contains(event.uuid) { return }
                 if event.isStart { modelCallStarted(event) } else { modelCallEnded(event) }
             case .tool:
-                if event.isStart { toolStarted(event) } else { toolEnded(event) }
+                switch (event.isStart, isStrict) {
+                case (true, true): toolStartedAsInReference(event)
+                case (true, false): toolStarted(event)
+                case (false, true): toolEndedAsInReference(event)
+                case (false, false): toolEnded(event)
+                }
             case .guardrail: if !isStrict, !event.isStart { guardrailEnded(event) }
             case .agent, .function, .retriever, .embedder, .reranker, .evaluator, .custom, .unknown: break
             }
@@ -76,7 +87,9 @@ struct StepMachine: Sendable {
         // Handed over: who gets them changes them, and a second owner would make them be copied.
         var finished: [Step] = []
         swap(&finished, &steps)
-        return (RepeatedSteps.removed(from: finished, compatibility: index.compatibility), agents)
+        finished = RepeatedSteps.removed(from: finished, compatibility: index.compatibility)
+        if asked.hasRepeatedIDs, !isStrict { RepeatedIDs.rename(in: &finished, &agents) }
+        return (finished, agents)
     }
 
     // MARK: Model calls
@@ -84,8 +97,9 @@ struct StepMachine: Sendable {
     private mutating func modelCallStarted(_ event: ScopeEvent) {
         flush()
         current = nil
-        if isStrict { scopeCalls = [:] }
+        scopeCalls = [:]
         activeCall = nil
+        activeTool = nil
         event.withRequest { request in
             if let request { modelCallStarted(event, request) }
         }
@@ -128,6 +142,7 @@ struct StepMachine: Sendable {
         step.metrics = metrics(of: event, data, response: response)
         steps.append(step)
         current = agents.count
+        newest = current
         agents.append(AgentStep(step: steps.count - 1, end: event, request: request?.continuation))
         let calls = ToolPromotion.calls(in: data, response: response, compatibility: index.compatibility)
         for call in calls { append(call) }
@@ -166,6 +181,7 @@ struct StepMachine: Sendable {
     mutating func append(_ call: StepCall) {
         guard let current else { return }
         var call = call
+        let askedID = call.id
         if !isStrict, agents[current].order[call.id] != nil {
             var position = agents[current].order.count + 1
             while agents[current].order["\(call.id):\(position)"] != nil { position += 1 }
@@ -173,22 +189,27 @@ struct StepMachine: Sendable {
         }
         steps[agents[current].step].calls.append(call)
         agents[current].append(call)
-        if !isStrict { owners[call.id] = current }
-    }
-
-    /// The model call that an id belongs to: the current one if it has it. Others keep what is theirs, unless the
-    /// reference is followed.
-    func owner(of id: String) -> Int? {
-        if let current, agents[current].order[id] != nil { return current }
-        return isStrict ? nil : owners[id]
+        if !isStrict {
+            asked.append(
+                AskedCalls.Call(
+                    agent: current, id: call.id, askedID: askedID, name: call.name, arguments: call.arguments))
+        }
     }
 
     /// Attaches what ended before its call was known.
     private mutating func claim(_ ids: [String]) {
         guard let current, !unclaimed.isEmpty else { return }
         for id in ids {
-            for result in unclaimed.claimResults(id) { attach(result, to: current) }
-            agents[current].records += unclaimed.claimRecords(id)
+            for (result, end) in unclaimed.claimResults(id) {
+                var result = result
+                if !isStrict { result.callID = claim(end, id) }
+                attach(result, to: owner(of: end, id) ?? current)
+            }
+            for record in unclaimed.claimRecords(id) {
+                var record = record
+                if !isStrict { record.callID = claim(record.end, id) }
+                agents[owner(of: record.end, id) ?? current].records.append(record)
+            }
         }
     }
 }

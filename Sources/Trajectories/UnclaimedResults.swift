@@ -4,6 +4,7 @@ internal import ATOF
 struct UnclaimedResults: Sendable {
     private struct Item: Sendable {
         let result: StepResult
+        let end: ScopeEvent
         let time: EventTime
         let position: Int
     }
@@ -14,15 +15,20 @@ struct UnclaimedResults: Sendable {
 
     var isEmpty: Bool { results.isEmpty && records.isEmpty }
 
-    /// - Parameter time: of the first of the results that came together.
-    mutating func add(_ result: StepResult, id: String, at time: EventTime) {
-        results[id, default: []].append(Item(result: result, time: time, position: count))
+    /// - Parameters:
+    ///   - end: the execution's.
+    ///   - time: of the first of the results that came together.
+    mutating func add(_ result: StepResult, id: String, end: ScopeEvent, at time: EventTime) {
+        results[id, default: []].append(Item(result: result, end: end, time: time, position: count))
         count += 1
     }
 
     mutating func add(_ record: AgentStep.ToolRecord) { records[record.callID, default: []].append(record) }
 
-    mutating func claimResults(_ id: String) -> [StepResult] { (results.removeValue(forKey: id) ?? []).map(\.result) }
+    /// The results for an id, with the ends of their executions.
+    mutating func claimResults(_ id: String) -> [(result: StepResult, end: ScopeEvent)] {
+        (results.removeValue(forKey: id) ?? []).map { ($0.result, $0.end) }
+    }
 
     mutating func claimRecords(_ id: String) -> [AgentStep.ToolRecord] { records.removeValue(forKey: id) ?? [] }
 
