@@ -4,7 +4,8 @@ package struct DocumentFinding: Sendable, Hashable, CustomStringConvertible {
     package let path: String
     package let what: String
 
-    init(_ path: String, _ what: String) {
+    /// - Parameter path: empty for the whole.
+    package init(_ path: String, _ what: String) {
         self.path = path.isEmpty ? "document" : path
         self.what = what
     }

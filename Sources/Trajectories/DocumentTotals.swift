@@ -31,11 +31,16 @@ struct DocumentTotals {
                     "\(path).\(total)",
                     stated.map { "is \(DocumentTotals.text($0)), but \(sum)" } ?? "is missing, but \(sum)"))
         }
-        if let count = totals["total_steps"]?.int64Value, count != Int64(steps.count), document.member("notes") == nil {
+        if let count = totals["total_steps"]?.int64Value, count != Int64(steps.count), !explainsSteps {
             findings.append(
                 DocumentFinding(
                     "\(path).total_steps", "is \(count), there are \(steps.count), and notes does not say why"))
         }
+    }
+
+    /// Whether the notes say something about the steps; those about something else do not explain their number.
+    private var explainsSteps: Bool {
+        document["notes"]?.stringValue?.lowercased().contains("step") == true
     }
 
     private static func sumOfAll(in document: JSONValue, _ member: String) -> Double? {

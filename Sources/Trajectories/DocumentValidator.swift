@@ -4,14 +4,20 @@ package import ATOF
 /// they mean.
 package enum DocumentValidator {
     /// Everything that is wrong, in the order of the document; empty for a good one.
-    package static func findings(in document: JSONValue) -> [DocumentFinding] {
+    ///
+    /// - Parameter hasFile: whether the file of an image is there, by its path; those with a scheme are not asked for.
+    package static func findings(
+        in document: JSONValue, hasFile: (String) -> Bool = { _ in true }
+    ) -> [DocumentFinding] {
         var findings: [DocumentFinding] = []
         DocumentSchema.trajectory.check(document, at: "", &findings)
-        check(document, at: "", &findings)
+        check(document, at: "", hasFile, &findings)
         return findings
     }
 
-    private static func check(_ document: JSONValue, at path: String, _ findings: inout [DocumentFinding]) {
+    private static func check(
+        _ document: JSONValue, at path: String, _ hasFile: (String) -> Bool, _ findings: inout [DocumentFinding]
+    ) {
         let steps = document["steps"]?.arrayValue ?? []
         let embedded = document["subagent_trajectories"]?.arrayValue ?? []
         if document["steps"]?.arrayValue?.isEmpty == true {
@@ -19,6 +25,8 @@ package enum DocumentValidator {
         }
         let embeddedIDs = Set(embedded.compactMap { $0["trajectory_id"]?.stringValue })
         var previous: EventTime?
+        /// The calls of all steps, each with the number of its step.
+        var asked: [String: Int] = [:]
         for (index, step) in steps.enumerated() {
             let path = DocumentSchema.path(path, "steps.\(index)")
             if let id = step["step_id"]?.int64Value, id != Int64(index) + 1 {
@@ -26,11 +34,12 @@ package enum DocumentValidator {
             }
             checkTime(of: step, after: &previous, at: path, &findings)
             checkFields(of: step, at: path, &findings)
-            checkCalls(of: step, at: path, embeddedIDs, &findings)
-            checkParts(of: step, at: path, &findings)
+            checkMetrics(of: step, at: path, &findings)
+            checkCalls(of: step, index, at: path, &asked, embeddedIDs, &findings)
+            checkParts(of: step, at: path, hasFile, &findings)
         }
         DocumentTotals(document).check(at: path, &findings)
-        var seen: Set<String> = []
+        var seen = Set([document["trajectory_id"]?.stringValue].compactMap(\.self))
         for (index, trajectory) in embedded.enumerated() {
             let path = DocumentSchema.path(path, "subagent_trajectories.\(index)")
             if let id = trajectory["trajectory_id"]?.stringValue {
@@ -40,7 +49,7 @@ package enum DocumentValidator {
             } else {
                 findings.append(DocumentFinding("\(path).trajectory_id", "is missing on an embedded trajectory"))
             }
-            check(trajectory, at: path, &findings)
+            check(trajectory, at: path, hasFile, &findings)
         }
     }
 
@@ -78,8 +87,25 @@ package enum DocumentValidator {
         }
     }
 
+    private static func checkMetrics(of step: JSONValue, at path: String, _ findings: inout [DocumentFinding]) {
+        guard let metrics = step["metrics"]?.objectValue else { return }
+        for key in ["prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd"] {
+            if let number = metrics[key]?.numberValue, number < 0 {
+                findings.append(DocumentFinding("\(path).metrics.\(key)", "must not be negative"))
+            }
+        }
+        if let cached = metrics["cached_tokens"]?.numberValue, let prompt = metrics["prompt_tokens"]?.numberValue,
+            cached > prompt
+        {
+            findings.append(
+                DocumentFinding(
+                    "\(path).metrics.cached_tokens", "are more than the prompt_tokens that they are part of"))
+        }
+    }
+
     private static func checkCalls(
-        of step: JSONValue, at path: String, _ embedded: Set<String>, _ findings: inout [DocumentFinding]
+        of step: JSONValue, _ number: Int, at path: String, _ asked: inout [String: Int], _ embedded: Set<String>,
+        _ findings: inout [DocumentFinding]
     ) {
         var calls: Set<String> = []
         for (index, call) in (step["tool_calls"]?.arrayValue ?? []).enumerated() {
@@ -87,6 +113,10 @@ package enum DocumentValidator {
             if !calls.insert(id).inserted {
                 findings.append(
                     DocumentFinding("\(path).tool_calls.\(index).tool_call_id", "\"\(id)\" is another call's too"))
+            } else if let other = asked.updateValue(number, forKey: id) {
+                findings.append(
+                    DocumentFinding(
+                        "\(path).tool_calls.\(index).tool_call_id", "\"\(id)\" is a call's of step \(other + 1) too"))
             }
         }
         var answered: Set<String> = []
@@ -114,14 +144,18 @@ package enum DocumentValidator {
         }
     }
 
-    private static func checkParts(of step: JSONValue, at path: String, _ findings: inout [DocumentFinding]) {
-        check(parts: step["message"], at: "\(path).message", &findings)
+    private static func checkParts(
+        of step: JSONValue, at path: String, _ hasFile: (String) -> Bool, _ findings: inout [DocumentFinding]
+    ) {
+        check(parts: step["message"], at: "\(path).message", hasFile, &findings)
         for (index, result) in (step["observation"]?["results"]?.arrayValue ?? []).enumerated() {
-            check(parts: result["content"], at: "\(path).observation.results.\(index).content", &findings)
+            check(parts: result["content"], at: "\(path).observation.results.\(index).content", hasFile, &findings)
         }
     }
 
-    private static func check(parts: JSONValue?, at path: String, _ findings: inout [DocumentFinding]) {
+    private static func check(
+        parts: JSONValue?, at path: String, _ hasFile: (String) -> Bool, _ findings: inout [DocumentFinding]
+    ) {
         for (index, part) in (parts?.arrayValue ?? []).enumerated() {
             guard let type = part["type"]?.stringValue, type == "text" || type == "image" else { continue }
             let (wanted, other) = type == "text" ? ("text", "source") : ("source", "text")
@@ -131,6 +165,15 @@ package enum DocumentValidator {
             if part.member(other) != nil {
                 findings.append(DocumentFinding("\(path).\(index).\(other)", "must not be on a part of type \(type)"))
             }
+            if let file = part["source"]?["path"]?.stringValue, !hasScheme(file), !hasFile(file) {
+                findings.append(DocumentFinding("\(path).\(index).source.path", "\"\(file)\" is no file"))
+            }
         }
+    }
+
+    /// Of a path that is an address, such as `https://host/x` or `data:image/png;base64,…`.
+    private static func hasScheme(_ path: String) -> Bool {
+        guard let colon = path.firstIndex(of: ":"), path.first?.isLetter == true else { return false }
+        return path[..<colon].allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
     }
 }

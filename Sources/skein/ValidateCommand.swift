@@ -17,7 +17,7 @@ struct ValidateCommand: AsyncParsableCommand {
             Of a valid configuration it says what it comes to: layers, components, and the chain that events pass.
 
             A trajectory is checked for more than its schema: totals equal sums, times do not run backwards, ids are
-            unique, results belong to calls of their step.
+            unique, results belong to calls of their step, images that are files are there.
             """)
 
     @OptionGroup var files: ConfigurationOptions
@@ -39,11 +39,17 @@ struct ValidateCommand: AsyncParsableCommand {
     /// Ends with code 1 when there is a finding.
     private func check(trajectories path: String) throws {
         let documents = try documents(of: path)
+        // Images stand beside the document.
+        let folder = URL(fileURLWithPath: path == "-" ? "." : path).absoluteURL
+        func hasFile(_ image: String) -> Bool {
+            FileManager.default.fileExists(atPath: URL(fileURLWithPath: image, relativeTo: folder).path)
+        }
         var findings: [DocumentFinding] = []
         for (index, document) in documents.enumerated() {
             let prefix = documents.count > 1 ? "\(index)." : ""
-            findings += DocumentValidator.findings(in: document).map { $0.below(prefix) }
+            findings += DocumentValidator.findings(in: document, hasFile: hasFile).map { $0.below(prefix) }
         }
+        if documents.isEmpty { findings = [DocumentFinding("", "is an array without a trajectory")] }
         switch report.format {
         case .text:
             for finding in findings { Terminal.out("\(finding)") }

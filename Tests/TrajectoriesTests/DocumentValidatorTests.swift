@@ -130,9 +130,62 @@ struct DocumentValidatorTests {
                 "final_metrics.total_cached_tokens", 0,
                 ["final_metrics.total_cached_tokens: is 0, but no step says anything"]
             ),
+            (
+                "steps.1.metrics.prompt_tokens", -3,
+                [
+                    "steps.1.metrics.prompt_tokens: must not be negative",
+                    "final_metrics.total_prompt_tokens: is 3, but the steps have -3",
+                ]
+            ),
+            (
+                "steps.1.metrics", ["prompt_tokens": 3, "cost_usd": -0.5],
+                [
+                    "steps.1.metrics.cost_usd: must not be negative",
+                    "final_metrics.total_cost_usd: is 0.5, but the steps have -0.5",
+                ]
+            ),
+            (
+                "steps.1.metrics", ["prompt_tokens": 3, "cost_usd": 0.5, "cached_tokens": 4],
+                [
+                    "steps.1.metrics.cached_tokens: are more than the prompt_tokens that they are part of",
+                    "final_metrics.total_cached_tokens: is missing, but the steps have 4",
+                ]
+            ),
+            (
+                "steps.2",
+                [
+                    "step_id": 3, "source": "agent", "message": "",
+                    "tool_calls": [["tool_call_id": "c", "function_name": "f", "arguments": [:]]],
+                ],
+                [
+                    "steps.2.tool_calls.0.tool_call_id: \"c\" is a call's of step 2 too",
+                    "final_metrics.total_steps: is 2, there are 3, and notes does not say why",
+                ]
+            ),
         ] as [(String, JSONValue?, [String])])
     func finding(path: String, value: JSONValue?, expected: [String]) {
         #expect(DocumentValidator.findings(in: Self.changed(path, value)).map(\.description) == expected)
+    }
+
+    @Test(
+        "takes notes that say something of the steps for a reason of their number",
+        arguments: [("", false), ("see there", false), ("Without the steps of the setup.", true)])
+    func notes(text: String, isReason: Bool) {
+        guard case .object(var document) = Self.changed("final_metrics.total_steps", 7) else { return }
+        document["notes"] = .string(text)
+        #expect(DocumentValidator.findings(in: .object(document)).isEmpty == isReason)
+    }
+
+    @Test(
+        "wants images that are files to be there",
+        arguments: [
+            ("images/x.png", true), ("images/y.png", false), ("https://host/y.png", true),
+            ("step:///extra/llm_request/messages/0", true), ("/images/c:y.png", false),
+        ])
+    func images(path: String, isValid: Bool) {
+        let document = Self.changed("steps.0.message.1.source.path", .string(path))
+        let findings = DocumentValidator.findings(in: document) { $0 == "images/x.png" }
+        #expect(findings.map(\.path) == (isValid ? [] : ["steps.0.message.1.source.path"]))
     }
 
     @Test("takes totals with and without embedded trajectories, and wants ids of these")
@@ -149,6 +202,11 @@ struct DocumentValidatorTests {
             DocumentValidator.findings(in: .object(both)).map(\.path) == [
                 "final_metrics.total_prompt_tokens", "final_metrics.total_cost_usd",
                 "subagent_trajectories.1.trajectory_id",
+            ])
+        child["trajectory_id"] = "t"
+        #expect(
+            DocumentValidator.findings(in: Self.changed("subagent_trajectories", [.object(child)])).map(\.path) == [
+                "subagent_trajectories.0.trajectory_id"
             ])
         child["trajectory_id"] = nil
         let nameless = Self.changed("subagent_trajectories", [.object(child)])
