@@ -5,7 +5,20 @@ internal import LLMCodecs
 enum AnswerContent {
     /// The answer's text or parts; the reference shows what it does not know as JSON text.
     static func message(annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue) -> JSONValue {
-        ContentParts.cleaned(readable(annotated: annotated, response: response, data: data))
+        let message = ContentParts.cleaned(readable(annotated: annotated, response: response, data: data))
+        return message == "" || message == [] ? refusal(data).map { .string($0) } ?? "" : message
+    }
+
+    /// What a model says that does not answer, or the provider in its place.
+    private static func refusal(_ data: JSONValue) -> String? {
+        guard let object = data.objectValue else { return nil }
+        if let text = ToolPromotion.chatMessage(object)?["refusal"]?.stringValue { return text }
+        for item in data["output"]?.arrayValue ?? [] where item["type"] == "message" {
+            for block in item["content"]?.arrayValue ?? [] where block["type"] == "refusal" {
+                if let text = block["refusal"]?.stringValue { return text }
+            }
+        }
+        return data["promptFeedback"]?["blockReasonMessage"]?.stringValue
     }
 
     private static func readable(
@@ -23,7 +36,8 @@ enum AnswerContent {
         case .text(let text): return .string(text)
         case .parts(let parts):
             return ContentParts.converted(parts.map { .object($0.members) }, at: "llm_response") ?? ""
-        case nil: return response.toolCalls?.isEmpty == false ? "" : message
+        // Of a known form, and without a word.
+        case nil: return ""
         }
     }
 

@@ -9,22 +9,25 @@ struct FinalMetrics: Sendable {
     private var cost: Double?
     private var optimizations: [JSONObject] = []
     private let steps: Int
+    private let compatibility: Compatibility
 
-    init(of steps: [Step]) {
+    init(of steps: [Step], _ compatibility: Compatibility) {
         self.steps = steps.count
+        self.compatibility = compatibility
         // By index: an iterator would copy each step, and so count all that it holds.
-        promptTokens = StepMetrics.sum(steps.indices.lazy.map { steps[$0].metrics?.promptTokens })
-        completionTokens = StepMetrics.sum(steps.indices.lazy.map { steps[$0].metrics?.completionTokens })
-        cachedTokens = StepMetrics.sum(steps.indices.lazy.map { steps[$0].metrics?.cachedTokens })
+        promptTokens = StepMetrics.sum(steps.indices.lazy.map { steps[$0].metrics?.promptTokens }, compatibility)
+        completionTokens = StepMetrics.sum(
+            steps.indices.lazy.map { steps[$0].metrics?.completionTokens }, compatibility)
+        cachedTokens = StepMetrics.sum(steps.indices.lazy.map { steps[$0].metrics?.cachedTokens }, compatibility)
         cost = FinalMetrics.sum(steps.indices.map { steps[$0].metrics?.cost })
         optimizations = steps.indices.compactMap { steps[$0].metrics?.optimizationSummary }
     }
 
     /// Takes in what an embedded trajectory sums up to; the reference leaves it out. The number of steps stays its own.
     mutating func add(_ other: FinalMetrics) {
-        promptTokens = StepMetrics.sum([promptTokens, other.promptTokens])
-        completionTokens = StepMetrics.sum([completionTokens, other.completionTokens])
-        cachedTokens = StepMetrics.sum([cachedTokens, other.cachedTokens])
+        promptTokens = StepMetrics.sum([promptTokens, other.promptTokens], compatibility)
+        completionTokens = StepMetrics.sum([completionTokens, other.completionTokens], compatibility)
+        cachedTokens = StepMetrics.sum([cachedTokens, other.cachedTokens], compatibility)
         cost = FinalMetrics.sum([cost, other.cost])
         optimizations += other.optimizations
     }
@@ -41,8 +44,8 @@ struct FinalMetrics: Sendable {
 
     private var optimization: JSONValue {
         func saved(_ key: String) -> JSONValue {
-            StepMetrics.sum(optimizations.map { $0["tokens_saved"]?[key]?.uint64Value }).map(JSONValue.init(count:))
-                ?? .null
+            StepMetrics.sum(optimizations.map { $0["tokens_saved"]?[key]?.uint64Value }, compatibility)
+                .map(JSONValue.init(count:)) ?? .null
         }
         let dollars = optimizations.filter { $0["currency"]?.stringValue?.lowercased() == "usd" }
             .map { $0["estimated_cost_saved"]?.numberValue }

@@ -19,10 +19,12 @@ struct StepMetrics: Sendable {
         cost = index.pricing.stepCost(of: response, manual: manual, usage: usage, output: data, provider: end.name) {
             ModelName.requested(end: end, start: index.start(of: end.uuid))
         }
-        if Usage.isCacheSeparate(response, provider: end.name) { usage.includeCaches() }
+        // A response in the form of another provider counts as that form does, whatever the name of the gateway.
+        let hasOwnForm = !index.compatibility.isStrict && response?.api != nil && response?.api != "custom"
+        if Usage.isCacheSeparate(response, provider: hasOwnForm ? nil : end.name) { usage.includeCaches() }
         promptTokens = usage.promptTokens
         completionTokens = usage.completionTokens
-        cachedTokens = StepMetrics.sum([usage.cacheReadTokens, usage.cacheWriteTokens])
+        cachedTokens = StepMetrics.sum([usage.cacheReadTokens, usage.cacheWriteTokens], index.compatibility)
         for source in ["usage", "token_usage"] {
             guard let members = data?[source]?.objectValue else { continue }
             for member in members {
@@ -71,12 +73,12 @@ struct StepMetrics: Sendable {
         for member in other.extra where extra[member.key] == nil { extra[member.key] = member.value }
     }
 
-    /// The sum of what is known; nil when nothing is, or when it does not fit.
-    static func sum(_ counts: some Sequence<UInt64?>) -> UInt64? {
+    /// The sum of what is known; nil when nothing is. What does not fit is the greatest number; the reference says nothing then.
+    static func sum(_ counts: some Sequence<UInt64?>, _ compatibility: Compatibility) -> UInt64? {
         var total: UInt64?
         for case let count? in counts {
             let (sum, overflow) = (total ?? 0).addingReportingOverflow(count)
-            if overflow { return nil }
+            if overflow { return compatibility.isStrict ? nil : .max }
             total = sum
         }
         return total

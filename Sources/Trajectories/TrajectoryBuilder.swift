@@ -90,16 +90,23 @@ package struct TrajectoryBuilder: Sendable {
         "parent_uuid", "propagation_root_uuid", "timestamp", "uuid",
     ])
 
-    /// By time; what has the same time stays in the order of arrival.
-    private static func sorted(_ events: [ScopeEvent]) -> [ScopeEvent] {
-        if zip(events, events.dropFirst()).allSatisfy({ $0.time <= $1.time }) { return events }
-        return events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }.map(\.element)
+    /// By time; what has the same time stays in the order of arrival. Yet no end comes before its own start, and no start before its
+    /// parent's; in the reference they may.
+    private func sorted(_ events: [ScopeEvent]) -> [ScopeEvent] {
+        let isSorted = zip(events, events.dropFirst()).allSatisfy { $0.time <= $1.time }
+        var sorted = events
+        if !isSorted {
+            sorted = events.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
+                .map(\.element)
+        }
+        if !compatibility.isStrict { SimultaneousEvents.order(&sorted) }
+        return sorted
     }
 
     private func conversion(
         of scopes: [ScopeEvent], sessionID: String, trajectoryID: String, agent: JSONValue
     ) -> JSONDraft.Object {
-        let events = TrajectoryBuilder.sorted(scopes)
+        let events = sorted(scopes)
         let index = ScopeIndex(events, compatibility: compatibility, pricing: pricing)
         let duplicates = DuplicateCalls(events, index: index)
         if let conversion = TreeConversion(
@@ -115,7 +122,7 @@ package struct TrajectoryBuilder: Sendable {
         if steps.isEmpty, !compatibility.isStrict { steps = [TrajectoryBuilder.placeholder(at: events.first?.time)] }
         return TrajectoryBuilder.document(
             sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, steps: steps,
-            agents: agents, metrics: FinalMetrics(of: steps), index: index)
+            agents: agents, metrics: FinalMetrics(of: steps, compatibility), index: index)
     }
 
     /// The step of a trajectory that has none of its own: the schema wants one.

@@ -80,7 +80,7 @@ struct TreeConversion: Sendable {
         if !hasSteps, !isStrict, node == root {
             steps = [TrajectoryBuilder.placeholder(at: tree.nodes[node].start.time)]
         }
-        var metrics = FinalMetrics(of: steps)
+        var metrics = FinalMetrics(of: steps, index.compatibility)
         if !isStrict { for other in embeddedMetrics { metrics.add(other) } }
         var document = TrajectoryBuilder.document(
             sessionID: sessionID, trajectoryID: trajectoryID, agent: agent(of: node), steps: steps, agents: agents,

@@ -333,4 +333,98 @@ struct DeviationTests {
         #expect(unasked.strict.isEmpty)
         #expect(unasked.skein.map { $0["message"] } == ["no"])
     }
+
+    @Test(
+        "counts what a gateway found in a cache as its form does, not by the name of the gateway",
+        arguments: [("claude-proxy", 14), ("openai", 10)])
+    func cachesOfGateways(name: String, strict: Int64) throws {
+        let usage: JSONValue = [
+            "prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12,
+            "prompt_tokens_details": ["cached_tokens": 4],
+        ]
+        let data: JSONValue = [
+            "object": "chat.completion", "choices": [["message": ["role": "assistant", "content": "a"]]],
+            "usage": usage,
+        ]
+        let steps = try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", name: name, data: data)])
+        #expect(steps.skein[0]["metrics"]?["prompt_tokens"] == 10)
+        #expect(steps.strict[0]["metrics"]?["prompt_tokens"] == .int(strict))
+    }
+
+    @Test("counts up to the greatest number, where the reference says nothing")
+    func greatestTotal() throws {
+        let events = [UInt64.max, 9].enumerated().map { number, count in
+            Sample.fields(
+                .scopeEnd, 2 + number, in: 1, "llm", at: Int64(number),
+                data: ["answer": "a", "usage": ["prompt_tokens": .unsigned(count)]])
+        }
+        let skein = try document(events)
+        #expect(skein["final_metrics"]?["total_prompt_tokens"]?.uint64Value == .max)
+        #expect(DocumentValidator.findings(in: skein).isEmpty)
+        #expect(try document(events, .strict)["final_metrics"]?["total_prompt_tokens"] == nil)
+    }
+
+    @Test(
+        "lets a model say what it said when it did not answer",
+        arguments: [
+            (
+                ["object": "chat.completion", "choices": [["message": ["content": .null, "refusal": "I cannot"]]]],
+                "I cannot"
+            ),
+            (
+                [
+                    "object": "response",
+                    "output": [
+                        [
+                            "type": "message", "role": "assistant",
+                            "content": [["type": "refusal", "refusal": "I cannot"]],
+                        ]
+                    ],
+                ],
+                "I cannot"
+            ),
+            (["promptFeedback": ["blockReason": "SAFETY", "blockReasonMessage": "not this"]], "not this"),
+            (["promptFeedback": ["blockReason": "SAFETY"]], ""),
+            (["candidates": [["finishReason": "SAFETY"]]], ""),
+        ] as [(JSONValue, JSONValue)])
+    func refusals(data: JSONValue, expected: JSONValue) throws {
+        let steps = try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", data: data)])
+        #expect(steps.skein[0]["message"] == expected)
+        #expect(steps.strict[0]["message"]?.stringValue?.hasPrefix("{") == true)
+        #expect(steps.skein[0]["extra"]?["llm_response"] == data)
+    }
+
+    @Test("has a start before its own end and behind its parent's start when they have one time")
+    func simultaneous() throws {
+        let ended = Sample.fields(.scopeEnd, 1, in: 90, "agent", at: 1, name: "root")
+        let opened = Sample.fields(.scopeStart, 1, in: 90, "agent", at: 1, name: "root")
+        for events in [
+            [Self.end(2, at: 1), Self.start(2, at: 1)], [ended, Self.end(2, at: 1), Self.start(2, at: 1), opened],
+        ] {
+            let steps = try steps(events)
+            #expect(steps.skein.map { $0["source"] } == ["user", "agent"])
+            #expect(steps.strict.map { $0["source"] } == ["agent", "user"])
+        }
+    }
+
+    @Test("is not slow with many results of one call or many tools of one name")
+    func many() throws {
+        let count = 3000
+        let results = (0..<count).map {
+            Self.tool(.scopeEnd, 10 + $0, at: 3, id: "c", data: .string("\($0)"))
+        }
+        let one = try document([Self.end(2, at: 2, calls: ["c"])] + results)["steps"]?[0]
+        let others = one?["observation"]?["results"]?[0]?["extra"]?["other_results"]?.arrayValue
+        #expect(others?.count == count - 1)
+        #expect(others?.last?["content"] == .string("\(count - 1)"))
+        let tools = (0..<count).flatMap {
+            [
+                Self.tool(.scopeStart, 10 + $0, at: 3, id: nil, data: [:]),
+                Self.tool(.scopeEnd, 10 + $0, at: 3, id: nil, data: .string("\($0)")),
+            ]
+        }
+        let step = try document([Self.end(2, at: 2)] + tools)["steps"]?[0]
+        #expect(step?["tool_calls"]?.arrayValue?.count == count)
+        #expect(step?["observation"]?["results"]?.arrayValue?.count == count)
+    }
 }
