@@ -47,7 +47,11 @@ extension StepMachine {
         if let id = correlated[tool.uuid] {
             // It ran before the model's call ended.
             if !asked.hasAsked(for: id) { return nil }
-            if let call = call(of: tool, started: start, id: id), !asked.calls[call].isTaken { return call }
+            if let call = call(of: tool, started: start, id: id), !asked.calls[call].isTaken,
+                asked.calls[call].name == tool.name
+            {
+                return call
+            }
         }
         if let arguments = start?.arguments,
             let call = asked.openCall(tool.name, ToolPromotion.normalized(arguments))
@@ -71,9 +75,11 @@ extension StepMachine {
 
     /// Finds the call of a tool that ended before an id was asked for.
     ///
-    /// - Returns: the call's own id.
-    mutating func claim(_ end: ScopeEvent, _ id: String) -> String {
-        guard let call = bound[end.uuid] ?? call(of: end, started: index.start(of: end.uuid), id: id) else { return id }
+    /// - Returns: the call's own id; nil when the tool had no id and another one's call has taken this.
+    mutating func claim(_ end: ScopeEvent, _ id: String) -> String? {
+        let start = index.start(of: end.uuid)
+        guard let call = bound[end.uuid] ?? call(of: end, started: start, id: id) else { return nil }
+        if end.callID == nil, start?.callID == nil, asked.calls[call].name != end.name { return nil }
         bind(end, to: call)
         return asked.calls[call].id
     }

@@ -200,14 +200,26 @@ struct StepMachine: Sendable {
     private mutating func claim(_ ids: [String]) {
         guard let current, !unclaimed.isEmpty else { return }
         for id in ids {
-            for (result, end) in unclaimed.claimResults(id) {
+            for (result, end, time) in unclaimed.claimResults(id) {
                 var result = result
-                if !isStrict { result.callID = claim(end, id) }
+                if !isStrict {
+                    guard let own = claim(end, id) else {
+                        unclaimed.add(result, id: id, end: end, at: time)
+                        continue
+                    }
+                    result.callID = own
+                }
                 attach(result, to: owner(of: end, id) ?? current)
             }
             for record in unclaimed.claimRecords(id) {
                 var record = record
-                if !isStrict { record.callID = claim(record.end, id) }
+                if !isStrict {
+                    guard let own = claim(record.end, id) else {
+                        unclaimed.add(record)
+                        continue
+                    }
+                    record.callID = own
+                }
                 agents[owner(of: record.end, id) ?? current].records.append(record)
             }
         }

@@ -25,9 +25,9 @@ struct UnclaimedResults: Sendable {
 
     mutating func add(_ record: AgentStep.ToolRecord) { records[record.callID, default: []].append(record) }
 
-    /// The results for an id, with the ends of their executions.
-    mutating func claimResults(_ id: String) -> [(result: StepResult, end: ScopeEvent)] {
-        (results.removeValue(forKey: id) ?? []).map { ($0.result, $0.end) }
+    /// The results for an id, with the ends of their executions and the times that they came with.
+    mutating func claimResults(_ id: String) -> [(result: StepResult, end: ScopeEvent, time: EventTime)] {
+        (results.removeValue(forKey: id) ?? []).map { ($0.result, $0.end, $0.time) }
     }
 
     mutating func claimRecords(_ id: String) -> [AgentStep.ToolRecord] { records.removeValue(forKey: id) ?? [] }

@@ -110,6 +110,10 @@ struct CallBindingTests {
             "tools whose name was asked for twice with other arguments: either may be meant",
             [end(2, at: 2, call("c", "f", 1), call("d", "f", 2))] + tool(5, "f", 9, at: 3), ["f(1)=", "f(2)=", "=f9"]),
         Case(
+            "the same, and another call has that id meanwhile",
+            tool(5, "f", 2, at: 2) + [end(2, at: 3, call("x", "g", 1)), end(3, at: 4, call("x", "f", 2))],
+            ["g(1)=", "f(2)=f2"]),
+        Case(
             "a tool without an id that an answer to come asks for",
             [end(2, at: 1, call("c", "g", 1))] + tool(5, "f", 2, at: 2) + [end(3, at: 3, call("d", "f", 2))],
             ["g(1)=", "f(2)=f2"]),
