@@ -35,7 +35,8 @@ package struct EventDraft {
         get { EventDraft.current(changedData, event.data, &parsed.data) }
         set {
             changedData = .value(newValue?.nonNull)
-            isChanged = true
+            dataScan = nil
+            didChange()
         }
     }
 
@@ -43,7 +44,8 @@ package struct EventDraft {
         get { EventDraft.current(changedMetadata, event.metadata, &parsed.metadata) }
         set {
             changedMetadata = .value(newValue?.nonNull)
-            isChanged = true
+            metadataScan = nil
+            didChange()
         }
     }
 
@@ -51,7 +53,8 @@ package struct EventDraft {
         get { EventDraft.current(changedProfile, event.categoryProfile, &parsed.profile) }
         set {
             changedProfile = .value(newValue?.nonNull)
-            isChanged = true
+            profileScan = nil
+            didChange()
         }
     }
 
@@ -59,7 +62,8 @@ package struct EventDraft {
         get { EventDraft.current(changedUnknownFields, event.unknownFields, &parsed.unknownFields) }
         set {
             changedUnknownFields = .value(newValue?.nonNull)
-            isChanged = true
+            unknownFieldsScan = nil
+            didChange()
         }
     }
 
@@ -67,7 +71,7 @@ package struct EventDraft {
         get { changedName ?? event.name }
         set {
             changedName = newValue
-            isChanged = true
+            didRename()
         }
     }
 
@@ -75,7 +79,7 @@ package struct EventDraft {
         get { changedAttributes ?? event.attributes }
         set {
             changedAttributes = newValue
-            isChanged = true
+            didRename()
         }
     }
 
@@ -84,7 +88,7 @@ package struct EventDraft {
         get { changedDataSchema ?? event.dataSchema }
         set {
             changedDataSchema = newValue
-            isChanged = true
+            didRename()
         }
     }
 
@@ -92,7 +96,7 @@ package struct EventDraft {
         get { changedVersion ?? event.atofVersion }
         set {
             changedVersion = newValue
-            isChanged = true
+            didRename()
         }
     }
 
@@ -105,7 +109,7 @@ package struct EventDraft {
     mutating func replaceForeignCategory(by text: String) {
         // It stays one that is not defined: nothing that it means to readers changes.
         changedCategory = Event.Category.Known(rawValue: text) == nil ? text : "redacted"
-        isChanged = true
+        didRename()
     }
 
     /// Up to three numbers with dots between: what versions of ATOF look like, and neither an address nor any other secret.
@@ -121,35 +125,45 @@ package struct EventDraft {
     package var originalCategoryProfile: RawJSON? { EventDraft.original(changedProfile, event.categoryProfile) }
     package var originalUnknownFields: RawJSON? { EventDraft.original(changedUnknownFields, event.unknownFields) }
 
-    private var dataScan: PayloadScan?
-    private var metadataScan: PayloadScan?
-    private var profileScan: PayloadScan?
-    private var unknownFieldsScan: PayloadScan?
+    // Of the fields as they are now: who replaces a field takes its scan away.
+    private var dataScan: ScannedPayload?
+    private var metadataScan: ScannedPayload?
+    private var profileScan: ScannedPayload?
+    private var unknownFieldsScan: ScannedPayload?
+    private var nameScan: DetectorScan.Candidates?
+    private var eventScan: DetectorScan.Candidates?
 
-    /// The same with what a scan of the text tells every redactor; the scan is made once, however many ask.
-    mutating func scannedData() -> ScannedPayload? { EventDraft.scanned(originalData, &dataScan) }
-    mutating func scannedMetadata() -> ScannedPayload? { EventDraft.scanned(originalMetadata, &metadataScan) }
+    private mutating func didChange() {
+        isChanged = true
+        eventScan = nil
+    }
+
+    private mutating func didRename() {
+        nameScan = nil
+        didChange()
+    }
+
+    /// The text of the payload as it is now, with what a scan of it tells every redactor; nil when there is none. Text and scan are made
+    /// once for each change, however many ask.
+    mutating func scannedData() -> ScannedPayload? { EventDraft.scanned(changedData, event.data, &dataScan) }
+    mutating func scannedMetadata() -> ScannedPayload? {
+        EventDraft.scanned(changedMetadata, event.metadata, &metadataScan)
+    }
     mutating func scannedCategoryProfile() -> ScannedPayload? {
-        EventDraft.scanned(originalCategoryProfile, &profileScan)
+        EventDraft.scanned(changedProfile, event.categoryProfile, &profileScan)
     }
     mutating func scannedUnknownFields() -> ScannedPayload? {
-        EventDraft.scanned(originalUnknownFields, &unknownFieldsScan)
+        EventDraft.scanned(changedUnknownFields, event.unknownFields, &unknownFieldsScan)
     }
 
-    private var nameScan: DetectorScan.Candidates?
-
-    /// Which detectors the event's name, attributes, schema, category and version may have something for; nil once one of them was
-    /// replaced.
-    mutating func scannedNames() -> DetectorScan.Candidates? {
-        guard changedName == nil, changedAttributes == nil, changedDataSchema == nil, changedVersion == nil,
-            changedCategory == nil
-        else { return nil }
+    /// Which detectors the event's name, attributes, schema, category and version may have something for.
+    mutating func scannedNames() -> DetectorScan.Candidates {
         if let nameScan { return nameScan }
-        var texts = event.attributes
-        texts.append(event.name)
-        if let schema = event.dataSchema { texts += [schema.name, schema.version] }
+        var texts = attributes
+        texts.append(name)
+        if let schema = dataSchema { texts += [schema.name, schema.version] }
         if let category = foreignCategory { texts.append(category) }
-        if !hasPlainVersion { texts.append(event.atofVersion) }
+        if !hasPlainVersion { texts.append(atofVersion) }
         let found = texts.reduce(into: DetectorScan.Candidates()) { found, text in
             TextBytes.withBytes(of: text) { bytes in
                 // Escapes hide what they stand for.
@@ -161,26 +175,30 @@ package struct EventDraft {
         return found
     }
 
-    private var eventScan: DetectorScan.Candidates?
-
-    /// Which detectors anything of the event may have something for; nil once a step has replaced something.
-    mutating func scannedEvent() -> DetectorScan.Candidates? {
-        if isChanged { return nil }
+    /// Which detectors anything of the event may have something for.
+    mutating func scannedEvent() -> DetectorScan.Candidates {
         if let eventScan { return eventScan }
-        var found = scannedNames() ?? .all
-        found.formUnion(scannedData()?.scan.candidates ?? [])
-        found.formUnion(scannedMetadata()?.scan.candidates ?? [])
-        found.formUnion(scannedCategoryProfile()?.scan.candidates ?? [])
-        found.formUnion(scannedUnknownFields()?.scan.candidates ?? [])
+        var found = scannedNames()
+        found.formUnion(scannedData()?.candidates ?? [])
+        found.formUnion(scannedMetadata()?.candidates ?? [])
+        found.formUnion(scannedCategoryProfile()?.candidates ?? [])
+        found.formUnion(scannedUnknownFields()?.candidates ?? [])
         eventScan = found
         return found
     }
 
-    private static func scanned(_ json: RawJSON?, _ scan: inout PayloadScan?) -> ScannedPayload? {
-        guard let json else { return nil }
-        let found = scan ?? PayloadScan(json)
-        scan = found
-        return ScannedPayload(json: json, scan: found)
+    private static func scanned(
+        _ replacement: Replacement, _ original: RawJSON?, _ scan: inout ScannedPayload?
+    ) -> ScannedPayload? {
+        if let scan { return scan }
+        switch replacement {
+        case .none: scan = original.map { ScannedPayload(.original($0)) }
+        case .value(let value):
+            scan = value.map { value in
+                ScannedPayload(.written(JSONWriter.bytes(expected: original?.count ?? 256) { $0.write(value) }))
+            }
+        }
+        return scan
     }
 
     private static func original(_ replacement: Replacement, _ original: RawJSON?) -> RawJSON? {
@@ -251,17 +269,20 @@ package struct EventDraft {
         fields.category = foreignCategory ?? event.category?.raw
         fields.attributes = attributes
         fields.dataSchema = dataSchema
-        fields.data = EventDraft.text(changedData, event.data)
-        fields.metadata = EventDraft.text(changedMetadata, event.metadata)
-        fields.categoryProfile = EventDraft.text(changedProfile, event.categoryProfile)
-        fields.unknownFields = EventDraft.text(changedUnknownFields, event.unknownFields)
+        fields.data = EventDraft.text(changedData, event.data, dataScan)
+        fields.metadata = EventDraft.text(changedMetadata, event.metadata, metadataScan)
+        fields.categoryProfile = EventDraft.text(changedProfile, event.categoryProfile, profileScan)
+        fields.unknownFields = EventDraft.text(changedUnknownFields, event.unknownFields, unknownFieldsScan)
         fields.propagationRootUUID = event.propagationRootUUID
         fields.atofVersion = atofVersion
         return fields.packed()
     }
 
-    private static func text(_ replacement: Replacement, _ original: RawJSON?) -> [UInt8] {
-        switch replacement {
+    private static func text(
+        _ replacement: Replacement, _ original: RawJSON?, _ scanned: ScannedPayload?
+    ) -> [UInt8] {
+        if case .written(let text)? = scanned?.text { return text }
+        return switch replacement {
         case .none: original?.withBytes { Array($0) } ?? []
         case .value(let value): value.map { Array($0.compactText.utf8) } ?? []
         }

@@ -41,6 +41,52 @@ struct RedactionShortcutTests {
         }
     }
 
+    private static func replacing(_ pattern: String, by replacement: String) -> BuiltinRedaction {
+        var builtin = BuiltinRedaction()
+        builtin.action = .regexReplace
+        builtin.matcher = .pattern(pattern)
+        builtin.replacement = replacement
+        return builtin
+    }
+
+    @Test("find what an earlier profile has brought or put together", arguments: [Compatibility.skein, .strict])
+    func broughtByProfiles(_ compatibility: Compatibility) throws {
+        // Nothing of this is in the event as it comes, nor behind the first profile; a later one makes a secret, an escape hides one.
+        let builtins = [
+            Self.replacing("one", by: "two"), Self.replacing("two", by: "joe@example.com"),
+            Self.replacing(" at ", by: "@"), Self.replacing("tab", by: "\t4111 1111 1111 1111"),
+        ]
+        let event = try RedactionLines.event([
+            "data": ["a": "one", "b": ["joe at example.com"]], "metadata": ["m": "tab"],
+            "category_profile": ["tool_call_id": "one"], "foreign": "x one", "name": "one", "attributes": ["two"],
+        ])
+        let after = try RedactionLines.apply(
+            try RedactionLines.chain(builtins + Self.builtins(), compatibility), to: event)
+        #expect(after.data?.value == ["a": "<email>", "b": ["<email>"]])
+        #expect(after.metadata?.value["m"] == "\t<credit_card>" || after.metadata?.value["m"] == "\t<phone>")
+        if compatibility == .skein {
+            #expect(after.name == "<email>")
+            #expect(after.attributes == ["<email>"])
+            #expect(after.categoryProfile?.value["tool_call_id"] == "<email>")
+            #expect(after.unknownFields?.value["foreign"] == "x <email>")
+        }
+    }
+
+    @Test("see a card's number in a float that has more digits than are written")
+    func exponents() throws {
+        let matcher = try DetectorMatcher(.creditCard, .skein)
+        for text in [#"{"a":1.23456789012e18}"#, "[1.2E+18]", #"{"a":"x","b":12e16}"#] {
+            #expect(!Self.candidates(text).isDisjoint(with: matcher.wanted), "\(text)")
+        }
+        for text in ["[1.2e-18]", #"["1.2e18"]"#, #"{"e18":18}"#] {
+            #expect(Self.candidates(text).isDisjoint(with: matcher.wanted), "\(text)")
+        }
+    }
+
+    private static func candidates(_ text: String) -> DetectorScan.Candidates {
+        TextBytes.withBytes(of: text) { DetectorScan.candidates(in: $0, .document) }
+    }
+
     @Test("tell dates from telephone numbers as the detector does")
     func dates() throws {
         let matcher = try DetectorMatcher(.phone, .skein)

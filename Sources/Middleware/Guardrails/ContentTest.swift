@@ -34,8 +34,8 @@ extension GuardrailRule {
 
         /// Whether anything may be found in a payload: cheap, and never wrong when it says no.
         func mayMatch(_ json: RawJSON) -> Bool {
-            let scan = PayloadScan(json)
-            return redactors.contains { $0.mayMatch(json, scan) }
+            let payload = ScannedPayload(.original(json))
+            return redactors.contains { $0.mayMatch(payload) }
         }
 
         package static func == (left: Self, right: Self) -> Bool {

@@ -2,7 +2,7 @@
 ///
 /// Of the ways to match, the leftmost counts, and of those the one that prefers first alternatives and greedy repetitions. Time is linear
 /// in the text for each match. RE2 does the finding; where it cannot know the answer, `PatternMachine` does.
-package struct Pattern: Sendable {
+package final class Pattern: Sendable {
     /// Larger patterns are refused: about as many states as one may have.
     static let largest = 200_000
     static let longest = 16_384

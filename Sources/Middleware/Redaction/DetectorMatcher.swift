@@ -4,7 +4,7 @@ internal import ATOF
 ///
 /// Under `strict` that is what the reference's expression matches. Skein's own expressions give candidates, of which it takes those that
 /// can be what they look like; the reasons to refuse one are listed in `docs/components/detectors.md`.
-struct DetectorMatcher: Sendable {
+final class DetectorMatcher: Sendable {
     let detector: Detector
     let pattern: Pattern
     private let isStrict: Bool

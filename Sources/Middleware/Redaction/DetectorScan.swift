@@ -219,6 +219,7 @@ struct DetectorScan {
             endNumber()
             numberStart = index
             digits = 0
+            if !isText, isExponent(index) { found.insert(.creditCard) }
         }
         digits += 1
         numberEnd = index + length
@@ -226,6 +227,13 @@ struct DetectorScan {
             phoneEnd = numberEnd
             if digits >= 13 { found.insert(.creditCard) }
         }
+    }
+
+    /// Whether digits outside of strings are those of a positive exponent: such a number has more digits than are written.
+    private func isExponent(_ index: Int) -> Bool {
+        guard index >= 2 else { return false }
+        let mark = text[index - 1] == UInt8(ascii: "+") ? index - 2 : index - 1
+        return text[mark] | 0x20 == UInt8(ascii: "e")
     }
 
     @inline(__always)

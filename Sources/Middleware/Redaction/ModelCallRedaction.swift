@@ -166,8 +166,8 @@ struct ModelCallRedaction: Sendable {
 
     /// Redacts the payload as it is, wherever it has texts.
     private func walk(_ draft: inout EventDraft) -> Bool {
-        let original = draft.scannedData()
-        guard let data = profile.redact(draft.data, original: original) else {
+        let scanned = draft.scannedData()
+        guard let data = profile.redact(draft.data, scanned: scanned) else {
             // What the codec made of the payload has nothing that the payload has not.
             if let text = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(text) { return false }
             let call = CallAnnotation(of: draft.event)

@@ -25,7 +25,7 @@ struct PIIRedactionStep: ChainStep {
 
     func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) -> ChainDecision {
         // Most events have nothing for most detectors. With paths also an event goes through a codec in which nothing is found.
-        if let wanted, let found = draft.scannedEvent(), found.isDisjoint(with: wanted) { return .pass }
+        if let wanted, draft.scannedEvent().isDisjoint(with: wanted) { return .pass }
         let surface = EventSurface(draft.event)
         guard surfaces.cover(surface) else { return .pass }
         var isChanged = redactMetadata(&draft)
@@ -54,28 +54,28 @@ struct PIIRedactionStep: ChainStep {
 
     private func redactData(_ draft: inout EventDraft) -> Bool {
         if draft.event.isMark, draft.event.dataSchema == .measurements {
-            if let original = draft.scannedData(), !profile.redactor.mayMatch(original) { return false }
+            if let scanned = draft.scannedData(), !profile.redactor.mayMatch(scanned) { return false }
             guard let data = draft.data.flatMap(profile.redact(measurements:)) else { return false }
             draft.data = data
             return true
         }
-        let original = draft.scannedData()
-        guard let data = profile.redact(draft.data, original: original) else { return false }
+        let scanned = draft.scannedData()
+        guard let data = profile.redact(draft.data, scanned: scanned) else { return false }
         draft.data = data
         return true
     }
 
     private func redactMetadata(_ draft: inout EventDraft) -> Bool {
-        let original = draft.scannedMetadata()
-        guard let metadata = profile.redact(draft.metadata, original: original) else { return false }
+        let scanned = draft.scannedMetadata()
+        guard let metadata = profile.redact(draft.metadata, scanned: scanned) else { return false }
         draft.metadata = metadata
         return true
     }
 
     /// A profile that has lost its shape is dropped.
     private func redactProfile(_ draft: inout EventDraft) -> Bool {
-        let original = draft.scannedCategoryProfile()
-        guard let changed = profile.redact(draft.categoryProfile, original: original) else {
+        let scanned = draft.scannedCategoryProfile()
+        guard let changed = profile.redact(draft.categoryProfile, scanned: scanned) else {
             return false
         }
         draft.categoryProfile = CategoryProfile.isValid(changed) ? changed : nil
@@ -83,7 +83,7 @@ struct PIIRedactionStep: ChainStep {
     }
 
     private func redactResultAnnotation(_ draft: inout EventDraft) -> Bool {
-        if let original = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(original) { return false }
+        if let scanned = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(scanned) { return false }
         guard var members = draft.categoryProfile?.objectValue,
             let annotation = members["tool_result_annotation"]?.nonNull, let changed = profile.redact(annotation)
         else { return false }
@@ -96,8 +96,8 @@ struct PIIRedactionStep: ChainStep {
 
     private func redactNames(_ draft: inout EventDraft, _ surface: EventSurface) -> Bool {
         var isChanged = redactTexts(&draft)
-        let unknown = draft.scannedUnknownFields()
-        if let fields = profile.redact(draft.unknownFields, original: unknown) {
+        let scanned = draft.scannedUnknownFields()
+        if let fields = profile.redact(draft.unknownFields, scanned: scanned) {
             // Members at the top of an event: a value has no place there.
             draft.unknownFields = fields.objectValue.map { .object($0) }
             isChanged = true
@@ -106,7 +106,7 @@ struct PIIRedactionStep: ChainStep {
     }
 
     private func redactTexts(_ draft: inout EventDraft) -> Bool {
-        if let candidates = draft.scannedNames(), !profile.redactor.mayMatch(candidates) { return false }
+        if !profile.redactor.mayMatch(draft.scannedNames()) { return false }
         var isChanged = false
         if let name = profile.redactor.redact(text: draft.name) {
             draft.name = name.isEmpty ? "redacted" : name
@@ -150,7 +150,7 @@ struct PIIRedactionStep: ChainStep {
     /// The members of a call's profile that are no payload: its id, its model, and what nobody knows.
     private func redactCallProfile(_ draft: inout EventDraft, _ surface: EventSurface) -> Bool {
         guard let own = PIIRedactionStep.ownMember(surface) else { return false }
-        if let original = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(original) { return false }
+        if let scanned = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(scanned) { return false }
         guard let members = draft.categoryProfile?.objectValue else { return false }
         var others = members
         others[own] = nil
@@ -166,8 +166,8 @@ struct PIIRedactionStep: ChainStep {
     /// calls, by which readers know what belongs together.
     private func treatOthers(_ draft: inout EventDraft, _ surface: EventSurface, _ words: StructuralWords) -> Bool {
         var isChanged = false
-        let unknown = draft.scannedUnknownFields()
-        if let fields = profile.redact(draft.unknownFields, original: unknown) {
+        let scanned = draft.scannedUnknownFields()
+        if let fields = profile.redact(draft.unknownFields, scanned: scanned) {
             draft.unknownFields = fields.objectValue.map { .object($0) }
             isChanged = true
         }

@@ -40,10 +40,10 @@ struct RedactionProfile: Sendable {
 
     /// Redacts a payload that need not be parsed when nothing of it can match.
     ///
-    /// - Parameter original: its text and scan, while no step has changed it.
+    /// - Parameter scanned: its text and scan.
     /// - Returns: nil when nothing has changed.
-    func redact(_ payload: @autoclosure () -> JSONValue?, original: ScannedPayload?) -> JSONValue? {
-        if let original, !redactor.mayMatch(original) { return nil }
+    func redact(_ payload: @autoclosure () -> JSONValue?, scanned: ScannedPayload?) -> JSONValue? {
+        if let scanned, !redactor.mayMatch(scanned) { return nil }
         guard let value = payload() else { return nil }
         return redact(value)
     }

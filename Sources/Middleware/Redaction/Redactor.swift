@@ -92,40 +92,48 @@ package struct Redactor: Sendable {
     }
 
     /// Whether `redact(document:)` may change a payload: cheap, and never wrong when it says no.
-    package func mayMatch(_ json: RawJSON) -> Bool { mayMatch(json, PayloadScan(json)) }
+    package func mayMatch(_ json: RawJSON) -> Bool { mayMatch(ScannedPayload(.original(json))) }
 
     /// The same with what a scan of this payload found, which serves all redactors.
-    package func mayMatch(_ json: RawJSON, _ scan: PayloadScan) -> Bool {
+    func mayMatch(_ payload: ScannedPayload) -> Bool {
         switch redaction?.finder {
         case nil, .everything: true
-        case .detector(let matcher): !scan.candidates.isDisjoint(with: matcher.wanted)
+        case .detector(let matcher): !payload.candidates.isDisjoint(with: matcher.wanted)
         // Escapes hide what they stand for.
-        case .pattern(let pattern): scan.hasEscapes || json.withBytes(pattern.mayMatch)
+        case .pattern(let pattern): payload.hasEscapes || payload.text.withBytes(pattern.mayMatch)
         }
     }
 }
 
-/// What one pass over a payload tells all redactors.
-package struct PayloadScan: Sendable {
+/// A payload as JSON text, and what one pass over it tells all redactors.
+struct ScannedPayload: Sendable {
+    enum Text: Sendable {
+        /// As it came: nobody has changed it.
+        case original(RawJSON)
+        /// Written from a value.
+        case written([UInt8])
+
+        func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+            switch self {
+            case .original(let json): json.withBytes(body)
+            case .written(let text): text.withUnsafeBufferPointer(body)
+            }
+        }
+    }
+
+    let text: Text
     let candidates: DetectorScan.Candidates
     let hasEscapes: Bool
 
-    package init(_ json: RawJSON) {
-        (candidates, hasEscapes) = json.withBytes { text in
-            (DetectorScan.candidates(in: text, .document), TextBytes.contains(text, UInt8(ascii: "\\")))
+    init(_ text: Text) {
+        self.text = text
+        (candidates, hasEscapes) = text.withBytes { bytes in
+            (DetectorScan.candidates(in: bytes, .document), TextBytes.contains(bytes, UInt8(ascii: "\\")))
         }
     }
 }
 
-/// A payload that nobody has changed, with its scan.
-struct ScannedPayload: Sendable {
-    let json: RawJSON
-    let scan: PayloadScan
-}
-
 extension Redactor {
-    func mayMatch(_ payload: ScannedPayload) -> Bool { mayMatch(payload.json, payload.scan) }
-
     /// Whether `redact(text:)` may change texts of which a scan has found that.
     func mayMatch(_ candidates: DetectorScan.Candidates) -> Bool {
         switch redaction?.finder {

@@ -1,7 +1,7 @@
 internal import SHA2
 
-/// What is done with each match in a text.
-struct TextRedaction: Sendable {
+/// What is done with each match in a text. A class, as the walk of a document has it at hand for every text.
+final class TextRedaction: Sendable {
     enum Finder: Sendable {
         case everything
         case pattern(Pattern)
@@ -17,6 +17,11 @@ struct TextRedaction: Sendable {
 
     let finder: Finder
     let treatment: Treatment
+
+    init(finder: Finder, treatment: Treatment) {
+        self.finder = finder
+        self.treatment = treatment
+    }
 
     /// A part of a text and what takes its place.
     struct Edit {
