@@ -63,9 +63,7 @@ extension Gemini {
             guard role == "user", parts.allSatisfy({ $0.isResponse || $0.isThought && !$0.isCall }) else {
                 throw CodecError(.invalidArgument, "a functionResponse must be alone, and the user's")
             }
-            let responses = try parts.filter(\.isResponse).map(toolMessage)
-            try refuseRepeated(responses.map(\.toolCallID), of: "functionResponse")
-            return responses
+            return try parts.filter(\.isResponse).map(toolMessage)
         }
         let content = visibleContent(parts)
         guard parts.contains(where: \.isCall) else {

@@ -73,20 +73,11 @@ package enum Gemini {
         return .parts(visible.map(\.contentPart))
     }
 
-    /// The calls of a content.
+    /// The calls of a content. Gemini gives them no ids as a rule, so several of one function have one id, its name.
     ///
-    /// - Throws: `CodecError` when one is malformed or two have one id.
+    /// - Throws: `CodecError` when one is malformed.
     static func calls(of parts: [Part]) throws(CodecError) -> [ToolCall] {
-        let calls = try parts.filter(\.isCall).map { (part) throws(CodecError) in try part.call() }
-        try refuseRepeated(calls.map(\.id), of: "functionCall")
-        return calls
-    }
-
-    /// Within one content ids tell which response belongs to which call.
-    static func refuseRepeated(_ ids: [String], of key: String) throws(CodecError) {
-        guard Set(ids).count == ids.count else {
-            throw CodecError(.invalidArgument, "two parts with a \(key) have one id")
-        }
+        try parts.filter(\.isCall).map { (part) throws(CodecError) in try part.call() }
     }
 
     /// The id of a call or a response, which is the name when it has none.

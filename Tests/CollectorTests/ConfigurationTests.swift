@@ -203,6 +203,9 @@ struct ConfigurationTests {
             toml: traces(endpoint + "headers = { x-key = \"a\" }\nheader_env = { X-Key = \"K\" }"),
             environment: ["K": "k"],
             complaints: ["error observability.unsupported_value \(trace).header_env.X-Key"]),
+        .init(
+            toml: "version = 1\n\u{0}\n[[components]]\nkind = \"pii_redaction\"",
+            complaints: ["error configuration.malformed test.toml:2"]),
     ]
 
     @Test("complains about each mistake with its code and key, and about nothing else", arguments: table)

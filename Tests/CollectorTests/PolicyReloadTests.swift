@@ -139,6 +139,9 @@ struct PolicyReloadTests {
             try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 2", rig)
             try await bucket.put("policy", Array("[nats]\nurls = [\"nats://x:1\"]".utf8))
             try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 3", rig)
+            // What a mistyped path of a file writes.
+            try await bucket.put("policy", Array("\n".utf8))
+            try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 4", rig)
             #expect(try await !Self.showsAddress(3, rig))
 
             try await bucket.delete("policy")

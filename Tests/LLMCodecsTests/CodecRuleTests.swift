@@ -125,14 +125,6 @@ struct CodecRuleTests {
                 .gemini, ["candidates": [["content": ["parts": [["functionResponse": [:], "thought": true]]]]]],
                 .invalidArgument
             ),
-            (
-                .gemini,
-                [
-                    "candidates": [
-                        ["content": ["parts": [["functionCall": ["name": "f"]], ["functionCall": ["name": "f"]]]]]
-                    ]
-                ], .invalidArgument
-            ),
             (.gemini, ["candidates": [["content": ["parts": [["text": .null]]]]]], .invalidArgument),
             (.ociGenAI, ["choices": [["message": ["content": 5]]]], .invalidArgument),
             (.anthropicMessages, ["content": "x"], .internal), (.openAIResponses, ["output": [:]], .internal),
@@ -141,6 +133,16 @@ struct CodecRuleTests {
         #expect {
             try surface.decodeResponse(body)
         } throws: { ($0 as? CodecError)?.kind == kind }
+    }
+
+    @Test("reads parallel calls of one function of Gemini, which have no ids, and their results")
+    func parallelCalls() throws {
+        let call: JSONValue = ["functionCall": ["name": "f"]]
+        let response = try Surface.gemini.decodeResponse(["candidates": [["content": ["parts": [call, call]]]]])
+        #expect(response.toolCalls?.map(\.id) == ["f", "f"])
+        let result: JSONValue = ["functionResponse": ["name": "f", "response": [:]]]
+        let request = try Surface.gemini.decodeRequest(["contents": [["parts": [result, result]]]])
+        #expect(request.messages.count == 2)
     }
 
     // MARK: Requests
@@ -164,30 +166,6 @@ struct CodecRuleTests {
             (.gemini, ["contents": [], "generationConfig": ["stopSequences": .null]]),
             (.gemini, ["contents": [], "systemInstruction": ["parts": [["text": 5]]]]),
             (.gemini, ["contents": [], "systemInstruction": ["parts": [["inlineData": [:]]]]]),
-            (
-                .gemini,
-                [
-                    "contents": [
-                        [
-                            "role": "model",
-                            "parts": [["functionCall": ["name": "f"]], ["functionCall": ["name": "g", "id": "f"]]],
-                        ]
-                    ]
-                ]
-            ),
-            (
-                .gemini,
-                [
-                    "contents": [
-                        [
-                            "parts": [
-                                ["functionResponse": ["name": "f", "response": [:]]],
-                                ["functionResponse": ["name": "f", "response": [:]]],
-                            ]
-                        ]
-                    ]
-                ]
-            ),
             (.openAIChat, ["messages": [["role": "assistant", "tool_calls": [["type": "custom"]], "content": 1]]]),
             (
                 .openAIChat,

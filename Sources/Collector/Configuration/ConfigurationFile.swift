@@ -33,6 +33,15 @@ struct ConfigurationFile {
     init(text: String, name: String, isFile: Bool = true) throws(ConfigurationError) {
         self.name = name
         self.isFile = isFile
+        // The parser takes the text for ended there, and whatever follows would be no policy.
+        if let end = text.utf8.firstIndex(of: 0) {
+            let line = text.utf8[..<end].count { $0 == UInt8(ascii: "\n") } + 1
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "configuration.malformed", field: "\(name):\(line)",
+                    "holds a NUL, which TOML does not allow")
+            ])
+        }
         do {
             root = try JSONParser.parse(TOMLTable(string: text).convert(to: .json)).objectValue ?? JSONObject()
         } catch let error as TOMLParseError {

@@ -26,6 +26,14 @@ struct SharedPolicy: Sendable {
                         "is no UTF-8 text; put a TOML document there, or delete the key")
                 ])
             }
+            // What a command with a mistyped path writes must not take the policy away.
+            guard text.contains(where: { !$0.isWhitespace }) else {
+                throw ConfigurationError(diagnostics: [
+                    Diagnostic(
+                        .error, "configuration.malformed", field: ConfigurationSource.sharedName,
+                        "is empty; put a TOML document there, or delete the key to go on without one")
+                ])
+            }
             return text
         }
     }
