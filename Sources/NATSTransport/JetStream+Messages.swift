@@ -41,6 +41,41 @@ extension JetStream {
         try await get(stream, GetRequest(lastBySubj: subject), fromLeader: fromLeader)
     }
 
+    /// The last message of a subject of which the server says that it has none.
+    ///
+    /// After an orderly restart nats-server 2.12.8 does not find messages that it counts, for as long as nothing is stored behind them. Who
+    /// takes that for "never was" begins anew. Costs a request where there is none.
+    ///
+    /// - Throws: `.unavailable` while the server counts a message and does not give it.
+    package func forgottenMessage(stream: String, subject: String) async throws(NATSError) -> StoredMessage? {
+        if try await subjects(of: stream, matching: subject).isEmpty { return nil }
+        guard var found = try await next(stream, subject, from: 1) else {
+            throw NATSError(
+                .unavailable,
+                "nats-server counts a message on \(subject) in \(stream) and does not find it, as 2.12.8 does after a restart; "
+                    + "use 2.14 or newer.")
+        }
+        // Near the end first: a subject may have many.
+        let last = try await streamInfo(stream).lastSequence
+        var distance: UInt64 = 1
+        while last > found.sequence, distance < last - found.sequence {
+            if let nearer = try await next(stream, subject, from: last - distance + 1) {
+                found = nearer
+                break
+            }
+            distance *= 2
+        }
+        while let later = try await next(stream, subject, from: found.sequence + 1) { found = later }
+        found.isForgotten = true
+        return found
+    }
+
+    private func next(
+        _ stream: String, _ subject: String, from sequence: UInt64
+    ) async throws(NATSError) -> StoredMessage? {
+        try await get(stream, GetRequest(seq: sequence, nextBySubj: subject), fromLeader: true)
+    }
+
     /// The message with a sequence, or with `matching` the first at or after it of that subject (wildcards allowed).
     package func message(
         stream: String, sequence: UInt64, matching subject: String? = nil

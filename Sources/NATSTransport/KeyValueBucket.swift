@@ -5,7 +5,7 @@ package struct KeyValueBucket: Sendable {
     package struct Entry: Sendable {
         package let key: String
         package let value: [UInt8]
-        /// The stream sequence of the value.
+        /// What a write may expect: the stream sequence of the value, or 0 when the server has forgotten it.
         package let revision: UInt64
         /// Nanoseconds since 1970 at which the server stored it.
         package let created: Int64
@@ -80,15 +80,30 @@ package struct KeyValueBucket: Sendable {
 
     /// - Parameter fromLeader: whether only the leader may answer. Otherwise any replica does, which may lag.
     package func get(_ key: String, fromLeader: Bool = false) async throws(NATSError) -> Entry? {
-        let message = try await jetStream.lastMessage(stream: stream, subject: subject(key), fromLeader: fromLeader)
-        guard let message, message.headers["KV-Operation"] == nil else { return nil }
-        return Entry(key: key, value: message.payload, revision: message.sequence, created: message.time)
+        guard let message = try await last(key, fromLeader: fromLeader), message.headers["KV-Operation"] == nil else {
+            return nil
+        }
+        return Entry(key: key, value: message.payload, revision: message.expectedSequence, created: message.time)
+    }
+
+    private func last(_ key: String, fromLeader: Bool = true) async throws(NATSError) -> StoredMessage? {
+        let subject = subject(key)
+        if let message = try await jetStream.lastMessage(stream: stream, subject: subject, fromLeader: fromLeader) {
+            return message
+        }
+        do throws(NATSError) {
+            return try await jetStream.forgottenMessage(stream: stream, subject: subject)
+        } catch let error where error.code == .unavailable {
+            // Any write makes the server look at what it has; this one leaves a key that is absent.
+            try await delete("found")
+            return try await jetStream.forgottenMessage(stream: stream, subject: subject)
+        }
     }
 
     /// Whether somebody has deleted a key that is absent: that leaves a marker. Of a key that never was, or of a bucket that was lost and
     /// created again, there is nothing.
     package func wasDeleted(_ key: String) async throws(NATSError) -> Bool {
-        try await jetStream.lastMessage(stream: stream, subject: subject(key), fromLeader: true) != nil
+        try await last(key) != nil
     }
 
     /// Sets a key whatever it holds. Returns the revision.
@@ -102,14 +117,13 @@ package struct KeyValueBucket: Sendable {
     /// - Throws: `.wrongLastRevision` if it has a value.
     @discardableResult
     package func create(_ key: String, _ value: [UInt8]) async throws(NATSError) -> UInt64 {
-        do throws(NATSError) {
-            return try await update(key, value, revision: 0)
-        } catch let error where error.code == .wrongLastRevision {
-            // Behind a delete marker the key is absent, but its last revision is the marker's.
-            let last = try await jetStream.lastMessage(stream: stream, subject: subject(key), fromLeader: true)
-            guard let last, last.headers["KV-Operation"] != nil else { throw error }
-            return try await update(key, value, revision: last.sequence)
+        // The server would take a value that it has forgotten for none.
+        let last = try await last(key)
+        // Behind a delete marker the key is absent, but its last revision is the marker's.
+        if let last, last.headers["KV-Operation"] == nil {
+            throw NATSError(.wrongLastRevision, "The key \(key) of the bucket \(name) has a value.")
         }
+        return try await update(key, value, revision: last?.expectedSequence ?? 0)
     }
 
     /// Sets a key if its revision is still the given one. Returns the new revision.

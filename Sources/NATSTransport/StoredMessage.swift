@@ -8,6 +8,11 @@ package struct StoredMessage: Sendable {
     package let time: Int64
     package let headers: NATSHeaders
     package let payload: [UInt8]
+    /// Whether the server says that the subject has no message (`JetStream.forgottenMessage`).
+    package internal(set) var isForgotten = false
+
+    /// What the server compares with `Nats-Expected-Last-Subject-Sequence` when this is the last message of its subject.
+    package var expectedSequence: UInt64 { isForgotten ? 0 : sequence }
 }
 
 extension StoredMessage {

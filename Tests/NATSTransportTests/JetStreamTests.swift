@@ -160,6 +160,51 @@ struct KeyValueBucketTests {
         }
     }
 
+    /// nats-server 2.12.8 forgets the last message of some subjects when it is stopped in an orderly way.
+    @Test("has every value after a restart of the server, and can change it")
+    func restart() async throws {
+        try await NATSTestServer.connected { server, jetStream in
+            let bucket = try await KeyValueBucket.open(jetStream, name: "b")
+            let keys = (0..<16).map { "task.\($0)" }
+            let value = [UInt8](repeating: 7, count: 60_000)
+            for round in 0..<40 {
+                for key in keys {
+                    try await bucket.put(key, [UInt8(round)])
+                    try await bucket.put("\(key).snapshot.\(round % 3)", value)
+                }
+            }
+            await server.process.stop()
+            try await server.process.restart()
+            try await jetStream.connection.connected()
+            for key in keys {
+                let entry = try #require(try await bucket.get(key, fromLeader: true), "\(key)")
+                #expect(entry.value == [39])
+                #expect(await code { try await bucket.create(key, [0]) } == .wrongLastRevision)
+                try await bucket.update(key, [1], revision: entry.revision)
+                #expect(
+                    await code { try await bucket.update(key, [2], revision: entry.revision) } == .wrongLastRevision)
+                #expect(try await bucket.get(key)?.value == [1])
+            }
+        }
+    }
+
+    @Test("finds the last message of a subject without the server's word for it")
+    func forgotten() async throws {
+        try await NATSTestServer.connected { _, jetStream in
+            _ = try await jetStream.createStream(StreamConfiguration(name: "S", subjects: ["s.>"]))
+            #expect(try await jetStream.forgottenMessage(stream: "S", subject: "s.a") == nil)
+            var last: [String: UInt64] = [:]
+            for number in 0..<60 {
+                let subject = number % 7 == 0 && number < 40 ? "s.a" : number == 3 ? "s.once" : "s.b"
+                last[subject] = try await jetStream.publish(subject: subject, payload: [UInt8(number)]).sequence
+            }
+            for (subject, sequence) in last {
+                let found = try #require(try await jetStream.forgottenMessage(stream: "S", subject: subject))
+                #expect(found.sequence == sequence && found.expectedSequence == 0)
+            }
+        }
+    }
+
     @Test("refuses a bucket that has another time to live")
     func settings() async throws {
         try await NATSTestServer.connected { _, jetStream in

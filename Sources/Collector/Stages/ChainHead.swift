@@ -20,11 +20,11 @@ struct ChainHead: Sendable {
     ///
     /// - Parameter incarnation: creation time of EVENTS: positions of an earlier stream of the name say nothing about this one.
     init(of subject: String, _ incarnation: String, _ jetStream: JetStream) async throws {
-        guard
-            let last = try await jetStream.lastMessage(
-                stream: SkeinSubjects.processedStream, subject: subject, fromLeader: true)
-        else { return }
-        sequence = last.sequence
+        let stream = SkeinSubjects.processedStream
+        var found = try await jetStream.lastMessage(stream: stream, subject: subject, fromLeader: true)
+        if found == nil { found = try await jetStream.forgottenMessage(stream: stream, subject: subject) }
+        guard let last = found else { return }
+        sequence = last.expectedSequence
         guard last.headers[SkeinHeaders.sourceCreated] == incarnation else { return }
         covered = ChainHead.covered(last, incarnation)
         epoch = last.headers[SkeinHeaders.epoch].flatMap { UInt64($0) } ?? 0
