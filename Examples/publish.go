@@ -2,6 +2,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log"
 	"os"
@@ -10,7 +11,16 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-const run = "018f3c00-0000-7000-8000-000000000001"
+// A run is known by the UUID of its first scope.
+func newUUID() string {
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		log.Fatal(err)
+	}
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
 
 func main() {
 	url := os.Getenv("SKEIN_NATS_URL")
@@ -27,7 +37,8 @@ func main() {
 		log.Fatal(err)
 	}
 
-	event := `{"kind":"scope","atof_version":"0.1","scope_category":"%s","category":"agent","name":"go-agent","uuid":"%s","timestamp":"%s","data":%s}` + "\n"
+	run := newUUID()
+	event := `{"kind":"scope","atof_version":"0.1","scope_category":"%s","category":"agent","name":"go-agent","attributes":[],"uuid":"%s","timestamp":"%s","data":%s}` + "\n"
 	now := func() string { return time.Now().UTC().Format(time.RFC3339Nano) }
 	body := fmt.Sprintf(event, "start", run, now(), `{"question":"Is it raining?"}`)
 	body += fmt.Sprintf(event, "end", run, now(), `{"answer":"No."}`)

@@ -66,7 +66,7 @@ async def trajectories(stream, message):
         except nats.js.errors.NotFoundError:
             return [message]  # a newer revision has replaced it, and comes next
     document = json.loads(body)
-    print(headers["Skein-State"], "revision", headers["Skein-Revision"], "of", document["agent"]["name"], flush=True)
+    print(headers["Skein-State"], "revision", headers["Skein-Revision"], "of", headers.get("Skein-Agent"), flush=True)
     print(json.dumps(document, indent=2), flush=True)
     return [message]
 
