@@ -24,6 +24,15 @@ extension Usage {
         return provider.hasPrefix("anthropic") || provider.hasPrefix("claude")
     }
 
+    /// The same of the projections and documents: a response in the form of another provider counts as that form does, whatever the
+    /// name of the gateway. The reference counts cached tokens twice then.
+    package static func isCacheSeparate(
+        _ response: NormalizedResponse?, provider: String?, isStrict: Bool
+    ) -> Bool {
+        let hasOwnForm = !isStrict && response?.api != nil && response?.api != "custom"
+        return isCacheSeparate(response, provider: hasOwnForm ? nil : provider)
+    }
+
     /// Input with what was read from and written to a cache; nil when it is unknown or does not fit.
     package var promptWithCaches: UInt64? {
         guard let promptTokens else { return nil }

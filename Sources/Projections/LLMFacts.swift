@@ -26,14 +26,7 @@ enum LLMFacts {
     /// Counts of the normalised response, each completed by what is found in the output.
     static func usage(_ event: Event, _ payloads: EventPayloads, _ response: NormalizedResponse?) -> Usage {
         var usage = Usage(of: response, completedBy: ManualUsage(payloads.data))
-        if isCacheSeparate(response, provider: event.name, isStrict: payloads.isStrict) { usage.includeCaches() }
+        if Usage.isCacheSeparate(response, provider: event.name, isStrict: payloads.isStrict) { usage.includeCaches() }
         return usage
-    }
-
-    /// Whether cached tokens are to be added to the input. A response in the form of another provider counts as that form does,
-    /// whatever the name of the gateway; the reference counts them twice then.
-    static func isCacheSeparate(_ response: NormalizedResponse?, provider: String?, isStrict: Bool) -> Bool {
-        let hasOwnForm = !isStrict && response?.api != nil && response?.api != "custom"
-        return Usage.isCacheSeparate(response, provider: hasOwnForm ? nil : provider)
     }
 }

@@ -19,9 +19,9 @@ struct StepMetrics: Sendable {
         cost = index.pricing.stepCost(of: response, manual: manual, usage: usage, output: data, provider: end.name) {
             ModelName.requested(end: end, start: index.start(of: end.uuid))
         }
-        // A response in the form of another provider counts as that form does, whatever the name of the gateway.
-        let hasOwnForm = !index.compatibility.isStrict && response?.api != nil && response?.api != "custom"
-        if Usage.isCacheSeparate(response, provider: hasOwnForm ? nil : end.name) { usage.includeCaches() }
+        if Usage.isCacheSeparate(response, provider: end.name, isStrict: index.compatibility.isStrict) {
+            usage.includeCaches()
+        }
         promptTokens = usage.promptTokens
         completionTokens = usage.completionTokens
         cachedTokens = StepMetrics.sum([usage.cacheReadTokens, usage.cacheWriteTokens], index.compatibility)
