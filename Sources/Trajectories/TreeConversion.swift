@@ -20,10 +20,13 @@ struct TreeConversion: Sendable {
         var tree = AgentTree(events, id: trajectoryID, compatibility: index.compatibility)
         guard let root = tree.root(id: trajectoryID) else { return nil }
         var inputs = tree.nodes.map { _ in [StepMachine.Input]() }
+        // A start that is said twice starts one agent.
+        var dispatched: Set<Int> = []
         for event in events {
             let owner = tree.owner(of: event)
             if let owner, tree.nodes[owner].start.uuid == event.uuid {
                 guard event.isStart, let parent = tree.nodes[owner].parent else { continue }
+                if !index.compatibility.isStrict, !dispatched.insert(owner).inserted { continue }
                 inputs[parent].append(.subagent(event))
             } else if event.category == .agent {
                 continue

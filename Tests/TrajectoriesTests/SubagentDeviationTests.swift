@@ -46,6 +46,18 @@ struct SubagentDeviationTests {
         #expect(skein["notes"] != nil)
     }
 
+    @Test("dispatches a subagent once whose start comes twice")
+    func startedTwice() throws {
+        func child(at second: Int64) -> EventFields {
+            Sample.fields(.scopeStart, 3, in: 1, "agent", at: second, name: "child")
+        }
+        let fields = [
+            Self.opener, Self.answer(2, in: 1, at: 1), child(at: 2), Self.answer(4, in: 3, at: 3), child(at: 4),
+        ]
+        #expect(try document(fields, .strict)["steps"]?.arrayValue?.count == 3)
+        #expect(try document(fields)["steps"]?.arrayValue?.count == 2)
+    }
+
     @Test("leaves out a subagent without steps")
     func empty() throws {
         let fields = [Self.opener, Self.answer(2, in: 1, at: 1), Sample.fields(.scopeStart, 3, in: 1, "agent", at: 2)]

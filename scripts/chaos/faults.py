@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import statistics
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from .bus import EVENTS, Bus, RecordWatcher
 from .processes import Member, World, say
 
 MEMBER_FAULTS = ("kill", "pause", "stop")
+BROKER_FAULTS = ("broker", "broker stop")
 SINK_FAULTS = ("error", "throttle", "hang", "close")
 
 
@@ -35,21 +37,23 @@ def plan(
     now, deck = 2.0, []
     while True:
         if not deck:
-            deck = [*MEMBER_FAULTS, "broker"]
+            deck = [*MEMBER_FAULTS, *BROKER_FAULTS]
             rng.shuffle(deck)
         kind = deck.pop()
+        away = rng.uniform(0.3, 2 if brokers == 1 else 5)
         seconds = {
             "kill": rng.uniform(0.2, ttl + 3),
             "pause": ttl + rng.uniform(0.5, 3),
             "stop": rng.uniform(0.2, 2),
-            "broker": rng.uniform(0.3, 2 if brokers == 1 else 5),
+            "broker": away,
+            "broker stop": away,
         }[kind]
         if now + seconds > duration:
             break
-        target = rng.randrange(brokers if kind == "broker" else members)
+        target = rng.randrange(brokers if kind in BROKER_FAULTS else members)
         infrastructure.append(Fault(now, kind, target, seconds))
         # Room to recover, so that each recovery can be told from the next fault's; less in a short test.
-        now += max(seconds, ttl if kind != "broker" else 0) + rng.uniform(2, 5) * min(1, duration / 60)
+        now += max(seconds, 0 if kind in BROKER_FAULTS else ttl) + rng.uniform(2, 5) * min(1, duration / 60)
     return infrastructure, _sink_plan(rng, duration, sinks)
 
 
@@ -117,7 +121,7 @@ class Injector:
             self.injected[f"sink {fault.kind}" if fault.kind in SINK_FAULTS else fault.kind] += 1
             if fault.kind in SINK_FAULTS:
                 await self._trouble_sink(fault)
-            elif fault.kind == "broker":
+            elif fault.kind in BROKER_FAULTS:
                 await self._restart_broker(fault)
             else:
                 await self._trouble_member(fault, group)
@@ -131,8 +135,13 @@ class Injector:
 
     async def _restart_broker(self, fault: Fault) -> None:
         broker = self.world.brokers[fault.target]
-        say(f"{fault.at:6.1f} s  {broker.name}: SIGKILL, back after {fault.seconds:.1f} s")
-        broker.kill()
+        # An orderly end takes another way through the broker's files than a kill, with defects of its own.
+        number = signal.SIGTERM if fault.kind == "broker stop" else signal.SIGKILL
+        say(f"{fault.at:6.1f} s  {broker.name}: {number.name}, back after {fault.seconds:.1f} s")
+        if number == signal.SIGKILL:
+            broker.kill()
+        elif not await broker.terminate(30):
+            self.complaints.append(f"{broker.name} did not end within 30 s of SIGTERM:\n{broker.log_tail()}")
         await asyncio.sleep(fault.seconds)
         broker.start()
         # In a cluster only one node is down at a time: the next fault waits until this one has caught up.
