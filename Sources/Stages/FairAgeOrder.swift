@@ -1,3 +1,5 @@
+internal import ATOF
+
 /// What belongs to a tenant.
 protocol OfTenant: Hashable, Sendable {
     var tenant: String { get }

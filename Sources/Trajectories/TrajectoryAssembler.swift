@@ -74,9 +74,9 @@ package struct TrajectoryAssembler: Sendable {
     /// When closed ones are forgotten.
     var forgetting = DeadlineQueue()
     /// Trajectories that were never put out, by opening.
-    var openOrder = SlotOrder()
+    var openOrder = AgeOrder<UInt64>()
     /// Those that were, by their last closing.
-    var closedOrder = SlotOrder()
+    var closedOrder = AgeOrder<UInt64>()
     /// Trajectories of each run that are open or revised.
     var runs: [ScopeKey: Int] = [:]
     /// Runs with a trajectory that is at its maximum: what comes of them is recognised without being remembered.
@@ -87,7 +87,7 @@ package struct TrajectoryAssembler: Sendable {
     /// Openers, and scopes open at the closing, of trajectories that are forgotten.
     var forgotten: OutsideScopes
     /// Open trajectories that have changed since their progress was told, the first to change first.
-    var changed = SlotOrder()
+    var changed = AgeOrder<UInt64>()
     var openEvents = 0
     var closedEvents = 0
     var heldBytes = 0

@@ -8,20 +8,9 @@ import Testing
 /// An export task without a broker and a backend: events in, spans through the machine, checkpoints, crashes.
 @Suite("Ledger of an export")
 struct ExportBooksTests {
-    /// What a crash leaves.
-    private struct Checkpoint {
-        var position: UInt64 = 0
-        var projector: [UInt8]?
-        var ledger: [UInt8]?
-    }
-
     private struct Task {
         var projector: SpanProjector
-        var books: ExportBooks
-        var machine: ExportMachine
-        var pending: ExportAction?
-        var position: UInt64
-        var snapshot: (position: UInt64, projector: [UInt8])?
+        var export: SimulatedExport
 
         static var configuration: ProjectionConfiguration {
             var configuration = ProjectionConfiguration(
@@ -30,22 +19,17 @@ struct ExportBooksTests {
             return configuration
         }
 
-        init(_ checkpoint: Checkpoint) throws {
-            var delivery = ExportMachine.Configuration()
-            delivery.maxBatchItems = 4
-            delivery.scheduledDelay = .zero
+        init(_ checkpoint: SimulatedExport.Checkpoint) throws {
+            export = try SimulatedExport(checkpoint, poison: 3)
             projector = SpanProjector(configuration: Self.configuration)
-            books = ExportBooks()
             if let bytes = checkpoint.projector {
                 projector = try SpanProjector(configuration: Self.configuration, snapshot: bytes)
             }
-            if let bytes = checkpoint.ledger { books = try ExportBooks(snapshot: bytes) }
-            machine = ExportMachine(configuration: delivery, position: checkpoint.position)
-            position = checkpoint.position
         }
 
         mutating func receive(_ packed: [UInt8]?, log: [[UInt8]?]) throws {
-            position += 1
+            export.advance()
+            let position = export.position
             var output = ProjectionOutput()
             let read: SpanProjector.Reader = { log[Int($0.sequence) - 1] }
             projector.advance(to: position, into: &output)
@@ -57,53 +41,16 @@ struct ExportBooksTests {
             }
             projector.enforceBounds(after: nil)
             while projector.hasLeaving { projector.leave(3, into: &output, read: read) }
-            books.add(output, at: position)
-            var items = output.spans.enumerated().map { ordinal, span in
-                ExportItem(
-                    bytes: SpanEncoder.encode(span.span), position: position, ordinal: ordinal,
-                    share: ExportShare(tenant: span.run.tenant, root: span.run.uuid, events: span.events))
-            }[...]
-            act(machine.arrived(&items, now: .zero) + machine.advanced(through: position))
-            #expect(items.isEmpty)
+            export.books.add(output, at: position)
+            export.accept(
+                output.spans.enumerated().map { ordinal, span in
+                    ExportItem(
+                        bytes: SpanEncoder.encode(span.span), position: position, ordinal: ordinal,
+                        share: ExportShare(tenant: span.run.tenant, root: span.run.uuid, events: span.events))
+                })
         }
 
-        /// The backend answers: it refuses what is poisoned, always the same.
-        mutating func answer() {
-            switch pending {
-            case .send(let items):
-                pending = nil
-                let isBad = items.contains { $0.bytes.reduce(0) { ($0 &* 31) &+ Int($1) } % 3 == 0 }
-                let answer: ExportAnswer =
-                    isBad ? .dataRefused(.init(status: 400, reason: "")) : .delivered(rejected: 0, message: "")
-                act(machine.answered(answer, now: .zero, jitter: 0))
-            case .deadLetter:
-                pending = nil
-                act(machine.deadLettered(now: .zero))
-            default: act(machine.timePassed(now: .zero))
-            }
-            books.lose(machine.takeLosses())
-        }
-
-        private mutating func act(_ actions: [ExportAction]) {
-            for action in actions {
-                switch action {
-                case .send, .deadLetter: pending = action
-                case .confirmed, .report, .finished: break
-                }
-            }
-        }
-
-        mutating func takeSnapshot() {
-            guard snapshot == nil else { return }
-            books.takeSnapshot()
-            snapshot = (position, projector.snapshot())
-        }
-
-        mutating func store(_ checkpoint: inout Checkpoint) {
-            guard let (position, bytes) = snapshot, machine.confirmedPosition >= position else { return }
-            checkpoint = Checkpoint(position: position, projector: bytes, ledger: books.sealed(at: position))
-            snapshot = nil
-        }
+        mutating func takeSnapshot() { export.takeSnapshot(projector.snapshot()) }
     }
 
     private static func log(seed: UInt64) throws -> [[UInt8]?] {
@@ -129,20 +76,16 @@ struct ExportBooksTests {
         return log + [[UInt8]?](repeating: nil, count: 100)
     }
 
-    private static func total(_ task: Task) -> LedgerCounts {
-        task.books.current(confirmed: task.machine.confirmedPosition).total()
-    }
-
     @Test(
         "is exact whenever the task dies and begins again at its checkpoint", arguments: 1...12 as ClosedRange<UInt64>)
     func crashes(seed: UInt64) throws {
         let log = try Self.log(seed: seed)
-        var whole = try Task(Checkpoint())
+        var whole = try Task(SimulatedExport.Checkpoint())
         for packed in log {
             try whole.receive(packed, log: log)
-            while whole.pending != nil { whole.answer() }
+            while whole.export.pending != nil { whole.export.answer() }
         }
-        let expected = Self.total(whole)
+        let expected = whole.export.total
         #expect(expected.pending == 0)
         #expect(expected[.rejected] > 0)
         #expect(expected[.delivered] > 0)
@@ -150,25 +93,25 @@ struct ExportBooksTests {
         #expect(expected[.received] == UInt64(log.count { $0 != nil }))
 
         var random = SeededRandom(state: seed &+ 1000)
-        var checkpoint = Checkpoint()
+        var checkpoint = SimulatedExport.Checkpoint()
         var task = try Task(checkpoint)
-        while task.position < log.count || task.pending != nil {
+        while task.export.position < log.count || task.export.pending != nil {
             switch Int.random(in: 0..<30, using: &random) {
             case 0:
-                #expect(Self.total(task).pending >= 0)
+                #expect(task.export.total.pending >= 0)
                 task = try Task(checkpoint)
-            case 1..<12 where task.position < log.count && !task.machine.isFull:
-                try task.receive(log[Int(task.position)], log: log)
+            case 1..<12 where task.export.position < log.count && !task.export.machine.isFull:
+                try task.receive(log[Int(task.export.position)], log: log)
             case 12..<14: task.takeSnapshot()
-            case 14..<16: task.store(&checkpoint)
-            default: task.answer()
+            case 14..<16: task.export.store(&checkpoint)
+            default: task.export.answer()
             }
         }
         task.takeSnapshot()
-        task.store(&checkpoint)
+        task.export.store(&checkpoint)
         task.takeSnapshot()
-        task.store(&checkpoint)
-        #expect(Self.total(task) == expected)
+        task.export.store(&checkpoint)
+        #expect(task.export.total == expected)
         #expect(try Ledger<EventUUID>(snapshot: checkpoint.ledger ?? []).total() == expected)
     }
 

@@ -9,103 +9,46 @@ import Testing
 /// An export task for metrics without a broker and a backend: measurements in, collections through the machine, checkpoints, crashes.
 @Suite("Ledger of an export of metrics")
 struct MetricBooksTests {
-    private struct Checkpoint {
-        var position: UInt64 = 0
-        var projector: [UInt8]?
-        var ledger: [UInt8]?
-    }
-
     private struct Task {
         var projector: MetricProjector
-        var books = ExportBooks()
-        var machine: ExportMachine
-        var pending: ExportAction?
-        var position: UInt64
-        var snapshot: (position: UInt64, projector: [UInt8])?
+        var export: SimulatedExport
         /// Everything that was sent, by position and ordinal; the same must have the same bytes.
         var sent: [EventReference: [UInt8]]
 
         init(
-            _ checkpoint: Checkpoint, _ configuration: MetricConfiguration, sent: [EventReference: [UInt8]] = [:]
+            _ checkpoint: SimulatedExport.Checkpoint, _ configuration: MetricConfiguration,
+            sent: [EventReference: [UInt8]] = [:]
         ) throws {
-            var delivery = ExportMachine.Configuration()
-            delivery.maxBatchItems = 4
-            delivery.scheduledDelay = .zero
+            export = try SimulatedExport(checkpoint, poison: 5)
             projector = MetricProjector(configuration: configuration)
             if let bytes = checkpoint.projector {
                 projector = try MetricProjector(configuration: configuration, snapshot: bytes)
             }
-            if let bytes = checkpoint.ledger { books = try ExportBooks(snapshot: bytes) }
-            machine = ExportMachine(configuration: delivery, position: checkpoint.position)
-            position = checkpoint.position
             self.sent = sent
         }
 
         mutating func receive(_ packed: [UInt8]?) throws {
-            position += 1
+            export.advance()
+            let position = export.position
             var output = MetricOutput()
             projector.advance(to: position, into: &output)
             if let packed {
                 let event = try EventBatch(unpacking: alone(packed)).event(at: 0)
                 projector.receive(event, of: "t\(position % 3)", into: &output)
             }
-            books.add(output.events, at: position)
+            export.books.add(output.events, at: position)
             var items: [ExportItem] = []
             for (ordinal, metric) in output.metrics.enumerated() {
-                for share in metric.shares { books.emit(share.events, of: share.run, at: position) }
+                for share in metric.shares { export.books.emit(share.events, of: share.run, at: position) }
                 let item = ExportItem(metric, at: position, ordinal: ordinal, resource: nil)
                 let place = EventReference(sequence: position, index: ordinal)
                 if let before = sent.updateValue(item.bytes, forKey: place) { #expect(before == item.bytes) }
                 items.append(item)
             }
-            var rest = items[...]
-            while !rest.isEmpty {
-                act(machine.arrived(&rest, now: .zero))
-                if !rest.isEmpty { answer() }
-            }
-            act(machine.advanced(through: position))
+            export.accept(items)
         }
 
-        /// The backend answers: it refuses what is poisoned, always the same.
-        mutating func answer() {
-            switch pending {
-            case .send(let items):
-                pending = nil
-                let isBad = items.contains { $0.bytes.reduce(0) { ($0 &* 31) &+ Int($1) } % 5 == 0 }
-                act(
-                    machine.answered(
-                        isBad ? .dataRefused(.init(status: 400, reason: "")) : .delivered(rejected: 0, message: ""),
-                        now: .zero, jitter: 0))
-            case .deadLetter:
-                pending = nil
-                act(machine.deadLettered(now: .zero))
-            default: act(machine.timePassed(now: .zero))
-            }
-            books.lose(machine.takeLosses())
-        }
-
-        private mutating func act(_ actions: [ExportAction]) {
-            for action in actions {
-                switch action {
-                case .send, .deadLetter: pending = action
-                case .confirmed, .report, .finished: break
-                }
-            }
-        }
-
-        mutating func takeSnapshot() {
-            guard snapshot == nil else { return }
-            books.takeSnapshot()
-            snapshot = (position, projector.snapshot())
-        }
-
-        mutating func store(_ checkpoint: inout Checkpoint) {
-            guard let (position, bytes) = snapshot, machine.confirmedPosition >= position else { return }
-            checkpoint = Checkpoint(position: position, projector: bytes, ledger: books.sealed(at: position))
-            snapshot = nil
-        }
-
-        var total: LedgerCounts { books.current(confirmed: machine.confirmedPosition).total() }
+        mutating func takeSnapshot() { export.takeSnapshot(projector.snapshot()) }
     }
 
     private static func log(seed: UInt64) -> [[UInt8]?] {
@@ -144,28 +87,28 @@ struct MetricBooksTests {
             temporality: temporality, exportInterval: 7, maximumInstruments: 3, cardinalityLimit: 3)
         configuration.maximumTenants = 2
         let log = Self.log(seed: seed)
-        var whole = try Task(Checkpoint(), configuration)
+        var whole = try Task(SimulatedExport.Checkpoint(), configuration)
         for packed in log {
             try whole.receive(packed)
-            while whole.pending != nil { whole.answer() }
+            while whole.export.pending != nil { whole.export.answer() }
         }
-        let expected = whole.total
+        let expected = whole.export.total
         #expect(expected.pending == 0 && expected[.received] == UInt64(log.count { $0 != nil }))
         for field in [LedgerCounts.Field.rejected, .delivered, .notProjected] { #expect(expected[field] > 0) }
 
         var random = SeededRandom(state: seed &+ 1000)
-        var checkpoint = Checkpoint()
+        var checkpoint = SimulatedExport.Checkpoint()
         var task = try Task(checkpoint, configuration)
-        while task.position < log.count || task.pending != nil {
+        while task.export.position < log.count || task.export.pending != nil {
             switch Int.random(in: 0..<30, using: &random) {
             case 0: task = try Task(checkpoint, configuration, sent: task.sent)
-            case 1..<12 where task.position < log.count: try task.receive(log[Int(task.position)])
+            case 1..<12 where task.export.position < log.count: try task.receive(log[Int(task.export.position)])
             case 12..<14: task.takeSnapshot()
-            case 14..<16: task.store(&checkpoint)
-            default: task.answer()
+            case 14..<16: task.export.store(&checkpoint)
+            default: task.export.answer()
             }
         }
-        #expect(task.total == expected)
+        #expect(task.export.total == expected)
         #expect(task.sent == whole.sent)
     }
 }
