@@ -74,8 +74,8 @@ struct PublisherFailureTests {
                     #expect(publisher.statistics.diskBytes <= 1 << 20)
                 }
                 try await rig.server.restart()
-                #expect(await publisher.flush() == false)
-                #expect(await publisher.flush())
+                #expect(await publisher.flush(timeout: .seconds(60)) == false)
+                #expect(await publisher.flush(timeout: .seconds(60)))
             }
             let lost = statistics.dropped[.diskFull] ?? 0
             #expect(lost > 1500 && lost < 2500 && statistics.acknowledged + lost == 3000)

@@ -154,27 +154,7 @@ struct LiveAndOfflineTests {
             // A busy machine is no reason to send anything again.
             configuration.endpoints[last].timeout = .seconds(30)
         }
-        let text = """
-            [[components]]
-            kind = "observability"
-            [components.config]
-            version = 4
-            [components.config.opentelemetry]
-            enabled = true
-            [components.config.opentelemetry.logs]
-            enabled = true
-            [[components.config.opentelemetry.logs.endpoints]]
-            endpoint = "\(signals.server.url)"
-            timeout_millis = 30000
-            [components.config.opentelemetry.metrics]
-            enabled = true
-            [[components.config.opentelemetry.metrics.endpoints]]
-            endpoint = "\(signals.server.url)"
-            timeout_millis = 30000
-            """
-        let read = try ConfigurationReader.read(text: text, name: "", environment: [:]).0
-        configuration.logEndpoints = read.logEndpoints
-        configuration.metricEndpoints = read.metricEndpoints
+        try signals.addEndpoints(to: &configuration)
         return configuration
     }
 

@@ -51,27 +51,7 @@ struct SignalExportTests {
     ) throws -> CollectorConfiguration {
         var configuration = try rig.configuration()
         configuration.trajectories = nil
-        let text = """
-            [[components]]
-            kind = "observability"
-            [components.config]
-            version = 4
-            [components.config.opentelemetry]
-            enabled = true
-            [components.config.opentelemetry.logs]
-            enabled = true
-            scheduled_delay_millis = 20
-            [[components.config.opentelemetry.logs.endpoints]]
-            endpoint = "\(sink.server.url)"
-            [components.config.opentelemetry.metrics]
-            enabled = true
-            temporality = "\(temporality.rawValue)"
-            [[components.config.opentelemetry.metrics.endpoints]]
-            endpoint = "\(sink.server.url)"
-            """
-        let read = try ConfigurationReader.read(text: text, name: "", environment: [:]).0
-        configuration.logEndpoints = read.logEndpoints
-        configuration.metricEndpoints = read.metricEndpoints
+        try sink.addEndpoints(to: &configuration, temporality: temporality)
         configuration.logEndpoints[0].initialBackoff = .milliseconds(20)
         configuration.metricEndpoints[0].initialBackoff = .milliseconds(20)
         return configuration

@@ -1,6 +1,8 @@
 import CProtobufC
 import CSkeinProto
+import Collector
 import HTTPTestServer
+import Projections
 import Synchronization
 
 /// An OTLP/HTTP backend that keeps log records, metrics and the points of sums.
@@ -53,6 +55,35 @@ final class SignalSink: Sendable {
             }
             return .init(status)
         }
+    }
+
+    /// Has logs and metrics sent here, as a configuration document says it. A busy machine is no reason to send anything again.
+    func addEndpoints(
+        to configuration: inout CollectorConfiguration, temporality: MetricConfiguration.Temporality = .cumulative
+    ) throws {
+        let text = """
+            [[components]]
+            kind = "observability"
+            [components.config]
+            version = 4
+            [components.config.opentelemetry]
+            enabled = true
+            [components.config.opentelemetry.logs]
+            enabled = true
+            scheduled_delay_millis = 20
+            [[components.config.opentelemetry.logs.endpoints]]
+            endpoint = "\(server.url)"
+            timeout_millis = 30000
+            [components.config.opentelemetry.metrics]
+            enabled = true
+            temporality = "\(temporality.rawValue)"
+            [[components.config.opentelemetry.metrics.endpoints]]
+            endpoint = "\(server.url)"
+            timeout_millis = 30000
+            """
+        let read = try ConfigurationReader.read(text: text, name: "", environment: [:]).0
+        configuration.logEndpoints = read.logEndpoints
+        configuration.metricEndpoints = read.metricEndpoints
     }
 
     var records: [Record] { state.value.withLock { $0.records } }
