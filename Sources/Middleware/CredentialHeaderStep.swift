@@ -11,15 +11,18 @@ struct CredentialHeaderStep: ChainStep {
     let priority = Int32.min
     let compatibility: Compatibility
 
+    /// What the member is called; the reference knows the first only.
+    private static let members = ["headers", "Headers", "HEADERS"]
+
     func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) -> ChainDecision {
         guard draft.event.kind == .scopeStart, let data = draft.event.data,
             // Most requests have none, which is seen without parsing them.
-            data.mayContain("headers\"", notFollowedBy: ":{}")
+            data.mayContain("eaders\"", notFollowedBy: ":{}") || data.mayContain("HEADERS\"", notFollowedBy: ":{}")
         else { return .pass }
         let isChanged =
             switch draft.event.category?.known {
-            case .llm?: removeHeaders(&draft)
-            case .tool?: compatibility == .skein && hideHeaders(&draft)
+            case .llm?: treat(&draft, replacement: nil)
+            case .tool?: compatibility == .skein && treat(&draft, replacement: "[REDACTED]")
             case .agent?, .function?, .retriever?, .embedder?, .reranker?, .guardrail?, .evaluator?, .custom?,
                 .unknown?,
                 nil:
@@ -29,22 +32,53 @@ struct CredentialHeaderStep: ChainStep {
         return .pass
     }
 
-    private func removeHeaders(_ draft: inout EventDraft) -> Bool {
-        guard var data = draft.data?.objectValue, let headers = data["headers"]?.objectValue else { return false }
-        let kept = CredentialHeaders.removed(from: headers, compatibility)
-        guard kept.count != headers.count else { return false }
-        data["headers"] = .object(kept)
-        draft.data = .object(data)
-        return true
+    /// - Parameter replacement: what takes the place of values; nil removes the headers.
+    private func treat(_ draft: inout EventDraft, replacement: JSONValue?) -> Bool {
+        guard var data = draft.data?.objectValue else { return false }
+        var isChanged = false
+        for member in Self.members.prefix(compatibility == .skein ? Self.members.count : 1) {
+            guard let headers = data[member], let treated = treated(headers, replacement) else { continue }
+            data[member] = treated
+            isChanged = true
+        }
+        if isChanged { draft.data = .object(data) }
+        return isChanged
     }
 
-    private func hideHeaders(_ draft: inout EventDraft) -> Bool {
-        guard var data = draft.data?.objectValue, var headers = data["headers"]?.objectValue else { return false }
-        let credentials = headers.keys.filter { CredentialHeaders.isCredential($0, compatibility) }
-        guard !credentials.isEmpty else { return false }
-        for credential in credentials { headers[credential] = "[REDACTED]" }
-        data["headers"] = .object(headers)
-        draft.data = .object(data)
-        return true
+    /// - Returns: nil when there is no credential.
+    private func treated(_ headers: JSONValue, _ replacement: JSONValue?) -> JSONValue? {
+        switch headers {
+        case .object(let headers):
+            let credentials = headers.keys.filter { CredentialHeaders.isCredential($0, compatibility) }
+            if credentials.isEmpty { return nil }
+            guard let replacement else { return .object(CredentialHeaders.removed(from: headers, compatibility)) }
+            var treated = headers
+            for credential in credentials { treated[credential] = replacement }
+            return .object(treated)
+        case .array(let headers) where compatibility == .skein:
+            let treated = headers.compactMap { pair in
+                guard let name = Self.name(in: pair), CredentialHeaders.isCredential(name, compatibility) else {
+                    return pair
+                }
+                return replacement.map { Self.pair(pair, with: $0) }
+            }
+            return treated == headers ? nil : .array(treated)
+        default: return nil
+        }
+    }
+
+    /// Of a header in a list: `["name", "value"]` or `{"name": "…", "value": "…"}`.
+    private static func name(in pair: JSONValue) -> String? {
+        (pair[0] ?? pair["name"] ?? pair["key"])?.stringValue
+    }
+
+    private static func pair(_ pair: JSONValue, with value: JSONValue) -> JSONValue {
+        switch pair {
+        case .array(let elements): .array(elements.prefix(1) + elements.dropFirst().map { _ in value })
+        case .object(let object):
+            .object(
+                JSONObject(object.map { ($0.key, $0.key == "name" || $0.key == "key" ? $0.value : value) }))
+        default: pair
+        }
     }
 }

@@ -11,6 +11,8 @@ struct CredentialHeaderTests {
             ("x-api-key", true, true), ("api-key", true, true), ("anthropic-api-key", true, true),
             ("x-goog-api-key", true, true), ("set-cookie", true, false), ("X-Amz-Security-Token", true, false),
             ("x-my-api-key", true, false), ("x-auth-token", true, false), ("content-type", false, false),
+            ("x_api_key", true, false), ("apikey", true, false), ("authorization ", true, false),
+            ("X-Functions-Key", true, false), ("x-my-api-token", true, false),
             ("x-max-tokens", false, false), ("x-request-id", false, false),
         ] as [(String, Bool, Bool)])
     func removed(header: String, skein: Bool, strict: Bool) throws {
@@ -69,6 +71,39 @@ struct CredentialHeaderTests {
                 == ["headers": ["Authorization": "[REDACTED]", "accept": "a"], "url": "u"])
         #expect(
             try RedactionLines.apply(try RedactionLines.chain([], .strict), to: event).data?.value == event.data?.value)
+    }
+
+    @Test(
+        "are found in lists of pairs and in other spellings of the member",
+        arguments: [
+            (
+                ["headers": [["authorization", "secret"], ["accept", "a"]]],
+                ["headers": [["authorization", "[REDACTED]"], ["accept", "a"]]], ["headers": [["accept", "a"]]]
+            ),
+            (
+                ["headers": [["name": "Cookie", "value": "secret"], ["key": "x-api-key", "value": "secret"]]],
+                [
+                    "headers": [
+                        ["name": "Cookie", "value": "[REDACTED]"], ["key": "x-api-key", "value": "[REDACTED]"],
+                    ]
+                ],
+                ["headers": []]
+            ),
+            (
+                ["Headers": ["authorization": "secret"]], ["Headers": ["authorization": "[REDACTED]"]],
+                ["Headers": [:]]
+            ),
+            (
+                ["HEADERS": ["authorization": "secret"]], ["HEADERS": ["authorization": "[REDACTED]"]],
+                ["HEADERS": [:]]
+            ),
+        ] as [(JSONValue, JSONValue, JSONValue)])
+    func forms(_ data: JSONValue, ofTool: JSONValue, ofModel: JSONValue) throws {
+        for (category, expected) in [("tool", ofTool), ("llm", ofModel)] {
+            let event = try RedactionLines.event(["category": .string(category), "data": data])
+            #expect(try RedactionLines.apply(try RedactionLines.chain(), to: event).data?.value == expected)
+            #expect(try RedactionLines.apply(try RedactionLines.chain([], .strict), to: event).data?.value == data)
+        }
     }
 
     @Test("leave events alone that have none", arguments: ["tool", "llm", "agent", "custom"])

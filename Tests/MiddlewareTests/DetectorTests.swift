@@ -22,6 +22,7 @@ struct DetectorTests {
         (.email, "cc: bob.lee+x@mail.example.co.uk, a@b.io;", "cc: #, #;", "cc: #, #;"),
         (.email, "x@y.z1 a@b user@ @example.com", "x@y.z1 a@b user@ @example.com", "x@y.z1 a@b user@ @example.com"),
         (.email, "ünïcode@example.org", "ünï#", "#"), (.email, "bob@пример.рф", "bob@пример.рф", "#"),
+        (.email, "bob@例え.jp, bob@x.中国", "bob@例え.jp, bob@x.中国", "#, #"),
         (.email, "请联系bob@example.com谢谢", "请联系#谢谢", "请联系#谢谢"), (.email, "a@b.xn--p1ai", "#--p1ai", "#"),
         (.phone, "+1 (415) 555-2671 or 12345678", "# or #", "# or #"), (.phone, "1234567", "1234567", "1234567"),
         (.phone, "415.555.2671, (415) 555.2671", "415.555.2671, (#.2671", "#, #"),
@@ -35,6 +36,8 @@ struct DetectorTests {
             "550e8400-e29b-41d4-a716-446655440000"
         ),
         (.phone, "call_123456789", "call_#", "call_#"),
+        (.phone, "(415) 555–2671 415‑555‑2671", "(#–#‑555‑2671", "(#"),
+        (.phone, "2019–2024, 1998-2003; 2024–01–02", "2019–2024, #; 2024–01–02", "2019–2024, 1998-2003; 2024–01–02"),
         (
             .apiKey, "use pk-test_00000000 task-management sk-short", "use # task-management sk-short",
             "use # task-management sk-short"
@@ -71,6 +74,14 @@ struct DetectorTests {
         (.creditCard, "1234567890123", "#", "1234567890123"),
         (.creditCard, "2 4111-1111-1111-1111", "#", "2 #"), (.creditCard, "４１１１ 1111 1111 1111", "#", "#"),
         (
+            .creditCard, "4111\t1111\u{2007}1111\u{3000}1111, 4111 - 1111  1111\u{2212}1111",
+            "4111\t1111\u{2007}1111\u{3000}1111, 4111 - 1111  1111\u{2212}1111", "#, #"
+        ),
+        (.creditCard, "4111.1111.1111.1111 4111/1111/1111/1111", "4111.1111.1111.1111 4111/1111/1111/1111", "# #"),
+        (.creditCard, "3782_822463_10005 41.11111111111111", "3782_822463_10005 41.#", "# 41.11111111111111"),
+        (.creditCard, "4111 1111\n1111 1111", "4111 1111\n1111 1111", "4111 1111\n1111 1111"),
+        (.creditCard, "4111-1111-1111-1111-deadbeefdeadbeef", "#deadbeefdeadbeef", "#-deadbeefdeadbeef"),
+        (
             .creditCard, "1700000000000 4111\u{A0}1111\u{A0}1111\u{A0}1111", "#\u{A0}1111\u{A0}1111\u{A0}1111",
             "1700000000000 #"
         ),
@@ -79,6 +90,8 @@ struct DetectorTests {
             "#/XAKIAIOSFODNN7EXAMPLE"
         ),
         (.awsSecretAccessKey, "a=\(secret) b", "a=# b", "a=# b"),
+        (.awsSecretAccessKey, "KEY=/\(secret.dropLast())", "KEY=/\(secret.dropLast())", "KEY=#"),
+        (.awsSecretAccessKey, "KEY=\(secret.dropLast())+ x", "KEY#+ x", "KEY# x"),
         (.awsSecretAccessKey, "\(secret)x", "\(secret)x", "\(secret)x"),
         (.awsSecretAccessKey, "/\(secret.dropLast())", "/\(secret.dropLast())", "#"),
         (.gcpAPIKey, "\(gcp)。", "#。", "#。"), (.gcpAPIKey, "\(gcp)x", "\(gcp)x", "\(gcp)x"),
@@ -130,7 +143,7 @@ struct DetectorTests {
 
     static let fragments = [
         "bob", "@", "x.io", "a@b.cc", ".", "-", "+1", "(415)", " 555-2671", "12345678", "2024-01-02", " ", "\t",
-        "\u{A0}", "\u{3000}", "é", "中",
+        "\u{A0}", "\u{3000}", "–", "/", "_", "é", "中",
         "٣", "４１１１", "4111 1111 1111 1111", "sk-abcdefgh", "task-", "_", "10.0.0.1", "1.2.3.4.5", "::", "2001:db8::1",
         "a:b:c:d:e:f:1:2", ":",
         "::ffff:10.0.0.1", "1:2:3:4:5:6:1.2.3.4", "https://", "HTTP://u:p@h/p?q", "https://x.io/a).",

@@ -61,11 +61,13 @@ struct RedactorTests {
 
     @Test("redacts numbers of payment cards and no other ones")
     func numbers() throws {
-        let document = #"[4111111111111111,4111111111111111.0,1700000000000,14155552671,4111111111111112]"#
+        let document =
+            #"[4111111111111111,-4111111111111111,4111111111111111.0,1700000000000,14155552671,4111111111111112]"#
         let settings = Self.settings(.mask, .detector(.creditCard))
         #expect(
             try Self.result(settings, document)
-                == #"["************1111","************1111",1700000000000,14155552671,4111111111111112]"#)
+                == #"["************1111","************1111","************1111",1700000000000,14155552671,4111111111111112]"#
+        )
         #expect(try Self.result(settings, document, .strict) == nil)
     }
 

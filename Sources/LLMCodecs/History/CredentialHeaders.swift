@@ -8,17 +8,20 @@ package enum CredentialHeaders {
     ]
     /// What the reference lets pass: names, and ends of the names that vendors make up.
     private static let furtherNames: Set<String> = [
-        "set-cookie", "private-token", "x-amz-security-token", "x-vault-token",
+        "set-cookie", "private-token", "x-amz-security-token", "x-vault-token", "apikey", "x-apikey", "x-functions-key",
     ]
     private static let furtherEndings = [
-        "-api-key", "-authorization", "-auth-token", "-access-token", "-secret", "-subscription-key",
+        "-api-key", "-authorization", "-auth-token", "-access-token", "-api-token", "-secret", "-subscription-key",
     ]
 
-    /// Whether a header of that name, in any case, holds a secret.
+    /// Whether a header of that name, in any case, holds a secret. Unless the reference is followed, spaces around the name do not matter,
+    /// and `_` is the same as `-`.
     package static func isCredential(_ name: String, _ compatibility: Compatibility) -> Bool {
         let name = name.asciiLowercased
         if names.contains(name) { return true }
         guard compatibility == .skein else { return false }
+        let plain = name.split(whereSeparator: \.isWhitespace).joined().replacing("_", with: "-")
+        if plain != name { return isCredential(plain, compatibility) }
         return furtherNames.contains(name) || furtherEndings.contains { name.hasSuffix($0) }
     }
 

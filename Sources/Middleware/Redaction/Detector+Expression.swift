@@ -35,12 +35,13 @@ extension Detector {
     var expression: String {
         switch self {
         case .email:
-            // Scripts that write no spaces are left out, else the sentence before an address would be part of it.
-            "[\(Detector.alphanumerics)._%+-]+@[\(Detector.alphanumerics).-]+[.]"
-                + "(?:xn--[0-9A-Za-z-]+|\(Detector.letters){2,})"
+            // Scripts that write no spaces are left out in front, else the sentence before an address would be part of it. For the same
+            // reason a top-level domain is of such a script or of others.
+            "[\(Detector.alphanumerics)._%+-]+@[\\p{L}\\p{M}\\p{N}.-]+[.]"
+                + "(?:xn--[0-9A-Za-z-]+|\(Detector.letters){2,}|\\p{L}{2,})"
         case .phone:
             #"(?:[+＋]?\d{1,3}[ .-]?)?[(]?\d{3}[)]?[ .-]?\d{3}[.]\d{4}"#
-                + #"|[+＋]?\d(?:[\d()-]|\s){6,}\d"#
+                + #"|[+＋]?\d(?:[\d()\p{Pd}\x{2212}]|\s){6,}\d"#
                 + #"|[+＋]?\d{1,4}(?:[.]\d{2,4}){2,5}"#
         case .apiKey: #"(?-u:\b)[srpa]k-[0-9A-Za-z_-]{8,}"#
         case .ipAddress: #"\d{1,3}(?:[.]\d{1,3}){3}"#
@@ -51,7 +52,10 @@ extension Detector {
         case .bearerToken: #"(?i)(?-u:\b)bearer\s+[0-9a-z._~+/-]{12,}=*"#
         case .jwt:
             #"(?-u:\b)eyJ[0-9A-Za-z_-]+[.][0-9A-Za-z_-]+[.](?:[0-9A-Za-z_-]+(?:[.][0-9A-Za-z_-]+){0,2})?"#
-        case .creditCard: #"\d(?:[ \x{A0}\x{202F}\x{2010}-\x{2013}-]?\d){12,}"#
+        case .creditCard:
+            // What is often between numbers of other kinds counts only where the groups are those of cards. Lines are apart.
+            #"\d(?:[\s\p{Pd}\x{2212}&&[^\n\r\x{0B}\x{0C}\x{85}\x{2028}\x{2029}]]{0,3}\d){12,}"#
+                + #"|\d{4}(?:[._/]\d{4}){2}[._/]\d{1,4}(?:[._/]\d{1,3})?|\d{4}[._/]\d{6}[._/]\d{4,5}"#
         case .awsAccessKeyID:
             #"(?-u:\b)(?:A3T[0-9A-Z]|A(?:KIA|SIA|BIA|CCA|GPA|IDA|IPA|NPA|NVA|PKA|ROA|USA))[0-9A-Z]{16}(?-u:\b)"#
         case .awsSecretAccessKey: #"[0-9A-Za-z+/=]{40,}"#

@@ -60,6 +60,8 @@ struct DetectorScan {
         case hyphen, dot, colon, at
         /// What may be between the digits of a number and in no token.
         case space, bracket
+        /// Between digits and in tokens of base 64.
+        case slash
         /// In tokens of base 64, and nothing else.
         case base
         case backslash, quote
@@ -78,8 +80,9 @@ struct DetectorScan {
         case UInt8(ascii: ":"): .colon
         case UInt8(ascii: "@"): .at
         case 0x09...0x0D, 0x20: .space
-        case UInt8(ascii: "("), UInt8(ascii: ")"): .bracket
-        case UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "="): .base
+        case UInt8(ascii: "("), UInt8(ascii: ")"), UInt8(ascii: "_"): .bracket
+        case UInt8(ascii: "/"): .slash
+        case UInt8(ascii: "+"), UInt8(ascii: "="): .base
         case UInt8(ascii: "\\"): .backslash
         case UInt8(ascii: "\""): .quote
         case 0x80...: .beyondASCII
@@ -171,6 +174,7 @@ struct DetectorScan {
             case .bracket:
                 endToken(index)
                 if index == numberEnd { numberEnd = index + 1 }
+            case .slash: if index == numberEnd { numberEnd = index + 1 }
             case .backslash:
                 guard form != .text else {
                     endToken(index)
@@ -320,7 +324,7 @@ struct DetectorScan {
         }
         let end = index + escape.length
         switch escape.scalar {
-        case "/": break
+        case "/": if index == numberEnd { numberEnd = end }
         case "\n", "\r", "\t", "\u{0B}", "\u{0C}": space(index, length: escape.length)
         case "\"", "\u{08}": endToken(index)
         case "\\":

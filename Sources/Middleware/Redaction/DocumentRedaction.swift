@@ -32,14 +32,15 @@ struct DocumentRedaction {
         case .object(let object): return redacted(object, cursor, depth: depth).map { .object($0) }
         case .int(let number):
             if let cursor, !cursor.isSelected { return nil }
-            return redacted(UInt64(exactly: number))
+            return redacted(number.magnitude)
         case .unsigned(let number):
             if let cursor, !cursor.isSelected { return nil }
             return redacted(number)
         case .double(let number):
             if let cursor, !cursor.isSelected { return nil }
             // Tables that hold a number as a float write `4111111111111111.0`.
-            return redacted(UInt64(exactly: number).flatMap { DocumentRedaction.hasManyDigits($0) ? $0 : nil })
+            return redacted(
+                UInt64(exactly: number.magnitude).flatMap { DocumentRedaction.hasManyDigits($0) ? $0 : nil })
         case .null, .bool: return nil
         }
     }

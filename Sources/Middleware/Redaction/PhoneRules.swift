@@ -1,8 +1,14 @@
 /// Which candidates are no telephone numbers.
 enum PhoneRules {
     static func decide(_ candidate: Range<Int>, in text: UnsafeBufferPointer<UInt8>) -> DetectorMatcher.Decision {
-        let scalars = Array(String(decoding: text[candidate], as: UTF8.self).unicodeScalars)
-        let digits = scalars.count { $0.properties.generalCategory == .decimalNumber }
+        // Dashes of all kinds are one.
+        let scalars = String(decoding: text[candidate], as: UTF8.self).unicodeScalars.map { scalar in
+            scalar.isASCII || scalar != "\u{2212}" && scalar.properties.generalCategory != .dashPunctuation
+                ? scalar : "-"
+        }
+        let digits = scalars.count {
+            $0.isASCII ? ("0"..."9").contains($0) : $0.properties.generalCategory == .decimalNumber
+        }
         if let dot = text[candidate].lastIndex(of: UInt8(ascii: ".")) {
             // What the reference would find begins in the last group at the earliest.
             let isNumber = (9...15).contains(digits) && isDotted(scalars) && !isPartOfDotted(candidate, in: text)
@@ -32,7 +38,7 @@ enum PhoneRules {
             || behind < text.count && text[behind] == UInt8(ascii: ".") && isDigit(behind + 1)
     }
 
-    /// Dates as `2024-01-02` or `02-01-2024`, perhaps two of them, perhaps with the hour.
+    /// Dates as `2024-01-02` or `02-01-2024`, perhaps two of them, perhaps with the hour; years as `2019-2024`.
     private static func isDate(_ scalars: [Unicode.Scalar]) -> Bool {
         var dates = 0
         var hours = 0
@@ -47,6 +53,7 @@ enum PhoneRules {
             case (3, [2, 2, 4])
             where isDay(numbers[2], numbers[1], numbers[0]) || isDay(numbers[2], numbers[0], numbers[1]):
                 dates += 1
+            case (2, [4, 4]) where numbers[0] < numbers[1] && numbers.allSatisfy((1900...2099).contains): dates += 1
             case (1, _) where widths[0] <= 2 && numbers[0] <= 24: hours += 1
             default: return false
             }
@@ -79,10 +86,10 @@ enum PhoneRules {
         if start > 0, isWordButNotHexadecimal(text[start - 1]) { return false }
         if end < text.count, isWordButNotHexadecimal(text[end]) { return false }
         let token = text[start..<end]
-        let letters = token.count { $0 > 0x39 }
-        let hyphens = token.count { $0 == UInt8(ascii: "-") }
+        guard token.contains(where: { $0 > 0x39 }) else { return false }
         // A whole UUID, or at least sixteen digits in one piece.
-        return letters > 0 && (hyphens == 0 && token.count >= 16 || hyphens == 4 && token.count == 36)
+        let groups = token.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false).map(\.count)
+        return groups == [8, 4, 4, 4, 12] || groups.count == 1 && groups[0] >= 16
     }
 
     private static func isWordButNotHexadecimal(_ byte: UInt8) -> Bool {

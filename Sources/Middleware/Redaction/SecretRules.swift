@@ -1,6 +1,7 @@
 /// Which parts of a run of base 64 are keys.
 enum SecretRules {
-    /// Forty characters: the whole run, or a part of it between what the reference takes for edges of words.
+    /// Forty characters: the whole run, what stands behind the sign in `NAME=…`, or a part between what the reference takes for edges of
+    /// words.
     static func decideAWS(_ run: Range<Int>, in text: UnsafeBufferPointer<UInt8>) -> DetectorMatcher.Decision {
         if run.count == 40 { return .take(run) }
         var found: [Range<Int>] = []
@@ -12,6 +13,14 @@ enum SecretRules {
             } else {
                 start += 1
             }
+        }
+        // The sign is in no key, and a key may begin or end with a symbol.
+        let sign = UInt8(ascii: "=")
+        let tail = run.upperBound - 40
+        if text[tail - 1] == sign, !text[tail..<run.upperBound].contains(sign) {
+            let overlapping = found.last.flatMap { $0.upperBound > tail ? $0.lowerBound : nil }
+            if overlapping != nil { found.removeLast() }
+            found.append((overlapping ?? tail)..<run.upperBound)
         }
         return .init(found: found, resume: run.upperBound)
     }
