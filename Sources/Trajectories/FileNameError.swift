@@ -6,6 +6,7 @@ package struct FileNameError: Error, Sendable, Hashable, CustomStringConvertible
         case noSessionID = "lacks {session_id}"
         case invalidPath = "is no path of names joined by dots"
         case unsafeValue = "has a text with more than letters, digits and ._~- in segments joined by slashes"
+        case emptyValue = "is an empty text"
         case missingValue = "has no value and no fallback"
         case notAnObject = "leads through a value that is no object"
         case notAString = "is no string"

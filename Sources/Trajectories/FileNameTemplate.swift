@@ -121,17 +121,40 @@ package struct FileNameTemplate: Sendable, Hashable {
             return fallback
         }
         guard let text = value.stringValue else { throw FileNameError(.notAString, name) }
-        guard isSafe(text) else { throw FileNameError(.unsafeValue, name) }
-        return text
+        guard !text.isEmpty else { throw FileNameError(.emptyValue, name) }
+        return cleaned(text)
+    }
+
+    /// A value as a part of one segment: each run of bytes that have no place there, and of dots that follow each other, is one `-`. The
+    /// specification refuses such values; release 0.10.4 does this.
+    private static func cleaned(_ text: String) -> String {
+        if text == "." { return "-" }
+        var name: [UInt8] = []
+        var isReplacing = false
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.first {
+            let dots = rest.prefix { $0 == UInt8(ascii: ".") }.count
+            rest = rest.dropFirst(max(dots, 1))
+            if dots < 2, isPlain(byte) {
+                name.append(byte)
+                isReplacing = false
+            } else if !isReplacing {
+                name.append(UInt8(ascii: "-"))
+                isReplacing = true
+            }
+        }
+        return String(decoding: name, as: UTF8.self)
     }
 
     /// Whether a text is one or more path segments that lead nowhere else.
     private static func isSafe(_ text: String) -> Bool {
         text.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { segment in
             !segment.isEmpty && segment != "." && segment != ".."
-                && segment.utf8.allSatisfy { isAlphanumeric($0) || "._~-".utf8.contains($0) }
+                && segment.utf8.allSatisfy(isPlain)
         }
     }
+
+    private static func isPlain(_ byte: UInt8) -> Bool { isAlphanumeric(byte) || "._~-".utf8.contains(byte) }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {
         switch byte {

@@ -37,7 +37,7 @@ enum MessageText {
     }
 
     private static func isUser(_ message: JSONCursor, roleRequired: Bool) -> Bool {
-        message.isObject && message["role"].map { $0.stringValue == "user" } ?? !roleRequired
+        message.isObject && message["role"]?.stringValue.map { $0 == "user" } ?? !roleRequired
     }
 
     /// The user's text in the input of a Responses request.

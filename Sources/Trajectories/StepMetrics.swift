@@ -25,10 +25,13 @@ struct StepMetrics: Sendable {
         promptTokens = usage.promptTokens
         completionTokens = usage.completionTokens
         cachedTokens = StepMetrics.sum([usage.cacheReadTokens, usage.cacheWriteTokens], index.compatibility)
+        // The reference takes lists of tokens from one of the two.
+        let ignored = index.compatibility.isStrict && data?["token_usage"] != nil ? "usage" : nil
         for source in ["usage", "token_usage"] {
             guard let members = data?[source]?.objectValue else { continue }
             for member in members {
                 if let list = StepMetrics.tokenList(member) {
+                    if source == ignored { continue }
                     tokenLists[member.key] = list
                 } else if !StepMetrics.modelled.contains(member.key) {
                     extra[member.key] = member.value

@@ -33,7 +33,7 @@ enum TurnState: Sendable {
 
     private static func raw(_ request: JSONCursor) -> TurnState? {
         for message in (request["messages"]?.elements ?? []).reversed() where message.isObject {
-            switch message["role"]?.value {
+            switch message["role"]?.stringValue {
             case "system", "developer": continue
             case "user", nil: return content(message["content"]?.value)
             default: return .continuation
@@ -48,9 +48,9 @@ enum TurnState: Sendable {
 
     /// What an item of a Responses request decides.
     private static func item(_ item: JSONValue) -> TurnState? {
-        guard let type = item["type"] else { return nil }
+        guard let type = item["type"]?.stringValue else { return nil }
         guard type == "message" else { return .continuation }
-        switch item["role"] {
+        switch item["role"]?.stringValue {
         case "system", "developer": return nil
         case "user", nil: return .fresh
         default: return .continuation

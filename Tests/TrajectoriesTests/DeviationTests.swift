@@ -292,6 +292,20 @@ struct DeviationTests {
         #expect(steps.skein[0]["timestamp"] == "2026-01-01T00:00:00.123456+00:00")
     }
 
+    @Test("takes lists of tokens from both forms of usage")
+    func tokenLists() throws {
+        let data: JSONValue = [
+            "answer": "a", "usage": ["prompt_tokens": 1, "logprobs": [0.5]],
+            "token_usage": ["completion_token_ids": [5]],
+        ]
+        let steps = try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", data: data)])
+        #expect(steps.skein[0]["metrics"]?["logprobs"] == [0.5])
+        #expect(steps.strict[0]["metrics"]?["logprobs"] == nil)
+        for step in [steps.skein[0], steps.strict[0]] {
+            #expect(step["metrics"]?["completion_token_ids"] == [5])
+        }
+    }
+
     @Test("counts as cached what was found in the cache")
     func cachedTokens() throws {
         let usage: JSONValue = ["input_tokens": 9, "cache_read_tokens": 5, "cache_write_tokens": 3]

@@ -5,20 +5,35 @@ import Trajectories
 @Suite("File name template")
 struct FileNameTemplateTests {
     private static let metadata: JSONValue = [
-        "team": "blue", "deep": ["path": "a/b"], "empty": .null, "number": 5, "bad": "../x", "list": [1],
+        "team": "blue", "deep": ["path": "a/b"], "empty": .null, "number": 5, "blank": "", "list": [1],
     ]
 
     @Test(
         "puts the id and texts of metadata in their places",
         arguments: [
             (FileNameTemplate.standard, "nemo-relay-atif-ID.json"), ("{session_id}/{session_id}", "ID/ID"),
-            ("{metadata.team}/{session_id}", "blue/ID"), ("{metadata.deep.path}-{session_id}", "a/b-ID"),
+            ("{metadata.team}/{session_id}", "blue/ID"), ("{metadata.deep.path}-{session_id}", "a-b-ID"),
             ("{metadata.none:-x/y}{session_id}", "x/yID"), ("{metadata.empty:-e}{session_id}", "eID"),
             ("{other}{session_id}{", "{other}ID{"), ("{session_idx}{session_id}", "{session_idx}ID"),
             ("{tenant}/{session_id}", "t-1/ID"), ("{tenants}{session_id}", "{tenants}ID"),
         ])
     func rendering(template: String, name: String) throws {
         #expect(try FileNameTemplate(template).render(sessionID: "ID", tenant: "t-1", metadata: Self.metadata) == name)
+    }
+
+    /// As seen in nemo-relay 0.10.4.
+    @Test(
+        "cleans texts of metadata that would lead elsewhere",
+        arguments: [
+            ("a.b", "a.b"), ("a..b", "a-b"), (".", "-"), ("...", "-"), (".a", ".a"), ("a--b", "a--b"), ("a/ /b", "a-b"),
+            ("  ", "-"), ("a/.hidden", "a-.hidden"), ("üü", "-"), ("./a", ".-a"), ("a/.", "a-."), ("a-/b", "a--b"),
+            ("A:B", "A-B"), ("a\\b", "a-b"), ("x/../y", "x-y"), ("../..", "-"), ("a\n", "a-"), ("~", "~"),
+            ("{session_id}", "-session_id-"), ("..a", "-a"), ("/", "-"), ("-/-", "---"), ("é.txt", "-.txt"),
+        ])
+    func cleaning(text: String, expected: String) throws {
+        #expect(
+            try FileNameTemplate("{metadata.x}/{session_id}").render(
+                sessionID: "ID", tenant: "t", metadata: ["x": .string(text)]) == "\(expected)/ID")
     }
 
     @Test(
@@ -63,7 +78,7 @@ struct FileNameTemplateTests {
             ("{metadata.team.x:-f}", .notAnObject),
             ("{metadata.list.x}", .notAnObject), ("{metadata.number:-f}", .notAString),
             ("{metadata.deep}", .notAString),
-            ("{metadata.bad:-f}", .unsafeValue),
+            ("{metadata.blank:-f}", .emptyValue),
         ] as [(String, FileNameError.Code)])
     func metadata(placeholder: String, code: FileNameError.Code) throws {
         let template = try FileNameTemplate("\(placeholder){session_id}")

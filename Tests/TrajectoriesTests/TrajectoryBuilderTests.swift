@@ -140,7 +140,12 @@ struct TrajectoryBuilderTests {
         "makes a user step of a request that begins with the user, and none of one that goes on",
         arguments: [
             (["messages": [["role": "user", "content": "x"]]], true), (["messages": [["content": "x"]]], true),
-            (["messages": [["role": .null, "content": "x"]]], false),
+            // A role that is no text is none, as seen in nemo-relay 0.10.4.
+            (["messages": [["role": "assistant"], ["role": .null, "content": "x"]]], true),
+            (["messages": [["role": "assistant"], ["role": 5, "content": "x"]]], true),
+            (["messages": [["role": "user"], ["role": "User", "content": "x"]]], false),
+            (["input": [["type": "function_call"], ["type": "message", "role": 5]]], true),
+            (["input": [["type": "message", "role": "user"], ["type": 5]]], true),
             (["messages": [["role": "user", "content": "x"], ["role": "tool", "content": "y"]]], false),
             (["messages": [["role": "user", "content": [["type": "tool_result"]]]]], false),
             (["messages": [["role": "user", "content": [["type": "tool_result"], ["type": "text"]]]]], true),
