@@ -73,6 +73,66 @@ struct GuardrailEvaluatorTests {
         #expect(rejects(rule, Self.request("tool", value)) == expected)
     }
 
+    @Test(
+        "arguments that are JSON text are read as what it holds",
+        arguments: [
+            ("/path", .equals("/etc"), #"{"path":"/etc"}"#, true), ("/path", .equals("/etc"), #" {"path": "/tmp"}"#, false),
+            // Of a member that is there twice the last one counts, as everywhere.
+            ("/path", .equals("/etc"), #"{"path":"/tmp","path":"/etc"}"#, true),
+            // What our parser alone cannot hold hides nothing.
+            ("/path", .equals("/etc"), #"{"path":"/etc","n":1e999}"#, true),
+            ("/0/path", .equals("/etc"), #"[{"path":"/etc"}]"#, true),
+            ("/path", .equals("/etc"), #"{"path":"/etc""#, false), ("/path", .equals("/etc"), "path", false),
+            // Also where the text is one member of several.
+            ("/arguments/path", .equals("/etc"), ["name": "rm", "arguments": #"{"path":"/etc"}"#], true),
+            ("/arguments", .equals(#"{"a":1}"#), ["arguments": #"{"a":1}"#], true),
+            // As a whole they are the text and what it holds.
+            ("", .equals(["a": 1]), #"{"a":1}"#, true), ("", .equals(#"{"a":1}"#), #"{"a":1}"#, true),
+            ("", .equals([:]), .null, true), ("", .equals([:]), " ", true), ("", .equals(" "), " ", true),
+        ] as [(String, GuardrailRule.ArgumentTest.Test, JSONValue, Bool)])
+    func textArguments(pointer: String, test: GuardrailRule.ArgumentTest.Test, value: JSONValue, expected: Bool) {
+        let rule = Self.rule("arguments", .arguments([.init(pointer: pointer, test: test)]))
+        #expect(rejects(rule, Self.request("tool", value)) == expected)
+    }
+
+    @Test(
+        "a pattern over all of the arguments searches text, also such that is JSON",
+        arguments: ["rm -rf /", #"{"command":"rm -rf /"}"#])
+    func textPattern(arguments: String) throws {
+        let pattern = try GuardrailRule.ArgumentPattern("rm -rf")
+        let rule = Self.rule("arguments", .arguments([.init(pointer: "", test: .pattern(pattern))]))
+        #expect(rejects(rule, Self.request("shell", .string(arguments))))
+    }
+
+    @Test(
+        "a schema reads JSON text as what it holds, and no arguments as none of those that it requires",
+        arguments: [
+            (["to": "bob"], true), (#"{"to":"bob"}"#, true), (#"{"to":"bob-and-more"}"#, false), (#"{"cc":"bob"}"#, false),
+            ("{}", false), ([:], false), (.null, false), ("", false),
+            // Of what is no object nothing is required; a type says that it must be one.
+            ("bob", true), (7, true),
+        ] as [(JSONValue, Bool)])
+    func textSchema(value: JSONValue, conforms: Bool) throws {
+        let schema = try GuardrailRule.ArgumentSchema(["required": ["to"], "properties": ["to": ["maxLength": 5]]])
+        let rule = Self.rule("mail", .arguments([.init(pointer: "", test: .violates(schema))]))
+        let answer = GuardrailEvaluator(GuardrailRules(rules: [rule])).decide(Self.request("mail", value))
+        #expect((answer.decision == .allow) == conforms)
+        let typed = try GuardrailRule.ArgumentSchema(["type": "object", "required": ["to"]])
+        let strict = Self.rule("mail", .arguments([.init(pointer: "", test: .violates(typed))]))
+        for value in ["bob", 7, ["bob"]] as [JSONValue] {
+            let answer = GuardrailEvaluator(GuardrailRules(rules: [strict])).decide(Self.request("mail", value))
+            #expect(answer.decision != .allow)
+        }
+    }
+
+    @Test("what is redacted inside of JSON text leaves text")
+    func textRedacted() {
+        let rule = Self.rule("hide", .arguments([.init(pointer: "/to", test: .equals("bob"))]), [.redact])
+        let answer = GuardrailEvaluator(GuardrailRules(rules: [rule])).decide(
+            Self.request("mail", #"{"to": "bob", "n": 1}"#))
+        #expect(answer.decision == .transformed(Self.request("mail", #"{"n":1,"to":"[REDACTED]"}"#)))
+    }
+
     @Test("tenants, agents and names choose whom a rule is for")
     func selection() {
         let rule = Self.rule("all", .tools(.init(allow: []))) {

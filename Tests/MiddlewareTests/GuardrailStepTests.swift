@@ -139,6 +139,20 @@ struct GuardrailStepTests {
         #expect(try Passage(rule, data: ["a": "nothing here"]).outcome == .unchanged)
     }
 
+    @Test("of content that is found nothing stays beside the payload that is dropped")
+    func dropContent() throws {
+        let rule = Self.rule(try Self.content(.detector(.email)), [.dropPayload])
+        let passage = try Passage(
+            rule, name: "to bob@example.com", data: ["kept": "nothing"],
+            metadata: ["m": "bob@example.com", "n": 1],
+            profile: ["p": "bob@example.com", "annotated_request": ["to": "bob@example.com"]])
+        #expect(passage.after.data == nil)
+        #expect(passage.after.name == "to [GONE]")
+        #expect(passage.after.metadata?.value == ["m": "[GONE]", "n": 1])
+        #expect(passage.after.categoryProfile?.value == ["p": "[GONE]"])
+        #expect(passage.notes.changes == ["guardrails.rule": 1])
+    }
+
     @Test("finds without redacting")
     func detect() throws {
         let rule = Self.rule(try Self.content(.detector(.email)), [.dropEvent])

@@ -17,7 +17,8 @@ extension GuardrailRule {
         }
     }
 
-    /// A test of one value of a tool's arguments. A value that is not there passes no test.
+    /// A test of one value of a tool's arguments. A value that is not there passes no test. Arguments that are the JSON text of an object
+    /// or an array are read as what the text holds, and none as an empty object.
     package struct ArgumentTest: Sendable, Hashable {
         package enum Test: Sendable, Hashable {
             /// The value is a string in which the expression matches.

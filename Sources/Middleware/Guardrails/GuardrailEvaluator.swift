@@ -108,13 +108,14 @@ extension GuardrailRule {
     /// - Returns: nil when one of the tests does not hold.
     static func finding(of tests: [ArgumentTest], in arguments: JSONValue) -> ArgumentFinding? {
         var finding = ArgumentFinding()
+        let read = arguments.readAsArguments
         for test in tests {
+            // Text that is searched as a whole still is when it happens to be JSON.
+            let values = [read.value(at: test.pointer, throughText: true)] + (test.pointer.isEmpty ? [arguments] : [])
             if case .violates(let schema) = test.test {
-                guard let violation = arguments.value(at: test.pointer).flatMap({ schema.violation(by: $0) }) else {
-                    return nil
-                }
+                guard let violation = values[0].flatMap({ schema.violation(by: $0) }) else { return nil }
                 if finding.violation == nil { finding = ArgumentFinding(violation: violation, pointer: test.pointer) }
-            } else if !test.holds(for: arguments) {
+            } else if !values.contains(where: { $0.map(test.holds) ?? false }) {
                 return nil
             }
         }
@@ -141,8 +142,8 @@ extension GuardrailRule.Selection {
 }
 
 extension GuardrailRule.ArgumentTest {
-    package func holds(for arguments: JSONValue) -> Bool {
-        guard let value = arguments.value(at: pointer) else { return false }
+    /// - Parameter value: what the pointer names.
+    fileprivate func holds(for value: JSONValue) -> Bool {
         switch test {
         case .pattern(let pattern): return value.stringValue.map { pattern.matches($0) } ?? false
         case .equals(let expected):
@@ -159,5 +160,15 @@ extension GuardrailRule.ArgumentTest {
 }
 
 extension JSONValue {
+    /// Arguments as rules read them: of JSON text, as model APIs write the arguments of a call, what it holds; of none, which is null or an
+    /// empty text, an object without members, so that a schema finds missing what it requires.
+    fileprivate var readAsArguments: JSONValue {
+        switch self {
+        case .null: .object(JSONObject())
+        case .string(let text): text.allSatisfy(\.isWhitespace) ? .object(JSONObject()) : JSONValue.held(in: text) ?? self
+        case .bool, .int, .unsigned, .double, .array, .object: self
+        }
+    }
+
     fileprivate var isInteger: Bool { int64Value != nil || uint64Value != nil }
 }

@@ -28,7 +28,10 @@ package struct GuardrailStep: ChainStep {
         if let obstacle = finding.obstacle { notes.failures.append(.init(step: name, reason: obstacle.rawValue)) }
         if rule.actions.contains(.dropEvent) { return .drop(rule: rule.name) }
         var isChanged = false
-        if rule.actions.contains(.redact), let redacted = finding.redacted {
+        // What is found in a name or in the metadata is no payload, and would stay.
+        if rule.actions.contains(.redact) || rule.isContent && rule.actions.contains(.dropPayload),
+            let redacted = finding.redacted
+        {
             draft = redacted
             isChanged = true
         }
@@ -93,14 +96,14 @@ package struct GuardrailStep: ChainStep {
     }
 }
 
-/// Of what a rule redacts, or drops the event for, nothing may come from behind it either.
+/// Of what a rule redacts, or drops the payload or the event for, nothing may come from behind it either.
 extension GuardrailStep: RedactingStep {
     var redactsLate: Bool { true }
 
     private var hiddenContent: GuardrailRule.ContentTest? {
-        guard case .content(let test) = rule.condition, !rule.actions.isDisjoint(with: [.redact, .dropEvent]) else {
-            return nil
-        }
+        guard case .content(let test) = rule.condition,
+            !rule.actions.isDisjoint(with: [.redact, .dropPayload, .dropEvent])
+        else { return nil }
         return test
     }
 
@@ -111,6 +114,10 @@ extension GuardrailStep: RedactingStep {
 
     /// Whom a rule is for is not asked: the text is of no event.
     func redacted(name: String) -> String? { hiddenContent?.redacted(text: name) }
+}
+
+extension GuardrailRule {
+    fileprivate var isContent: Bool { if case .content = condition { true } else { false } }
 }
 
 extension EventDraft {

@@ -11,22 +11,31 @@ extension JSONValue {
     }
 
     /// The value that a pointer names; nil when there is none.
-    package func value(at pointer: String) -> JSONValue? {
+    ///
+    /// - Parameter throughText: steps into a string that holds the JSON text of an object or an array as into what it holds.
+    package func value(at pointer: String, throughText: Bool = false) -> JSONValue? {
         var value = self
         for segment in JSONValue.segments(of: pointer) {
+            if throughText, case .string(let text) = value, let held = JSONValue.held(in: text) { value = held }
             guard let next = value.child(segment) else { return nil }
             value = next
         }
         return value
     }
 
-    /// The value with something else at the place that the pointer names; unchanged when there is no such place.
+    /// The value with something else at the place that the pointer names, through text as well, which is written anew; unchanged when there
+    /// is no such place.
     package func replacing(at pointer: String, with replacement: JSONValue) -> JSONValue {
         replacing(at: JSONValue.segments(of: pointer)[...], with: replacement)
     }
 
     private func replacing(at segments: ArraySlice<String>, with replacement: JSONValue) -> JSONValue {
         guard let segment = segments.first else { return replacement }
+        if case .string(let text) = self {
+            guard let held = JSONValue.held(in: text) else { return self }
+            let changed = held.replacing(at: segments, with: replacement)
+            return changed == held ? self : .string(changed.compactText)
+        }
         guard let child = child(segment) else { return self }
         let changed = child.replacing(at: segments.dropFirst(), with: replacement)
         switch self {
@@ -48,6 +57,15 @@ extension JSONValue {
             Int(segment).flatMap { String($0) == segment && elements.indices.contains($0) ? elements[$0] : nil }
         case .null, .bool, .int, .unsigned, .double, .string: nil
         }
+    }
+
+    /// The object or array whose JSON text a string is, read as payloads are; nil for any other text.
+    static func held(in text: String) -> JSONValue? {
+        let start = text.utf8.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        guard start == UInt8(ascii: "{") || start == UInt8(ascii: "[") else { return nil }
+        let value = TextBytes.withBytes(of: text) { JSONPolicy.value(of: $0) }
+        if case .string = value { return nil }
+        return value
     }
 
     private static func segments(of pointer: String) -> [String] {
