@@ -29,7 +29,8 @@ package enum LLMNormalizer {
         return try? NormalizedRequest(annotation: annotation)
     }
 
-    private static func body(of data: JSONValue?) -> JSONValue? {
+    /// The provider's body in the data of an LLM start, which are `{headers, content}`; nil where they are anything else.
+    package static func body(of data: JSONValue?) -> JSONValue? {
         data?["headers"]?.objectValue == nil ? nil : data?["content"]
     }
 

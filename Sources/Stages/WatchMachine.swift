@@ -207,7 +207,7 @@ package struct WatchMachine: Sendable {
                 }
             case .loop(let loop):
                 guard let call, call == GuardRequest.Kind(loop.call) else { continue }
-                let print = Fingerprint(event.name, event.data?.value.compactText ?? "")
+                let print = Fingerprint(event.name, WatchMachine.asked(of: call, event.data?.value))
                 guard let count = runs[run]?.tallies[watched.count, default: .init()].note(print, for: loop, at: now)
                 else { continue }
                 fire(
@@ -215,6 +215,14 @@ package struct WatchMachine: Sendable {
                     ["calls": count, "limit": UInt64(loop.repeats - 1)], &output)
             case .tools, .arguments, .content: continue
             }
+        }
+    }
+
+    /// What makes two calls of a name equal: of a model the body alone, because headers differ from request to request.
+    private static func asked(of call: GuardRequest.Kind, _ data: JSONValue?) -> String {
+        switch call {
+        case .tool: data?.compactText ?? ""
+        case .llm: (LLMNormalizer.body(of: data) ?? data)?.compactText ?? ""
         }
     }
 

@@ -179,6 +179,29 @@ struct WatchMachineTests {
         #expect(rig.alerts.map(\.event) == [TestEvents.uuid(16)])
     }
 
+    @Test("model calls with equal bodies are a loop, whatever their headers say")
+    func loopOfModels() throws {
+        var rig = WatchRig(.test("loop", .loop(.init(call: .llm, repeats: 3))))
+        try rig.open()
+        func request(_ number: UInt64, _ text: String = "again") -> JSONValue {
+            [
+                "headers": ["x-request-id": .string("\(number)")],
+                "content": ["model": "m", "messages": [["role": "user", "content": .string(text)]]],
+            ]
+        }
+        try rig.call(10, category: "llm", arguments: request(10))
+        try rig.call(11, category: "llm", arguments: request(11))
+        try rig.call(12, category: "llm", arguments: request(12, "something else"))
+        #expect(rig.isSilent)
+        for number: UInt64 in 13..<16 { try rig.call(number, category: "llm", arguments: request(number)) }
+        #expect(rig.alerts.map(\.event) == [TestEvents.uuid(15)])
+        // What a tool calls its headers may be what it is about.
+        var tools = WatchRig(.test("loop", .loop(.init(repeats: 3))))
+        try tools.open()
+        for number: UInt64 in 10..<16 { try tools.call(number, arguments: request(number)) }
+        #expect(tools.isSilent)
+    }
+
     @Test("with a window equal calls are a loop whatever is between them")
     func loopInWindow() throws {
         var rig = WatchRig(.test("loop", .loop(.init(repeats: 3, window: 60 * WatchRig.second))))
