@@ -30,6 +30,8 @@ package struct ChainNotes: Sendable {
         package let rule: String
         package let message: String
         package let event: EventUUID
+        /// Of the run; nil until `process` says it, which resolves it.
+        package var root: EventUUID?
 
         package init(rule: String, message: String, event: EventUUID) {
             self.rule = rule

@@ -245,7 +245,9 @@ package struct ProcessMachine: Sendable {
             let before = stored.isStored(
                 event.uuid, event.kind, tenant: run.tenant, partition: partition,
                 at: EventReference(sequence: run.message.sequence, index: index))
+            let told = run.outcome.notes.alerts.count
             let governed = govern(event, repaired: repaired, wasStored: before, &run)
+            for index in told..<run.outcome.notes.alerts.count { run.outcome.notes.alerts[index].root = root }
             if event.kind == .scopeStart, case .dropped = governed {
                 scopes.dropStart(of: event.uuid, tenant: run.tenant)
             }

@@ -69,6 +69,7 @@ struct GuardrailsTests {
                 let document = try JSONParser.parse(alert.payload)
                 #expect(document["tenant"] == "acme")
                 #expect(document["trajectory"] == .null)
+                #expect(document["root"] == .string(Self.run.description))
                 #expect(!document.compactText.contains("bob@example.com"))
             }
         }

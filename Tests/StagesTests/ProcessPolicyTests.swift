@@ -130,7 +130,10 @@ struct ProcessPolicyTests {
     func duplicates() {
         var machine = Self.machine()
         let alert = Self.fields(.mark, 10, "alert")
-        #expect(machine.receive(Self.message([alert, alert])).notes.alerts.count == 1)
+        let told = machine.receive(Self.message([alert, alert])).notes.alerts
+        #expect(told.map(\.event) == [TestEvents.uuid(10)])
+        // The mark's own run: its parent is no scope that is known, and so is the root.
+        #expect(told.map(\.root) == [TestEvents.uuid(5)])
         #expect(machine.receive(Self.message([alert])).notes.alerts.isEmpty)
     }
 

@@ -25,7 +25,7 @@ struct PolicyReporter: Sendable {
             var document = PolicyAlert(
                 rule: alert.rule, tenant: tenant, time: message.timeNanoseconds, message: alert.message,
                 occasion: alert.event.description)
-            document.event = alert.event
+            (document.event, document.root) = (alert.event, alert.root)
             return document
         }
     }
