@@ -37,9 +37,7 @@ extension CollectorConfiguration {
         _ differences: [(field: String, what: String)], _ code: String, _ what: String
     ) throws(ConfigurationError) {
         let diagnostics = differences.map { difference in
-            var diagnostic = Diagnostic(.error, code, field: difference.field, "\(difference.what) \(what)")
-            diagnostic.file = document.file(of: difference.field)
-            return diagnostic
+            Diagnostic(.error, code, field: difference.field, "\(difference.what) \(what)").placed(in: document)
         }
         if !diagnostics.isEmpty { throw ConfigurationError(diagnostics: diagnostics) }
     }

@@ -27,6 +27,11 @@ package struct ConfigurationDocument: Sendable {
         return files[layer].isEmpty ? nil : files[layer]
     }
 
+    /// What a complaint's field is called in its file: lists of several layers are put together.
+    func place(of field: String) -> String { layer(of: field).map { place(of: field, in: $0) } ?? field }
+
+    func place(of field: String, in layer: Int) -> String { layered.place(of: field[...], in: layer) }
+
     /// Counted from 0, the lowest.
     package func layer(of field: String) -> Int? {
         let layer = layered.layer(of: field[...])

@@ -66,9 +66,7 @@ package struct ConfigurationReader {
     /// Each complaint says which file is to be mended; one about a variable of the environment is about no file.
     private mutating func nameFiles(_ document: ConfigurationDocument) {
         func named(_ diagnostic: Diagnostic) -> Diagnostic {
-            var diagnostic = diagnostic
-            if environment[diagnostic.field] == nil { diagnostic.file = document.file(of: diagnostic.field) }
-            return diagnostic
+            environment[diagnostic.field] == nil ? diagnostic.placed(in: document) : diagnostic
         }
         diagnostics = diagnostics.map(named)
         configuration.obstacles = configuration.obstacles.map(named)

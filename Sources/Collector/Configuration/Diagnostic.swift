@@ -8,8 +8,8 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
     package let level: Level
     /// Stable, such as `observability.unknown_field`; NeMo Relay's own codes where it has one (`otel-projections.md` 7.4).
     package let code: String
-    /// The key as a path, such as `components[0].config.opentelemetry.traces[1].endpoint`.
-    package let field: String
+    /// The key as a path, such as `components[0].config.opentelemetry.traces[1].endpoint`; with a file, as that file has it.
+    package private(set) var field: String
     package let message: String
     /// The file that is to be mended; nil where there is none, or where the field names it.
     package var file: String?
@@ -19,6 +19,15 @@ package struct Diagnostic: Sendable, Hashable, CustomStringConvertible {
         self.code = code
         self.field = field
         self.message = message
+    }
+
+    /// With the file that is to be mended, and the key as it is there.
+    ///
+    /// - Parameter document: that the complaint is about.
+    func placed(in document: ConfigurationDocument) -> Diagnostic {
+        var placed = self
+        (placed.file, placed.field) = (document.file(of: field), document.place(of: field))
+        return placed
     }
 
     package var description: String { "\(level.rawValue): \(sentence)" }

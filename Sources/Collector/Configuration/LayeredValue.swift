@@ -10,6 +10,8 @@ struct LayeredValue: Sendable, Equatable {
 
     var content: Content
     var layer: Int
+    /// Of an element of a list: where it stands in each layer that has it, for lists of layers are put together.
+    private var indices: [Int: Int] = [:]
 
     init(_ value: JSONValue, layer: Int) {
         self.layer = layer
@@ -18,7 +20,13 @@ struct LayeredValue: Sendable, Equatable {
             case .object(let object):
                 .table(
                     Dictionary(uniqueKeysWithValues: object.map { ($0.key, LayeredValue($0.value, layer: layer)) }))
-            case .array(let elements): .list(elements.map { LayeredValue($0, layer: layer) })
+            case .array(let elements):
+                .list(
+                    elements.enumerated().map { index, element in
+                        var element = LayeredValue(element, layer: layer)
+                        element.indices[layer] = index
+                        return element
+                    })
             default: .plain(value)
             }
     }
@@ -58,6 +66,7 @@ struct LayeredValue: Sendable, Equatable {
             }
             var merged = higher
             merged.content = .table(members)
+            merged.indices.merge(indices) { higher, _ in higher }
             return merged
         case (.list(let lower), .list(let upper)):
             var merged = higher
@@ -81,6 +90,14 @@ struct LayeredValue: Sendable, Equatable {
     func layer(of field: Substring) -> Int {
         guard let (member, rest) = step(into: field) else { return layer }
         return member.layer(of: rest)
+    }
+
+    /// A complaint's field as the layer itself has it: its indices are those of the lists of that layer.
+    func place(of field: Substring, in layer: Int) -> String {
+        guard let (member, rest) = step(into: field) else { return String(field) }
+        let stepped = field.dropLast(rest.count)
+        let own = member.indices[layer].map { "[\($0)]" } ?? String(stepped)
+        return own + member.place(of: rest, in: layer)
     }
 
     /// What a field names; nil for what is not there.
