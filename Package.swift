@@ -81,7 +81,7 @@ let package = Package(
             dependencies: [
                 "ATOF", "LLMCodecs", "Middleware", "Stages", "Trajectories", "Projections", "OTLP", "HTTPTransport",
                 "AgentKit", "AgentPublishing", "BusReading", "HTTPProtocol", "HTTPServer", "Ingest", "NATSTransport",
-                "TOMLKit",
+                "SHA2", "TOMLKit",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

@@ -83,7 +83,8 @@ package final class Collector: Sendable {
             stages: stages.map(\.name) + (guarding.isOn ? [StageName.guarding] : []),
             timeToLive: configuration.memberTimeToLive, replicas: configuration.streams.replicas, logger: logger)
         let environment = makeEnvironment(jetStream, prepared, member, membership.timeToLive)
-        let supervisor = TaskSupervisor(membership, environment, stages: stages, onStart: onStart)
+        let supervisor = TaskSupervisor(
+            membership, environment, stages: stages, policy: policy, onStart: onStart)
         self.supervisor.withLock { $0 = supervisor }
         let guardService = GuardService(
             environment, guarding, redactions: policy, limit: configuration.guardRequests,

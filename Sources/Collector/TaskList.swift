@@ -11,6 +11,8 @@ package struct TaskLag: Sendable, Codable {
     package let owner: String
     /// The machine on which that member runs; empty when it is not known.
     package let host: String
+    /// What tells that member's policy from another one; empty when it is not known.
+    package let policy: String
     package let epoch: UInt64
     /// Everything up to this sequence is delivered and in the task's last checkpoint.
     package let position: UInt64
@@ -55,16 +57,28 @@ package struct TaskList: Sendable {
 
     /// - Throws: `CollectorError` for a record that cannot be read.
     package func lags(stage: String? = nil) async throws -> [TaskLag] {
-        let hosts = try await Membership.hosts(jetStream)
+        let members = try await Membership.introductions(jetStream)
         var lags: [TaskLag] = []
         for key in try await keys(stage: stage) {
             guard let entry = try await bucket.get(key.description, fromLeader: true) else { continue }
-            lags.append(try await lag(key, try TaskStore.decode(entry.value, key), hosts))
+            lags.append(try await lag(key, try TaskStore.decode(entry.value, key), members))
         }
         return lags
     }
 
-    private func lag(_ key: TaskKey, _ record: TaskRecord, _ hosts: [String: String]) async throws -> TaskLag {
+    /// The members that say which policy they have, as people know them, by that policy. More than one policy is a mistake, or a change that
+    /// is under way.
+    package func policies() async throws -> [String: [String]] {
+        var found: [String: [String]] = [:]
+        for (id, member) in try await Membership.introductions(jetStream) {
+            if let policy = member.policy { found[policy, default: []].append("\(id.prefix(8)) on \(member.host)") }
+        }
+        return found.mapValues { $0.sorted() }
+    }
+
+    private func lag(
+        _ key: TaskKey, _ record: TaskRecord, _ members: [String: Membership.Introduction]
+    ) async throws -> TaskLag {
         let next = record.position + 1
         var (messages, seconds) = (UInt64(0), 0.0)
         let stream = try await jetStream.streamInfo(key.stream)
@@ -79,7 +93,7 @@ package struct TaskList: Sendable {
         }
         return TaskLag(
             stage: key.stage, partition: key.partition, stream: key.stream, owner: record.owner,
-            host: hosts[record.owner] ?? "", epoch: record.epoch, position: record.position, messages: messages,
+            host: members[record.owner]?.host ?? "", policy: members[record.owner]?.policy ?? "", epoch: record.epoch, position: record.position, messages: messages,
             seconds: seconds)
     }
 

@@ -16,11 +16,15 @@ package struct MembershipMachine: Sendable {
         package let announced: Int64
         /// The machine on which it runs, for people; empty when it does not say.
         package let host: String
+        /// What tells its policy from another one; nil when it does not say.
+        package let policy: String?
 
         package init(
-            member: Assignment.Member, isLeaving: Bool, isSettling: Bool = false, announced: Int64, host: String = ""
+            member: Assignment.Member, isLeaving: Bool, isSettling: Bool = false, announced: Int64, host: String = "",
+            policy: String? = nil
         ) {
             self.host = host
+            self.policy = policy
             self.member = member
             self.isLeaving = isLeaving
             self.isSettling = isSettling

@@ -11,6 +11,8 @@ struct LagCommand: AsyncParsableCommand {
               skein lag
               skein lag --stage export-phoenix --format json
 
+            Members that have different policies are told on standard error.
+
             The figures are the server's own. A task's position is that of its last checkpoint: a busy one is always a little behind.
             """)
 
@@ -24,10 +26,19 @@ struct LagCommand: AsyncParsableCommand {
     func validate() throws { try check("--stage", name: stage) }
 
     func run() async throws {
-        let lags = try await connection.with { try await TaskList.open(JetStream($0)).lags(stage: stage) }
+        let (lags, policies) = try await connection.with { connected in
+            let list = try await TaskList.open(JetStream(connected))
+            return (try await list.lags(stage: stage), try await list.policies())
+        }
         if let stage, lags.isEmpty {
             throw CommandFailure(
                 "no task of the stage \(stage) has a record; skein lag without --stage shows those that have")
+        }
+        if policies.count > 1 {
+            Terminal.error("warning: the members have different policies:")
+            for (policy, members) in policies.sorted(by: { $0.key < $1.key }) {
+                Terminal.error("  \(policy)  \(members.joined(separator: ", "))")
+            }
         }
         switch report.format {
         case .json:

@@ -148,6 +148,7 @@ extension ConfigurationExplanation {
                     "  \(component.kind)  \(component.isEnabled ? "on" : "off")  from \(from.joined(separator: ", "))"
             }
         }
+        lines.append("policy \(policy)")
         lines.append("chain, in the order in which events pass it:")
         let width = chain.map(\.name.count).max() ?? 0
         lines += chain.map { step in
@@ -161,7 +162,7 @@ extension ConfigurationExplanation {
 
     fileprivate var report: [String: Any] {
         [
-            "files": files,
+            "files": files, "policy": policy,
             "components": components.map { component in
                 [
                     "kind": component.kind, "enabled": component.isEnabled, "field": component.field,

@@ -12,6 +12,8 @@ struct ConfigurationLayerTests {
             }.joined()
     }
 
+    private static let broken = profiles(5).replacing("hash", with: "x")
+
     /// Writes the texts as `0.toml`, `1.toml`, … of a directory.
     private static func withFiles<Result>(_ texts: [String], _ body: (String, [String]) throws -> Result) throws
         -> Result
@@ -44,8 +46,43 @@ struct ConfigurationLayerTests {
             profiles.map(\.file) == [
                 explanation.files[0], explanation.files[1], explanation.files[1], explanation.files[2],
             ])
-        #expect(profiles.map(\.field) == [3, 1, 2, 0].map { "components[0].config.profiles[\($0)]" })
+        // As the files have them: each profile is found where it was written.
+        #expect(profiles.map(\.field) == [0, 0, 1, 0].map { "components[0].config.profiles[\($0)]" })
         #expect(explanation.chain.first?.name == "credential_headers")
+    }
+
+    @Test("a policy is known by its components and what they name, not by how it is laid out")
+    func fingerprint() throws {
+        func of(_ texts: String...) throws -> String { try Self.read(texts).0.policyFingerprint }
+        let metadata = "[[components]]\nkind = \"metadata\"\nconfig.values = { a = 1 }\n"
+        let known = try of(Self.profiles(5, 7))
+        #expect(known.count == 16 && known.allSatisfy(\.isHexDigit))
+        #expect(try of(Self.profiles(7), Self.profiles(5)) == of(Self.profiles(5, 7)))
+        #expect(try of(Self.profiles(5, 7) + metadata) == of("# Ours\n" + metadata + Self.profiles(5, 7)))
+        let others = [
+            try of(Self.profiles(7, 5)), try of(Self.profiles(5)), try of(Self.profiles(5, 7) + metadata),
+            try of("[collector]\ncompatibility = \"strict\"\n" + Self.profiles(5, 7)),
+        ]
+        #expect(Set(others).count == 4 && !others.contains(known))
+        // What is no policy, and what is off.
+        #expect(try of("[collector]\npartitions = 3\n[[components]]\nkind = \"observability\"\n") == "none")
+        #expect(try of(Self.profiles(5).replacing("\"pii_redaction\"", with: "\"pii_redaction\"\nenabled = false")) == "none")
+        try Self.withFiles([]) { directory, _ in
+            let prices = "\(directory)/prices.json"
+            let naming = "[[components]]\nkind = \"pricing\"\nconfig.sources = [{ type = \"file\", path = \"\(prices)\" }]\n"
+            func catalog(_ price: Double) -> String {
+                """
+                {"version": 1, "entries": [{"provider": "openai", "model_id": "m", "pricing_as_of": "2026-01-01",
+                "pricing_source": "list", "currency": "USD", "unit": "per_1m_tokens",
+                "prompt_cache": {"read_accounting": "included_in_prompt_tokens"}, "rates": {"input_per_million": \(price),
+                "output_per_million": 1}}]}
+                """
+            }
+            try catalog(1).write(toFile: prices, atomically: true, encoding: .utf8)
+            let cheap = try of(naming)
+            try catalog(2).write(toFile: prices, atomically: true, encoding: .utf8)
+            #expect(try of(naming) != cheap)
+        }
     }
 
     @Test("a component that a file turns off is none of its layer; the last file decides whether one is on")
@@ -154,6 +191,33 @@ struct ConfigurationLayerTests {
                 #expect(errors.map(\.code) == [code])
                 #expect(errors.map(\.file) == [files[layer]])
                 #expect(error.description.contains("\(layer).toml: "))
+            }
+        }
+    }
+
+    @Test(
+        "a mistake is called by its place in its file, whatever is in front of it in the document that the layers make",
+        arguments: [
+            // The mistake is in the lower layer, whose profile is behind those of the higher one.
+            ([broken, profiles(7, 8)], 0, "components[0].config.profiles[0].builtin.action"),
+            // The component is the second one of its own file, and the first one of the document.
+            ([profiles(7), "[[components]]\nkind = \"pricing\"\n" + broken], 1, "components[1].config.profiles[0].builtin.action"),
+            (["[[components]]\nkind = \"pricing\"\n" + broken, profiles(7)], 0, "components[1].config.profiles[0].builtin.action"),
+            // One that is off in the middle is none of its layer and counts all the same.
+            (
+                [profiles(7), "[[components]]\nkind = \"metadata\"\nenabled = false\n" + broken, ""], 1,
+                "components[1].config.profiles[0].builtin.action"
+            ),
+        ])
+    func places(texts: [String], layer: Int, field: String) throws {
+        try Self.withFiles(texts) { _, files in
+            do throws(ConfigurationError) {
+                _ = try ConfigurationReader.read(files: files, environment: [:])
+                Issue.record("no error")
+            } catch {
+                let errors = error.diagnostics.filter { $0.level == .error }
+                #expect(errors.map(\.field) == [field])
+                #expect(errors.map(\.file) == [files[layer]])
             }
         }
     }

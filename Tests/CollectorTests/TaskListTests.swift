@@ -14,6 +14,7 @@ struct TaskListTests {
         let stage: String
         let partition: Int
         let owner: String
+        let policy: String
         let position: UInt64
         let messages: UInt64
         let seconds: Double
@@ -63,6 +64,52 @@ struct TaskListTests {
                 try await eventually("nothing waits") { try await Self.lag(rig).allSatisfy { $0.messages == 0 } }
             }
             #expect(try await Self.lag(rig).allSatisfy { $0.owner.isEmpty })
+        }
+    }
+
+    private static func document(_ policy: String) throws -> ConfigurationDocument {
+        try ConfigurationReader.read(text: policy, name: "", environment: [:]).0.document
+    }
+
+    @Test("members with different policies are told by the log, a metric and the command, until they have the same")
+    func policies() async throws {
+        try await Rig.with { rig in
+            func denying(_ tool: String) -> String {
+                "[[components]]\nkind = \"guardrails\"\n[[components.config.rules]]\nname = \"no\"\n"
+                    + "tools = { deny = [\"\(tool)\"] }\nactions = [\"reject\"]\n"
+            }
+            var configuration = try rig.configuration()
+            configuration.memberTimeToLive = .seconds(1)
+            configuration.document = try Self.document(denying("shell"))
+            var other = configuration
+            other.document = try Self.document(denying("shells"))
+            let (one, two) = (configuration.policyFingerprint, other.policyFingerprint)
+            let log = LogLines()
+            let warned = { log.all.filter { $0.contains("another policy") } }
+            let metric = "skein_members_with_other_policy"
+            try await rig.collecting(configuration, log: log) { first in
+                try await rig.collecting(configuration) { second in
+                    try await eventually("they know each other") { second.metrics.total("skein_members") == 2 }
+                    #expect(first.metrics.total(metric) == 0)
+                    let outcome = try await SkeinProcess.run(["lag", "--nats", rig.server.url], directory: rig.directory)
+                    #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+                }
+                #expect(warned().isEmpty)
+                try await rig.collecting(other) { second in
+                    try await eventually("the difference is told") { !warned().isEmpty }
+                    #expect(first.metrics.total(metric) == 1)
+                    try await eventually("by both") { second.metrics.total(metric) == 1 }
+                    let outcome = try await SkeinProcess.run(["lag", "--nats", rig.server.url], directory: rig.directory)
+                    #expect(outcome.code == 0)
+                    #expect(outcome.errors.contains("different policies"))
+                    #expect(outcome.errors.contains("  \(one)  ") && outcome.errors.contains("  \(two)  "))
+                    #expect(Set(try await Self.lag(rig).map(\.policy)).isSubset(of: [one, two, ""]))
+                }
+                try await eventually("it is over") { first.metrics.total(metric) == 0 }
+            }
+            #expect(warned().count == 1)
+            #expect(warned().allSatisfy { $0.contains(one) && $0.contains(two) })
+            #expect(log.all.contains { $0.contains("the same policy again") })
         }
     }
 

@@ -41,6 +41,8 @@ package struct CollectorConfiguration: Sendable {
     package var endpoints: [Endpoint] = []
     /// The document's `pricing` component: prices of model calls whose cost nobody reported.
     package var pricing = PricingSources()
+    /// What stands in the files that it names.
+    var pricingFiles: [String] = []
     package var logEndpoints: [LogEndpoint] = []
     package var metricEndpoints: [MetricEndpoint] = []
     package var stores: [Store] = []
@@ -137,6 +139,7 @@ extension CollectorConfiguration {
     mutating func takePolicy(of other: CollectorConfiguration) {
         middleware = other.middleware
         pricing = other.pricing
+        pricingFiles = other.pricingFiles
         document = other.document
     }
 

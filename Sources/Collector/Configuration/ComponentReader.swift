@@ -24,6 +24,9 @@ struct ComponentReader: Sendable {
         self.read = read
     }
 
+    /// Whether the kind says what becomes of events and calls.
+    var isPolicy: Bool { if case .fromFiles = change { false } else { true } }
+
     /// One line for each kind.
     static let all: [ComponentReader] = [
         ComponentReader("observability", change: .fromFiles, ObservabilityReader.read),

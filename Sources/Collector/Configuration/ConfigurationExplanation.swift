@@ -18,7 +18,7 @@ package struct ConfigurationExplanation: Sendable {
         package let priority: Int32
         /// Nil for a step that is always there.
         package let component: String?
-        /// The table that it is made of.
+        /// The table that it is made of, as the file has it.
         package let field: String?
         /// The highest that says something about this table, counted from 1, and its file.
         package let layer: Int?
@@ -30,12 +30,15 @@ package struct ConfigurationExplanation: Sendable {
     package let components: [Component]
     /// In the order in which events pass them.
     package let chain: [Step]
+    /// By which members that run with the document, and without another one above it, are known (`skein_members`, `skein lag`).
+    package let policy: String
 
     /// - Throws: `ConfigurationError` when no chain can be made of the settings.
     package init(_ configuration: CollectorConfiguration) throws(ConfigurationError) {
         let document = configuration.document
         let tables = document.root["components"]?.arrayValue ?? []
         files = document.files
+        policy = configuration.policyFingerprint
         components = tables.enumerated().map { index, component in
             Component(
                 kind: component["kind"]?.stringValue ?? "", isEnabled: component["enabled"]?.boolValue ?? true,
@@ -50,7 +53,8 @@ package struct ConfigurationExplanation: Sendable {
             }
             let layer = field.flatMap { document.layers(of: $0).last }
             return Step(
-                name: step.name, priority: step.priority, component: index.map { _ in String(parts[0]) }, field: field,
+                name: step.name, priority: step.priority, component: index.map { _ in String(parts[0]) },
+                field: field.map { document.place(of: $0, in: layer ?? 0) },
                 layer: layer.map { $0 + 1 }, file: layer.map { document.files[$0] })
         }
     }

@@ -11,13 +11,16 @@ struct PricingReader {
     /// Of a component that is off the files need not be there.
     private let readsFiles: Bool
     private var sources = PricingSources()
+    private var texts: [String] = []
     private var diagnostics: [Diagnostic] = []
 
     static func read(_ component: inout Component) {
         var reader = PricingReader(path: component.path, readsFiles: component.isEnabled)
         reader.read(component.config)
         component.takeOver(reader.diagnostics)
-        if component.isEnabled { component.configuration.pricing = reader.sources }
+        if component.isEnabled {
+            (component.configuration.pricing, component.configuration.pricingFiles) = (reader.sources, reader.texts)
+        }
     }
 
     private init(path: String, readsFiles: Bool) {
@@ -71,6 +74,7 @@ struct PricingReader {
         guard let value = try? JSONParser.parse([UInt8](bytes)) else {
             return complain(key, "the file \(file) is not valid JSON")
         }
+        texts.append(value.compactText)
         do throws(PricingCatalogError) {
             sources.catalogs.append(try PricingCatalog(value))
         } catch {

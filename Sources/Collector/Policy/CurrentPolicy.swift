@@ -12,6 +12,8 @@ package final class CurrentPolicy: Sendable {
         package let settings: MiddlewareSettings
         package let pricing: PricingSources
         package let chain: MiddlewareChain
+        /// `CollectorConfiguration.policyFingerprint`.
+        package fileprivate(set) var fingerprint: String
     }
 
     private let number: Atomic<Int>
@@ -19,7 +21,7 @@ package final class CurrentPolicy: Sendable {
 
     /// Nothing is done to any event.
     package convenience init() {
-        self.init(Version(generation: 1, settings: .init(), pricing: .init(), chain: .init()))
+        self.init(Version(generation: 1, settings: .init(), pricing: .init(), chain: .init(), fingerprint: "none"))
     }
 
     /// - Throws: `ConfigurationError` when no chain can be made of the settings.
@@ -37,7 +39,7 @@ package final class CurrentPolicy: Sendable {
     ) throws(ConfigurationError) -> Version {
         Version(
             generation: generation, settings: configuration.middleware, pricing: configuration.pricing,
-            chain: try configuration.makeChain())
+            chain: try configuration.makeChain(), fingerprint: configuration.policyFingerprint)
     }
 
     /// Costs nothing worth saying; asked for every message.
@@ -49,7 +51,11 @@ package final class CurrentPolicy: Sendable {
     /// - Throws: `ConfigurationError` when no chain can be made of the settings.
     package func replace(by configuration: CollectorConfiguration) throws(ConfigurationError) -> Int? {
         let before = version
-        if before.settings == configuration.middleware, before.pricing == configuration.pricing { return nil }
+        if before.settings == configuration.middleware, before.pricing == configuration.pricing {
+            // The same is said in other words, perhaps.
+            current.withLock { $0.fingerprint = configuration.policyFingerprint }
+            return nil
+        }
         let next = try CurrentPolicy.version(before.generation + 1, configuration)
         current.withLock { $0 = next }
         number.store(next.generation, ordering: .releasing)

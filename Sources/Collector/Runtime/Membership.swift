@@ -17,6 +17,8 @@ struct Membership: Sendable {
         let settling: Bool
         /// For people. Members before 0.2 do not tell.
         let host: String?
+        /// Members of before do not tell it.
+        let policy: String?
     }
 
     private let bucket: KeyValueBucket
@@ -63,10 +65,13 @@ struct Membership: Sendable {
     }
 
     /// Renews the announcement, then reads all.
-    func renew(isLeaving: Bool, isSettling: Bool) async throws -> [MembershipMachine.Sighting] {
+    ///
+    /// - Parameter policy: what tells this member's policy from another one.
+    func renew(isLeaving: Bool, isSettling: Bool, policy: String) async throws -> [MembershipMachine.Sighting] {
         let value = try JSONEncoder().encode(
             Announcement(
-                stages: stages, leaving: isLeaving, settling: isSettling, host: ProcessInfo.processInfo.hostName))
+                stages: stages, leaving: isLeaving, settling: isSettling, host: ProcessInfo.processInfo.hostName,
+                policy: policy))
         try await bucket.put(id, [UInt8](value))
         return try await bucket.entries(fromLeader: true).compactMap { entry in
             // Whatever cannot be read is no member: it is not for this version, or not ours.
@@ -74,12 +79,18 @@ struct Membership: Sendable {
             return MembershipMachine.Sighting(
                 member: Assignment.Member(id: entry.key, stages: Set(found.stages)), isLeaving: found.leaving,
                 isSettling: found.settling,
-                announced: entry.created, host: found.host ?? "")
+                announced: entry.created, host: found.host ?? "", policy: found.policy)
         }
     }
 
-    /// The hosts of the members that are there, by their ids.
-    static func hosts(_ jetStream: JetStream) async throws -> [String: String] {
+    /// What a member says of itself to people.
+    struct Introduction: Sendable {
+        let host: String
+        let policy: String?
+    }
+
+    /// The members that are there, by their ids.
+    static func introductions(_ jetStream: JetStream) async throws -> [String: Introduction] {
         let bucket: KeyValueBucket
         do throws(NATSError) {
             bucket = try await KeyValueBucket.existing(jetStream, name: bucketName)
@@ -87,8 +98,9 @@ struct Membership: Sendable {
             guard error.code == .notFound else { throw error }
             return [:]
         }
-        return try await bucket.entries(fromLeader: true).reduce(into: [:]) { hosts, entry in
-            hosts[entry.key] = (try? JSONDecoder().decode(Announcement.self, from: Data(entry.value)))?.host
+        return try await bucket.entries(fromLeader: true).reduce(into: [:]) { members, entry in
+            guard let found = try? JSONDecoder().decode(Announcement.self, from: Data(entry.value)) else { return }
+            members[entry.key] = Introduction(host: found.host ?? "", policy: found.policy)
         }
     }
 

@@ -26,12 +26,19 @@ actor TaskSupervisor {
     private var hasStarted = false
     /// The members that were seen last, with their hosts.
     private var seen: [String: String] = [:]
+    private let policy: CurrentPolicy
+    private var comparison: PolicyComparison
+    private let origin = ContinuousClock.now
 
-    /// - Parameter onStart: called once this member may own tasks.
+    /// - Parameters:
+    ///   - policy: is compared with the other members'.
+    ///   - onStart: called once this member may own tasks.
     init(
-        _ membership: Membership, _ environment: StageEnvironment, stages: [any Stage],
+        _ membership: Membership, _ environment: StageEnvironment, stages: [any Stage], policy: CurrentPolicy,
         onStart: @escaping @Sendable () -> Void
     ) {
+        self.policy = policy
+        comparison = PolicyComparison(patience: membership.timeToLive)
         self.membership = membership
         self.environment = environment
         self.stages = Dictionary(uniqueKeysWithValues: stages.map { ($0.name, $0) })
@@ -154,10 +161,12 @@ actor TaskSupervisor {
         let sent = ContinuousClock.now
         do {
             let sightings = try await membership.renew(
-                isLeaving: isLeaving, isSettling: environment.lease.announcesSettling)
+                isLeaving: isLeaving, isSettling: environment.lease.announcesSettling,
+                policy: policy.version.fingerprint)
             environment.lease.renewed(sent: sent, sightings: sightings)
             environment.metrics.set("skein_members", Double(environment.lease.members.count))
             tellChanges(sightings)
+            comparePolicies(sightings)
         } catch {
             environment.metrics.add("skein_lease_failures_total")
             environment.logger.warning(
@@ -186,6 +195,28 @@ actor TaskSupervisor {
             if id == environment.owner { continue }
             environment.logger.notice(
                 "another member is gone, its tasks are shared out", metadata: ["id": "\(id)", "host": "\(host)"])
+        }
+    }
+
+    /// Says once for each difference that lasts that what becomes of an event depends on the member that it comes to.
+    private func comparePolicies(_ sightings: [MembershipMachine.Sighting]) {
+        let own = policy.version.fingerprint
+        let others = sightings.filter {
+            $0.member.id != environment.owner && !$0.isLeaving && environment.lease.members.contains($0.member.id)
+        }
+        let notice = comparison.compared(own, with: others, now: ContinuousClock.now - origin)
+        environment.metrics.set("skein_members_with_other_policy", Double(comparison.differing))
+        switch notice {
+        case .differ(let found):
+            let hosts = Dictionary(others.map { ($0.member.id, $0.host) }) { first, _ in first }
+            let members = found.sorted { $0.key < $1.key }.map { policy, ids in
+                "\(policy): \(ids.map { "\($0.prefix(8)) on \(hosts[$0] ?? "")" }.joined(separator: ", "))"
+            }
+            environment.logger.warning(
+                "other members have another policy, so what holds depends on who gets an event or a question; give all the same files",
+                metadata: ["policy": "\(own)", "others": "\(members.joined(separator: "; "))"])
+        case .agree: environment.logger.notice("all members have the same policy again", metadata: ["policy": "\(own)"])
+        case nil: break
         }
     }
 
