@@ -93,7 +93,8 @@ package struct TaskList: Sendable {
         }
         return TaskLag(
             stage: key.stage, partition: key.partition, stream: key.stream, owner: record.owner,
-            host: members[record.owner]?.host ?? "", policy: members[record.owner]?.policy ?? "", epoch: record.epoch, position: record.position, messages: messages,
+            host: members[record.owner]?.host ?? "", policy: members[record.owner]?.policy ?? "", epoch: record.epoch,
+            position: record.position, messages: messages,
             seconds: seconds)
     }
 

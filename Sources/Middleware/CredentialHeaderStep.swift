@@ -4,25 +4,24 @@ internal import LLMCodecs
 /// Takes the credentials out of the headers of requests, whatever else is configured (`codecs-and-pricing.md` 6).
 ///
 /// From model requests the headers are removed, as the reference does. Of a tool that fetches something the reference passes on
-/// everything; here the values of its `headers` are replaced.
+/// everything; here the values of its `headers` are replaced, in whichever shape they are, and so are those of model requests in a shape
+/// that the reference does not know.
 struct CredentialHeaderStep: ChainStep {
     let name = "credential_headers"
     /// Before everything else: no other step is shown a credential.
     let priority = Int32.min
     let compatibility: Compatibility
 
-    /// What the member is called; the reference knows the first only.
-    private static let members = ["headers", "Headers", "HEADERS"]
-
     func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) -> ChainDecision {
         guard draft.event.kind == .scopeStart, let data = draft.event.data,
             // Most requests have none, which is seen without parsing them.
             data.mayContain("eaders\"", notFollowedBy: ":{}") || data.mayContain("HEADERS\"", notFollowedBy: ":{}")
+                || draft.event.category?.known == .tool && data.mayContain("eaders\\\"")
         else { return .pass }
         let isChanged =
             switch draft.event.category?.known {
-            case .llm?: treat(&draft, replacement: nil)
-            case .tool?: compatibility == .skein && treat(&draft, replacement: "[REDACTED]")
+            case .llm?: removeHeaders(&draft)
+            case .tool?: compatibility == .skein && hideHeaders(&draft)
             case .agent?, .function?, .retriever?, .embedder?, .reranker?, .guardrail?, .evaluator?, .custom?,
                 .unknown?,
                 nil:
@@ -32,53 +31,86 @@ struct CredentialHeaderStep: ChainStep {
         return .pass
     }
 
-    /// - Parameter replacement: what takes the place of values; nil removes the headers.
-    private func treat(_ draft: inout EventDraft, replacement: JSONValue?) -> Bool {
-        guard var data = draft.data?.objectValue else { return false }
+    /// What the member is called; the reference knows the first only.
+    private static let members = ["headers", "Headers", "HEADERS"]
+
+    private func removeHeaders(_ draft: inout EventDraft) -> Bool {
+        guard var data = draft.data?.objectValue, let headers = data["headers"]?.objectValue else {
+            return compatibility == .skein && hideHeaders(&draft)
+        }
+        let kept = CredentialHeaders.removed(from: headers, compatibility)
+        guard kept.count != headers.count else { return false }
+        data["headers"] = .object(kept)
+        draft.data = .object(data)
+        return true
+    }
+
+    private func hideHeaders(_ draft: inout EventDraft) -> Bool {
+        guard let data = draft.data, let hidden = withHiddenHeaders(data) else { return false }
+        draft.data = hidden
+        return true
+    }
+
+    /// - Returns: nil when nothing is to be hidden. Arguments may be JSON text.
+    private func withHiddenHeaders(_ data: JSONValue) -> JSONValue? {
+        if case .string(let text) = data {
+            return JSONValue.held(in: text).flatMap(withHiddenHeaders).map { .string($0.compactText) }
+        }
+        guard var object = data.objectValue else { return nil }
         var isChanged = false
-        for member in Self.members.prefix(compatibility == .skein ? Self.members.count : 1) {
-            guard let headers = data[member], let treated = treated(headers, replacement) else { continue }
-            data[member] = treated
+        for member in CredentialHeaderStep.members {
+            guard let hidden = object[member].flatMap({ hidden(headers: $0) }) else { continue }
+            object[member] = hidden
             isChanged = true
         }
-        if isChanged { draft.data = .object(data) }
-        return isChanged
+        return isChanged ? .object(object) : nil
     }
 
-    /// - Returns: nil when there is no credential.
-    private func treated(_ headers: JSONValue, _ replacement: JSONValue?) -> JSONValue? {
+    /// Headers as clients take them: an object; a list of objects with `name` or `key` and `value`, of pairs, or of lines; lines; and the
+    /// JSON text of any of these.
+    private func hidden(headers: JSONValue) -> JSONValue? {
         switch headers {
-        case .object(let headers):
-            let credentials = headers.keys.filter { CredentialHeaders.isCredential($0, compatibility) }
-            if credentials.isEmpty { return nil }
-            guard let replacement else { return .object(CredentialHeaders.removed(from: headers, compatibility)) }
-            var treated = headers
-            for credential in credentials { treated[credential] = replacement }
-            return .object(treated)
-        case .array(let headers) where compatibility == .skein:
-            let treated = headers.compactMap { pair in
-                guard let name = Self.name(in: pair), CredentialHeaders.isCredential(name, compatibility) else {
-                    return pair
-                }
-                return replacement.map { Self.pair(pair, with: $0) }
+        case .object(var object):
+            let credentials = object.keys.filter { CredentialHeaders.isCredential($0, compatibility) }
+            for credential in credentials { object[credential] = CredentialHeaderStep.replacement }
+            return credentials.isEmpty ? nil : .object(object)
+        case .array(let elements):
+            let replaced = elements.map { hidden(element: $0) }
+            return replaced.allSatisfy { $0 == nil } ? nil : .array(zip(replaced, elements).map { $0 ?? $1 })
+        case .string(let text):
+            if let held = JSONValue.held(in: text) { return hidden(headers: held).map { .string($0.compactText) } }
+            let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            let replaced = lines.map { hidden(line: $0) }
+            guard replaced.contains(where: { $0 != nil }) else { return nil }
+            return .string(zip(replaced, lines).map { $0 ?? String($1) }.joined(separator: "\n"))
+        case .null, .bool, .int, .unsigned, .double: return nil
+        }
+    }
+
+    private func hidden(element: JSONValue) -> JSONValue? {
+        switch element {
+        case .object(var object):
+            guard let name = (object["name"] ?? object["key"])?.stringValue, object["value"] != nil else {
+                return hidden(headers: element)
             }
-            return treated == headers ? nil : .array(treated)
-        default: return nil
+            guard CredentialHeaders.isCredential(name, compatibility) else { return nil }
+            object["value"] = CredentialHeaderStep.replacement
+            return .object(object)
+        case .array(let pair):
+            guard pair.count > 1, let name = pair[0].stringValue, CredentialHeaders.isCredential(name, compatibility)
+            else { return nil }
+            return .array([pair[0]] + pair.dropFirst().map { _ in CredentialHeaderStep.replacement })
+        case .string: return hidden(headers: element)
+        case .null, .bool, .int, .unsigned, .double: return nil
         }
     }
 
-    /// Of a header in a list: `["name", "value"]` or `{"name": "…", "value": "…"}`.
-    private static func name(in pair: JSONValue) -> String? {
-        (pair[0] ?? pair["name"] ?? pair["key"])?.stringValue
+    private func hidden(line: Substring) -> String? {
+        guard let colon = line.firstIndex(of: ":") else { return nil }
+        let name = line[..<colon].trimmingPrefix(while: \.isWhitespace)
+        guard CredentialHeaders.isCredential(String(name), compatibility) else { return nil }
+        return "\(line[...colon]) [REDACTED]"
     }
 
-    private static func pair(_ pair: JSONValue, with value: JSONValue) -> JSONValue {
-        switch pair {
-        case .array(let elements): .array(elements.prefix(1) + elements.dropFirst().map { _ in value })
-        case .object(let object):
-            .object(
-                JSONObject(object.map { ($0.key, $0.key == "name" || $0.key == "key" ? $0.value : value) }))
-        default: pair
-        }
-    }
+    private static let replacement: JSONValue = "[REDACTED]"
 }

@@ -14,7 +14,8 @@ struct ValidateCommand: AsyncParsableCommand {
               skein validate --config organisation.toml --config team.toml
               skein validate --atif trajectory.json
 
-            Of a valid configuration it says what it comes to: layers, components, and the chain that events pass.
+            Of a valid configuration it says what it comes to: layers, components, the chain that events pass, what is asked before the
+            act, and the rules on runs.
 
             A trajectory is checked for more than its schema: totals equal sums, times do not run backwards, ids are
             unique, results belong to calls of their step, images that are files are there.
@@ -149,15 +150,21 @@ extension ConfigurationExplanation {
             }
         }
         lines.append("policy \(policy)")
-        lines.append("chain, in the order in which events pass it:")
-        let width = chain.map(\.name.count).max() ?? 0
-        lines += chain.map { step in
-            let name = step.name.padding(toLength: width, withPad: " ", startingAt: 0)
-            let priority = step.layer == nil ? "always" : "\(step.priority)"
-            let place = [step.field, step.file].compactMap(\.self).joined(separator: " in ")
-            return "  " + [name, priority, place].filter { !$0.isEmpty }.joined(separator: "  ")
-        }
+        lines += table("chain, in the order in which events pass it:", chain)
+        if !beforeAct.isEmpty { lines += table("asked before the act, in this order:", beforeAct) }
+        if !onRuns.isEmpty { lines += table("rules on runs:", onRuns) }
         return lines
+    }
+
+    private func table(_ title: String, _ steps: [Step]) -> [String] {
+        let width = steps.map(\.name.count).max() ?? 0
+        return [title]
+            + steps.map { step in
+                let name = step.name.padding(toLength: width, withPad: " ", startingAt: 0)
+                let priority = step.layer == nil ? "always" : "\(step.priority)"
+                let place = [step.field, step.file].compactMap(\.self).joined(separator: " in ")
+                return "  " + [name, priority, place].filter { !$0.isEmpty }.joined(separator: "  ")
+            }
     }
 
     fileprivate var report: [String: Any] {
@@ -169,14 +176,16 @@ extension ConfigurationExplanation {
                     "layers": component.layers,
                 ] as [String: Any]
             },
-            "chain": chain.map { step in
-                var entry: [String: Any] = ["name": step.name, "priority": step.priority]
-                entry["component"] = step.component
-                entry["field"] = step.field
-                entry["layer"] = step.layer
-                entry["file"] = step.file
-                return entry
-            },
+            "chain": chain.map(entry), "before_act": beforeAct.map(entry), "on_runs": onRuns.map(entry),
         ]
+    }
+
+    private func entry(_ step: Step) -> [String: Any] {
+        var entry: [String: Any] = ["name": step.name, "priority": step.priority]
+        entry["component"] = step.component
+        entry["field"] = step.field
+        entry["layer"] = step.layer
+        entry["file"] = step.file
+        return entry
     }
 }

@@ -67,6 +67,9 @@ struct GuardMessageTests {
         arguments: [
             Mistake(text: "", field: ""), Mistake(text: "{", field: ""), Mistake(text: "[]", field: ""),
             Mistake(text: #"{"name":"a"}"#, field: "arguments"),
+            // A caller that takes the first one would do what no rule has seen.
+            Mistake(text: #"{"name":"a","name":"b","arguments":{}}"#, field: ""),
+            Mistake(text: #"{"name":"a","arguments":{"x":[{"path":"secret","path":"/tmp"}]}}"#, field: ""),
             Mistake(text: #"{"name":"a","argument":{"secret":1}}"#, field: "arguments"),
             Mistake(text: #"{"arguments":{}}"#, field: "name"),
             Mistake(text: #"{"name":"","arguments":{}}"#, field: "name"),
@@ -89,6 +92,16 @@ struct GuardMessageTests {
         }
         #expect(error?.field == mistake.field)
         #expect(error?.description.contains("secret") == false)
+    }
+
+    @Test("a member that is there twice in the JSON of a packed question is named by its field")
+    func repeatedPacked() throws {
+        let question = GuardQuestion(name: "a", call: .tool(arguments: ["k1": 1, "k2": 2]))
+        let text = String(decoding: question.packed, as: UTF8.self).replacing("k2", with: "k1")
+        let error = #expect(throws: GuardMessageError.self) {
+            try GuardQuestion(packed: Array(text.utf8), kind: .tool)
+        }
+        #expect(error?.field == "arguments")
     }
 
     @Test("damaged protobuf is an error, never a crash: every prefix and every changed byte of a message")

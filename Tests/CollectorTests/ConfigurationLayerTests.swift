@@ -66,14 +66,17 @@ struct ConfigurationLayerTests {
         #expect(Set(others).count == 4 && !others.contains(known))
         // What is no policy, and what is off.
         #expect(try of("[collector]\npartitions = 3\n[[components]]\nkind = \"observability\"\n") == "none")
-        #expect(try of(Self.profiles(5).replacing("\"pii_redaction\"", with: "\"pii_redaction\"\nenabled = false")) == "none")
+        #expect(
+            try of(Self.profiles(5).replacing("\"pii_redaction\"", with: "\"pii_redaction\"\nenabled = false"))
+                == "none")
         try Self.withFiles([]) { directory, _ in
             let prices = "\(directory)/prices.json"
-            let naming = "[[components]]\nkind = \"pricing\"\nconfig.sources = [{ type = \"file\", path = \"\(prices)\" }]\n"
+            let naming =
+                "[[components]]\nkind = \"pricing\"\nconfig.sources = [{ type = \"file\", path = \"\(prices)\" }]\n"
             func catalog(_ price: Double) -> String {
                 """
                 {"version": 1, "entries": [{"provider": "openai", "model_id": "m", "pricing_as_of": "2026-01-01",
-                "pricing_source": "list", "currency": "USD", "unit": "per_1m_tokens",
+                "pricing_source": "list",
                 "prompt_cache": {"read_accounting": "included_in_prompt_tokens"}, "rates": {"input_per_million": \(price),
                 "output_per_million": 1}}]}
                 """
@@ -201,8 +204,14 @@ struct ConfigurationLayerTests {
             // The mistake is in the lower layer, whose profile is behind those of the higher one.
             ([broken, profiles(7, 8)], 0, "components[0].config.profiles[0].builtin.action"),
             // The component is the second one of its own file, and the first one of the document.
-            ([profiles(7), "[[components]]\nkind = \"pricing\"\n" + broken], 1, "components[1].config.profiles[0].builtin.action"),
-            (["[[components]]\nkind = \"pricing\"\n" + broken, profiles(7)], 0, "components[1].config.profiles[0].builtin.action"),
+            (
+                [profiles(7), "[[components]]\nkind = \"pricing\"\n" + broken], 1,
+                "components[1].config.profiles[0].builtin.action"
+            ),
+            (
+                ["[[components]]\nkind = \"pricing\"\n" + broken, profiles(7)], 0,
+                "components[1].config.profiles[0].builtin.action"
+            ),
             // One that is off in the middle is none of its layer and counts all the same.
             (
                 [profiles(7), "[[components]]\nkind = \"metadata\"\nenabled = false\n" + broken, ""], 1,

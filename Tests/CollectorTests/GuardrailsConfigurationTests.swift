@@ -286,6 +286,38 @@ struct GuardrailsConfigurationTests {
             "unsupported_value", "annotation.value"
         ),
         (
+            "name = \"a\"\narguments = [{ pointer = \"\", violates = {} }]\nactions = [\"reject\"]",
+            "unsupported_value", "arguments[0].violates"
+        ),
+        (
+            "name = \"a\"\narguments = [{ pointer = \"/x\", violates = { title = \"x\" } }]\nactions = [\"reject\"]",
+            "unsupported_value", "arguments[0].violates"
+        ),
+        (
+            "name = \"a\"\ntools = { deny = [\"x\"] }\nannotation = { key = \"k\" }\nactions = [\"alert\"]",
+            "unsupported_value", "annotation"
+        ),
+        (
+            "name = \"a\"\ntools = { deny = [\"x\"] }\nreplacement = \"x\"\nactions = [\"alert\"]",
+            "unsupported_value", "replacement"
+        ),
+        (
+            "name = \"a\"\ntenants = [\"Acme*\"]\nloop = { repeats = 3 }\nactions = [\"alert\"]", "unsupported_value",
+            "tenants"
+        ),
+        (
+            "name = \"a\"\ntenants = [\"_\"]\nloop = { repeats = 3 }\nactions = [\"alert\"]", "unsupported_value",
+            "tenants"
+        ),
+        (
+            "name = \"a\"\ncategories = [\"tool\"]\nloop = { repeats = 3, call = \"llm\" }\nactions = [\"alert\"]",
+            "unsupported_value", "categories"
+        ),
+        (
+            "name = \"a\"\ncategories = [\"tool\"]\nbudget = { measure = \"tokens\", limit = 3 }\nactions = [\"alert\"]",
+            "unsupported_value", "categories"
+        ),
+        (
             "name = \"a\"\npriority = 3000000000\nloop = { repeats = 3 }\nactions = [\"alert\"]",
             "invalid_plugin_config", "priority"
         ),
@@ -322,6 +354,64 @@ struct GuardrailsConfigurationTests {
             diagnostics.map(\.message) == [
                 "is no JSON Schema that can be used: /properties/a/format cannot be checked; give a pattern, or leave it out"
             ])
+    }
+
+    @Test("a number out of range is told, and one that JSON does not have is named by its key")
+    func numbers() {
+        let priority = "name = \"a\"\npriority = -3000000000\nloop = { repeats = 3 }\nactions = [\"alert\"]"
+        #expect(
+            Self.read(priority).1.map(\.message) == [
+                "must be an integer from -2147483648 to 2147483647, is -3000000000"
+            ])
+        for word in ["nan", "inf", "-inf"] {
+            let (_, diagnostics) = Self.read(
+                "name = \"a\"\nbudget = { measure = \"cost\", limit = \(word) }\nactions = [\"alert\"]")
+            #expect(diagnostics.map(\.field) == ["skein.toml: components[0].config.rules[0].budget.limit"])
+            #expect(diagnostics.map(\.code) == ["configuration.malformed"])
+        }
+        #expect(Self.read(document: "x = [[1.5, nan]]").1.map(\.field) == ["skein.toml: x[0][1]"])
+    }
+
+    @Test("what a configuration comes to names its rules before the act and on runs too, in their order")
+    func explanation() throws {
+        let (configuration, diagnostics) = try ConfigurationReader.read(
+            text: """
+                [[components]]
+                kind = "guardrails"
+                [[components.config.rules]]
+                name = "b"
+                tools = { deny = ["x"] }
+                actions = ["reject", "drop_event"]
+                [[components.config.rules]]
+                name = "calls"
+                priority = 1
+                budget = { measure = "calls", limit = 5 }
+                actions = ["reject", "alert"]
+                [[components.config.rules]]
+                name = "loop"
+                loop = { repeats = 3 }
+                actions = ["verdict"]
+                [[components.config.rules]]
+                name = "only-before"
+                priority = 2
+                budget = { measure = "calls", limit = 7 }
+                actions = ["reject"]
+                [[components]]
+                kind = "workers"
+                [[components.config.workers]]
+                name = "w"
+                surfaces = ["tool_conditional"]
+                priority = 50
+                """, name: "skein.toml", environment: [:])
+        #expect(diagnostics.isEmpty, "\(diagnostics)")
+        let explanation = try ConfigurationExplanation(configuration)
+        #expect(explanation.chain.map(\.name).filter { $0.hasPrefix("guardrails") } == ["guardrails.b"])
+        #expect(
+            explanation.beforeAct.map(\.name)
+                == ["workers/w", "guardrails.b", "guardrails.calls", "guardrails.only-before"])
+        #expect(explanation.onRuns.map(\.name) == ["guardrails.calls", "guardrails.loop"])
+        #expect(explanation.onRuns.map(\.field) == [1, 2].map { "components[0].config.rules[\($0)]" })
+        #expect(explanation.beforeAct.first?.field == "components[1].config.workers[0]")
     }
 
     @Test("names are a rule's own, and the version is 1")

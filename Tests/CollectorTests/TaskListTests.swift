@@ -91,7 +91,8 @@ struct TaskListTests {
                 try await rig.collecting(configuration) { second in
                     try await eventually("they know each other") { second.metrics.total("skein_members") == 2 }
                     #expect(first.metrics.total(metric) == 0)
-                    let outcome = try await SkeinProcess.run(["lag", "--nats", rig.server.url], directory: rig.directory)
+                    let outcome = try await SkeinProcess.run(
+                        ["lag", "--nats", rig.server.url], directory: rig.directory)
                     #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
                 }
                 #expect(warned().isEmpty)
@@ -99,7 +100,8 @@ struct TaskListTests {
                     try await eventually("the difference is told") { !warned().isEmpty }
                     #expect(first.metrics.total(metric) == 1)
                     try await eventually("by both") { second.metrics.total(metric) == 1 }
-                    let outcome = try await SkeinProcess.run(["lag", "--nats", rig.server.url], directory: rig.directory)
+                    let outcome = try await SkeinProcess.run(
+                        ["lag", "--nats", rig.server.url], directory: rig.directory)
                     #expect(outcome.code == 0)
                     #expect(outcome.errors.contains("different policies"))
                     #expect(outcome.errors.contains("  \(one)  ") && outcome.errors.contains("  \(two)  "))

@@ -319,6 +319,14 @@ struct ArgumentSchemaTests {
                 == .reject(rule: "mail", reason: "not so: type is violated at /message/*"))
         let deep = (0..<100).reduce(JSONValue.null) { value, _ in [value] }
         #expect(decision(deep).decision == .reject(rule: "mail", reason: "not so: nested too deeply to be checked"))
+        let condition = try Self.schema(#"{"if": {"required": ["cc"]}, "then": {"required": ["to"]}}"#)
+        let conditional = GuardrailRule(
+            name: "mail", condition: .arguments([.init(pointer: "", test: .violates(condition))]), actions: [.reject],
+            reason: "not so")
+        #expect(
+            GuardrailEvaluator(GuardrailRules(rules: [conditional])).decide(
+                GuardRequest(tenant: "acme", call: .tool(name: "mail", arguments: ["cc": "x"]))
+            ).decision == .reject(rule: "mail", reason: "not so: then or else of an if is violated"))
         // What is not there passes no test.
         let call = GuardRequest.Call.tool(name: "mail", arguments: [:])
         #expect(evaluator.decide(GuardRequest(tenant: "acme", call: call)).decision == .allow)

@@ -74,34 +74,49 @@ struct CredentialHeaderTests {
     }
 
     @Test(
-        "are found in lists of pairs and in other spellings of the member",
+        "are found in the shapes that clients take, and in JSON text",
         arguments: [
+            ([["Authorization", "secret"], ["accept", "a"]], [["Authorization", "[REDACTED]"], ["accept", "a"]]),
             (
-                ["headers": [["authorization", "secret"], ["accept", "a"]]],
-                ["headers": [["authorization", "[REDACTED]"], ["accept", "a"]]], ["headers": [["accept", "a"]]]
-            ),
-            (
-                ["headers": [["name": "Cookie", "value": "secret"], ["key": "x-api-key", "value": "secret"]]],
                 [
-                    "headers": [
-                        ["name": "Cookie", "value": "[REDACTED]"], ["key": "x-api-key", "value": "[REDACTED]"],
-                    ]
+                    ["name": "Cookie", "value": "secret"], ["key": "x-api-key", "value": "secret"],
+                    ["name": "a", "value": "b"],
                 ],
-                ["headers": []]
+                [
+                    ["name": "Cookie", "value": "[REDACTED]"], ["key": "x-api-key", "value": "[REDACTED]"],
+                    ["name": "a", "value": "b"],
+                ]
             ),
-            (
-                ["Headers": ["authorization": "secret"]], ["Headers": ["authorization": "[REDACTED]"]],
-                ["Headers": [:]]
-            ),
-            (
-                ["HEADERS": ["authorization": "secret"]], ["HEADERS": ["authorization": "[REDACTED]"]],
-                ["HEADERS": [:]]
-            ),
-        ] as [(JSONValue, JSONValue, JSONValue)])
-    func forms(_ data: JSONValue, ofTool: JSONValue, ofModel: JSONValue) throws {
-        for (category, expected) in [("tool", ofTool), ("llm", ofModel)] {
+            (["authorization: Bearer secret", "accept: a"], ["authorization: [REDACTED]", "accept: a"]),
+            ("Accept: a\r\n X-Api-Key:secret", "Accept: a\n X-Api-Key: [REDACTED]"),
+            ([["Authorization": "secret"]], [["Authorization": "[REDACTED]"]]),
+            (["authorization": ["secret", "secret"]], ["authorization": "[REDACTED]"]),
+            (#"{"authorization": "secret"}"#, #"{"authorization":"[REDACTED]"}"#),
+            ("accept: a", "accept: a"),
+            ([["accept", "secret"], 5, ["authorization"]], [["accept", "secret"], 5, ["authorization"]]),
+        ] as [(JSONValue, JSONValue)])
+    func shapes(headers: JSONValue, expected: JSONValue) throws {
+        let plain: JSONValue = ["headers": headers, "url": "u"]
+        for category in ["tool", "llm"] where category == "tool" || headers.objectValue == nil {
+            let event = try RedactionLines.event(["category": .string(category), "data": plain])
+            let after = try RedactionLines.apply(try RedactionLines.chain(), to: event)
+            #expect(after.data?.value == ["headers": expected, "url": "u"])
+        }
+        let event = try RedactionLines.event(["data": .string(plain.compactText)])
+        let after = try RedactionLines.apply(try RedactionLines.chain(), to: event)
+        #expect(after.data?.value == .string((["headers": expected, "url": "u"] as JSONValue).compactText))
+        #expect(
+            try RedactionLines.apply(try RedactionLines.chain([], .strict), to: event).data?.value == event.data?.value)
+    }
+
+    @Test("are found in other spellings of the member", arguments: ["Headers", "HEADERS"])
+    func spellings(member: String) throws {
+        let data: JSONValue = .object(JSONObject([(member, ["authorization": "secret"])]))
+        for category in ["tool", "llm"] {
             let event = try RedactionLines.event(["category": .string(category), "data": data])
-            #expect(try RedactionLines.apply(try RedactionLines.chain(), to: event).data?.value == expected)
+            #expect(
+                try RedactionLines.apply(try RedactionLines.chain(), to: event).data?.value[member]
+                    == ["authorization": "[REDACTED]"])
             #expect(try RedactionLines.apply(try RedactionLines.chain([], .strict), to: event).data?.value == data)
         }
     }

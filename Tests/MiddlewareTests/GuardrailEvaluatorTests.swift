@@ -76,7 +76,8 @@ struct GuardrailEvaluatorTests {
     @Test(
         "arguments that are JSON text are read as what it holds",
         arguments: [
-            ("/path", .equals("/etc"), #"{"path":"/etc"}"#, true), ("/path", .equals("/etc"), #" {"path": "/tmp"}"#, false),
+            ("/path", .equals("/etc"), #"{"path":"/etc"}"#, true),
+            ("/path", .equals("/etc"), #" {"path": "/tmp"}"#, false),
             // Of a member that is there twice the last one counts, as everywhere.
             ("/path", .equals("/etc"), #"{"path":"/tmp","path":"/etc"}"#, true),
             // What our parser alone cannot hold hides nothing.
@@ -107,7 +108,8 @@ struct GuardrailEvaluatorTests {
     @Test(
         "a schema reads JSON text as what it holds, and no arguments as none of those that it requires",
         arguments: [
-            (["to": "bob"], true), (#"{"to":"bob"}"#, true), (#"{"to":"bob-and-more"}"#, false), (#"{"cc":"bob"}"#, false),
+            (["to": "bob"], true), (#"{"to":"bob"}"#, true), (#"{"to":"bob-and-more"}"#, false),
+            (#"{"cc":"bob"}"#, false),
             ("{}", false), ([:], false), (.null, false), ("", false),
             // Of what is no object nothing is required; a type says that it must be one.
             ("bob", true), (7, true),
@@ -160,6 +162,20 @@ struct GuardrailEvaluatorTests {
         #expect(answer.decision == .reject(rule: "b", reason: "b says no"))
         #expect(answer.evaluated == ["z", "b"])
         #expect(answer.alerts == [.init(rule: "b", message: "b says no")])
+    }
+
+    @Test("who has nothing to say of a call of its kind was not asked")
+    func kinds() throws {
+        let pattern = try GuardrailRule.ArgumentPattern("x")
+        let evaluator = GuardrailEvaluator(
+            GuardrailRules(rules: [
+                Self.rule("tools", .tools(.init(deny: [NameGlob("rm")]))),
+                Self.rule("arguments", .arguments([.init(pointer: "/a", test: .pattern(pattern))])),
+                Self.rule("content", .content(try .init(matchers: [.pattern("secret")], replacement: "-"))),
+            ]))
+        #expect(evaluator.decide(Self.request("ls")).evaluated == ["arguments", "content", "tools"])
+        let model = GuardRequest(tenant: "acme", call: .llm(name: "planner", model: "m", request: [:]))
+        #expect(evaluator.decide(model).evaluated == ["content"])
     }
 
     @Test("what a rule redacts the next ones see redacted")

@@ -46,6 +46,7 @@ struct PolicyComparisonTests {
     func silent() {
         var comparison = PolicyComparison(patience: .zero)
         #expect(comparison.compared("p", with: Self.members(["b": nil]), now: .zero) == nil)
-        #expect(comparison.compared("p", with: Self.members(["b": nil, "c": "q"]), now: .zero) == .differ(["q": ["c"]]))
+        #expect(
+            comparison.compared("p", with: Self.members(["b": nil, "c": "q"]), now: .zero) == .differ(["q": ["c"]]))
     }
 }

@@ -147,8 +147,19 @@ extension GuardMessageError {
         } catch {
             throw GuardMessageError("", "the \(bytes.count) bytes are no JSON that can be read (\(error))")
         }
+        try bytes.withUnsafeBufferPointer { bytes throws(GuardMessageError) in try checkMembers(bytes, value, "") }
         guard let object = value.objectValue else { throw GuardMessageError("", "the message is no JSON object") }
         return object
+    }
+
+    /// Who makes the call may see another one of two members than the rules do.
+    static func checkMembers(
+        _ text: UnsafeBufferPointer<UInt8>, _ value: JSONValue, _ field: String
+    ) throws(GuardMessageError) {
+        if RepeatedMembers.arePresent(in: text, of: value) {
+            let what = field.isEmpty ? "the message has" : "has"
+            throw GuardMessageError(field, "\(what) an object with a member that is there twice; leave one of them out")
+        }
     }
 
     fileprivate static func text(_ object: JSONObject, _ key: String) throws(GuardMessageError) -> String? {

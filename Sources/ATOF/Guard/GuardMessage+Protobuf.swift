@@ -185,11 +185,15 @@ extension GuardMessageError {
 
     fileprivate static func json(_ data: ProtobufCBinaryData, _ field: String) throws(GuardMessageError) -> JSONValue? {
         if data.len == 0 { return nil }
+        let text = UnsafeBufferPointer(start: UnsafePointer(data.data), count: data.len)
+        let value: JSONValue
         do throws(JSONRefusal) {
-            return try JSONParser.parse(UnsafeBufferPointer(start: data.data, count: data.len))
+            value = try JSONParser.parse(text)
         } catch {
             throw GuardMessageError(field, "is no JSON that can be read (\(error))")
         }
+        try checkMembers(text, value, field)
+        return value
     }
 
     fileprivate static func uuid(_ data: ProtobufCBinaryData, _ field: String) throws(GuardMessageError) -> EventUUID? {

@@ -30,6 +30,10 @@ package struct ConfigurationExplanation: Sendable {
     package let components: [Component]
     /// In the order in which events pass them.
     package let chain: [Step]
+    /// What is asked before the act: in order, and then the budgets that count.
+    package let beforeAct: [Step]
+    /// The rules on runs, which `watch` follows.
+    package let onRuns: [Step]
     /// By which members that run with the document, and without another one above it, are known (`skein_members`, `skein lag`).
     package let policy: String
 
@@ -44,19 +48,47 @@ package struct ConfigurationExplanation: Sendable {
                 kind: component["kind"]?.stringValue ?? "", isEnabled: component["enabled"]?.boolValue ?? true,
                 field: "components[\(index)]", layers: document.layers(of: "components[\(index)]").map { $0 + 1 })
         }
-        chain = try configuration.makeChain().steps.map { step in
-            // Names begin with the kind of the component.
-            let parts = step.name.split(separator: "/").first?.split(separator: ".", maxSplits: 1) ?? []
-            let index = tables.firstIndex { table in parts.first.map { table["kind"] == .string(String($0)) } ?? false }
-            let field = index.map {
-                ConfigurationExplanation.field(of: step.name.dropFirst(parts[0].count + 1), tables[$0], $0)
-            }
-            let layer = field.flatMap { document.layers(of: $0).last }
-            return Step(
-                name: step.name, priority: step.priority, component: index.map { _ in String(parts[0]) },
-                field: field.map { document.place(of: $0, in: layer ?? 0) },
-                layer: layer.map { $0 + 1 }, file: layer.map { document.files[$0] })
+        func step(_ name: String, _ priority: Int32) -> Step {
+            ConfigurationExplanation.step(name, priority, tables, document)
         }
+        chain = try configuration.makeChain().steps.map { step($0.name, $0.priority) }
+        let rules = configuration.middleware.guardrails ?? GuardrailRules()
+        beforeAct =
+            ConfigurationExplanation.deciders(configuration.middleware).map { step($0.name, $0.priority) }
+            + rules.inOrder.filter { GuardrailBudgets(GuardrailRules(rules: [$0])) != nil }
+            .map { step("guardrails.\($0.name)", $0.priority) }
+        onRuns = rules.onRuns.filter { !$0.actions.isDisjoint(with: [.alert, .verdict]) }
+            .map { step("guardrails.\($0.name)", $0.priority) }
+    }
+
+    /// Who decides about calls, under the names of steps, in the order of `GuardPolicy`.
+    private static func deciders(_ settings: MiddlewareSettings) -> [(name: String, priority: Int32)] {
+        var deciders: [(name: String, own: String, priority: Int32)] = (settings.guardrails?.rules ?? [])
+            .filter { GuardrailDecider($0) != nil }.map { ("guardrails.\($0.name)", $0.name, $0.priority) }
+        for worker in settings.workers where worker.surfaces.contains(where: \.isBeforeAct) {
+            deciders.append(("workers/\(worker.name)", "workers/\(worker.name)", worker.priority))
+        }
+        if let server = settings.nemoGuardrails, server.checksInput {
+            deciders.append((NeMoGuardrails.name, NeMoGuardrails.name, server.priority))
+        }
+        return deciders.sorted { left, right in
+            left.priority != right.priority
+                ? left.priority < right.priority : left.own.utf8.lexicographicallyPrecedes(right.own.utf8)
+        }.map { ($0.name, $0.priority) }
+    }
+
+    private static func step(
+        _ name: String, _ priority: Int32, _ tables: [JSONValue], _ document: ConfigurationDocument
+    ) -> Step {
+        // Names begin with the kind of the component.
+        let parts = name.split(separator: "/").first?.split(separator: ".", maxSplits: 1) ?? []
+        let index = tables.firstIndex { table in parts.first.map { table["kind"] == .string(String($0)) } ?? false }
+        let field = index.map { ConfigurationExplanation.field(of: name.dropFirst(parts[0].count + 1), tables[$0], $0) }
+        let layer = field.flatMap { document.layers(of: $0).last }
+        return Step(
+            name: name, priority: priority, component: index.map { _ in String(parts[0]) },
+            field: field.map { document.place(of: $0, in: layer ?? 0) },
+            layer: layer.map { $0 + 1 }, file: layer.map { document.files[$0] })
     }
 
     /// The table that a step is made of: a profile by its number, or what has the name.

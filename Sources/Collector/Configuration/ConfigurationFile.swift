@@ -43,7 +43,17 @@ struct ConfigurationFile {
             ])
         }
         do {
-            root = try JSONParser.parse(TOMLTable(string: text).convert(to: .json)).objectValue ?? JSONObject()
+            let table = try TOMLTable(string: text)
+            if let field = ConfigurationFile.infinite(in: table) {
+                throw ConfigurationError(diagnostics: [
+                    Diagnostic(
+                        .error, "configuration.malformed", field: "\(name): \(field)",
+                        "is nan or inf; give a number that is finite")
+                ])
+            }
+            root = try JSONParser.parse(table.convert(to: .json)).objectValue ?? JSONObject()
+        } catch let error as ConfigurationError {
+            throw error
         } catch let error as TOMLParseError {
             throw ConfigurationError(diagnostics: [
                 Diagnostic(
@@ -54,9 +64,29 @@ struct ConfigurationFile {
         } catch {
             throw ConfigurationError(diagnostics: [
                 Diagnostic(
-                    .error, "configuration.malformed", field: name, "holds a value that is not a finite number or text")
+                    .error, "configuration.malformed", field: name, "holds a value that is not a number or text")
             ])
         }
+    }
+
+    /// The key of a number that no JSON has; nil without one.
+    private static func infinite(in value: any TOMLValueConvertible) -> String? {
+        if let table = value.table {
+            for key in table.keys {
+                if let member = table[key], let rest = infinite(in: member) {
+                    return rest.isEmpty || rest.hasPrefix("[") ? key + rest : "\(key).\(rest)"
+                }
+            }
+        } else if let array = value.array {
+            for (index, element) in array.enumerated() {
+                if let rest = infinite(in: element) {
+                    return "[\(index)]" + (rest.isEmpty || rest.hasPrefix("[") ? rest : ".\(rest)")
+                }
+            }
+        } else if let number = value.double, !number.isFinite {
+            return ""
+        }
+        return nil
     }
 
     /// Where the same file is the same, whatever it is called; nil for what is no file.

@@ -49,11 +49,15 @@ struct ConfigurationSection {
     private mutating func typed<Value>(_ key: String, _ expected: String, _ convert: (JSONValue) -> Value?) -> Value? {
         guard let found = value(key) else { return nil }
         guard let converted = convert(found) else {
-            let message = "must be \(expected), is \(ConfigurationSection.kind(of: found))"
-            if let code = codes.invalidType { report(.error, code, key, message) } else { complain(key, message) }
+            refuse(key, "must be \(expected), is \(ConfigurationSection.kind(of: found))")
             return nil
         }
         return converted
+    }
+
+    /// Says that a value is of the wrong type.
+    private mutating func refuse(_ key: String, _ message: String) {
+        if let code = codes.invalidType { report(.error, code, key, message) } else { complain(key, message) }
     }
 
     private static func kind(of value: JSONValue) -> String {
@@ -88,7 +92,11 @@ struct ConfigurationSection {
 
     /// An integer of the width that the reference reads it in.
     mutating func number<Number: FixedWidthInteger>(_ key: String, _: Number.Type) -> Number? {
-        typed(key, "an integer from \(Number.min) to \(Number.max)") { $0.int64Value.flatMap(Number.init(exactly:)) }
+        let range = "an integer from \(Number.min) to \(Number.max)"
+        guard let whole = typed(key, range, \.int64Value) else { return nil }
+        let number = Number(exactly: whole)
+        if number == nil { refuse(key, "must be \(range), is \(whole)") }
+        return number
     }
 
     /// An integer or a float.

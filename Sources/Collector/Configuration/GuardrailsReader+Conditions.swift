@@ -106,7 +106,12 @@ extension GuardrailsReader {
             schema = parsed
         }
         do throws(SchemaError) {
-            return try GuardrailRule.ArgumentSchema(schema)
+            let compiled = try GuardrailRule.ArgumentSchema(schema)
+            if compiled.allowsEverything {
+                section.complain(
+                    "violates", "allows everything, so that the rule would never fire; say what is allowed")
+            }
+            return compiled
         } catch {
             section.complain("violates", "is no JSON Schema that can be used: \(error)")
             return nil

@@ -42,6 +42,9 @@ struct GuardrailsReader {
         let name = readName(&table, &names)
         var selection = GuardrailRule.Selection()
         selection.tenants = globs(&table, "tenants") ?? []
+        for glob in selection.tenants where !canMatchTenant(glob.description) {
+            table.complain("tenants", "has \"\(glob)\", which matches none: a tenant is of a-z, 0-9, _ and -")
+        }
         selection.agents = globs(&table, "agents") ?? []
         selection.names = globs(&table, "names") ?? []
         selection.categories = readCategories(&table)
@@ -58,6 +61,9 @@ struct GuardrailsReader {
         rule.selection = selection
         if let replacement { rule.replacement = replacement }
         if actions.contains(.annotate) { rule.annotation = annotation }
+        if table.has("annotation"), !actions.contains(.annotate) {
+            table.complain("annotation", "is written by the action annotate only; add it, or remove the key")
+        }
         check(rule, &table)
         return rule
     }
@@ -85,6 +91,12 @@ struct GuardrailsReader {
             if texts.contains("") { table.complain(key, "has an empty pattern; use \"*\" for every name") }
             return texts.map { NameGlob($0) }
         }
+    }
+
+    /// An empty one has a complaint of its own.
+    private static func canMatchTenant(_ glob: String) -> Bool {
+        let letters = glob.filter { $0 != "*" && $0 != "?" }
+        return letters.isEmpty || SkeinSubjects.isName(letters) && SkeinSubjects.ownTenant != glob
     }
 
     private static func readCategories(_ table: inout ConfigurationSection) -> Set<String> {
@@ -162,19 +174,25 @@ struct GuardrailsReader {
                 "cannot be told of single events on the stream; leave it out, or let the rule do nothing but reject and alert"
             )
         }
-        if rule.condition.isAboutTools, !rule.selection.categories.isEmpty,
-            !rule.selection.categories.contains(Event.Category.Known.tool.rawValue)
+        if let category = rule.condition.category?.rawValue, !rule.selection.categories.isEmpty,
+            !rule.selection.categories.contains(category)
         {
-            table.complain("categories", "leaves out tool, so that the rule would never fire; add it or remove the key")
+            table.complain(
+                "categories", "leaves out \(category), so that the rule would never fire; add it or remove the key")
+        }
+        if table.has("replacement"), !rule.replaces {
+            table.complain("replacement", "is written by the action redact only; add it, or remove the key")
         }
     }
 }
 
-extension GuardrailRule.Condition {
-    fileprivate var isAboutTools: Bool {
-        switch self {
-        case .tools, .arguments: true
-        case .content, .budget, .loop: false
+extension GuardrailRule {
+    /// Whether something of what it finds is replaced: of content also what is left beside that which is dropped.
+    fileprivate var replaces: Bool {
+        if case .content = condition {
+            !actions.isDisjoint(with: [.redact, .dropPayload, .dropEvent])
+        } else {
+            actions.contains(.redact)
         }
     }
 }

@@ -7,6 +7,8 @@ extension GuardrailRule {
         /// Of the schema with its references written out, in bytes.
         static let longest = 262_144
 
+        /// Whether it says nothing that a value could violate.
+        package let allowsEverything: Bool
         private let source: JSONValue
         private let compiled: CompiledSchema
 
@@ -14,7 +16,9 @@ extension GuardrailRule {
         package init(_ schema: JSONValue) throws(SchemaError) {
             source = schema
             var reader = try SchemaReader(schema)
-            let text = JSONWriter.bytes(of: try reader.read())
+            let read = try reader.read()
+            allowsEverything = read == true || read == [:]
+            let text = JSONWriter.bytes(of: read)
             guard text.count <= ArgumentSchema.longest else {
                 throw SchemaError(pointer: "", reason: "is longer than \(ArgumentSchema.longest) bytes")
             }
@@ -50,7 +54,9 @@ extension GuardrailRule {
             switch self {
             case .keyword(let keyword, let place):
                 let whole = pointer + place
-                return "\(keyword) is violated" + (whole.isEmpty ? "" : " at \(whole)")
+                // It is never the condition itself that is not met.
+                let words = keyword == "if" ? "then or else of an if" : keyword
+                return "\(words) is violated" + (whole.isEmpty ? "" : " at \(whole)")
             case .unchecked(.tooDeep): return "nested too deeply to be checked"
             case .unchecked(.tooLarge): return "too large to be checked"
             case .unchecked(.failed): return "cannot be checked"

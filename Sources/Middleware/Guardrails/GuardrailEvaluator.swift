@@ -1,4 +1,4 @@
-package import ATOF
+internal import ATOF
 
 /// The rules in their order, ready to be asked. Pure: the same rules and request give the same answer.
 package struct GuardrailEvaluator: Sendable {
@@ -25,7 +25,7 @@ package struct GuardrailEvaluator: Sendable {
     package func decide(_ request: GuardRequest) -> GuardAnswer {
         var answer = GuardAnswer(decision: .allow, evaluated: [], alerts: [])
         var request = request
-        for rule in asked where rule.selection.matches(request) {
+        for rule in asked where rule.condition.isAbout(request.call.kind) && rule.selection.matches(request) {
             answer.evaluated.append(rule.name)
             guard let reason = reason(rule, request) else { continue }
             if rule.actions.contains(.alert) { answer.alerts.append(.init(rule: rule.name, message: reason)) }
@@ -128,6 +128,13 @@ extension GuardrailRule {
     }
 }
 
+extension GuardrailRule.Condition {
+    /// Whether it can say anything of a call of the kind: who has no say was not asked.
+    fileprivate func isAbout(_ call: GuardRequest.Kind) -> Bool {
+        category.map { $0.rawValue == call.rawValue } ?? true
+    }
+}
+
 extension GuardrailRule.Selection {
     /// A request has no event: its category is the kind of the call, its name the call's, or the model's.
     package func matches(_ request: GuardRequest) -> Bool {
@@ -165,7 +172,8 @@ extension JSONValue {
     fileprivate var readAsArguments: JSONValue {
         switch self {
         case .null: .object(JSONObject())
-        case .string(let text): text.allSatisfy(\.isWhitespace) ? .object(JSONObject()) : JSONValue.held(in: text) ?? self
+        case .string(let text):
+            text.allSatisfy(\.isWhitespace) ? .object(JSONObject()) : JSONValue.held(in: text) ?? self
         case .bool, .int, .unsigned, .double, .array, .object: self
         }
     }

@@ -106,6 +106,25 @@ package struct GuardrailRule: Sendable, Hashable {
         case budget(Budget)
         case loop(Loop)
 
+        /// The only category of events and calls that it can fire for; nil for several.
+        package var category: Event.Category.Known? {
+            switch self {
+            case .tools, .arguments: .tool
+            case .content: nil
+            case .budget(let budget):
+                switch budget.measure {
+                case .toolCalls: .tool
+                case .llmCalls, .tokens, .cost: .llm
+                case .calls, .wallTime, .depth, .fanOut: nil
+                }
+            case .loop(let loop):
+                switch loop.call {
+                case .tool: .tool
+                case .llm: .llm
+                }
+            }
+        }
+
         package var isOnRuns: Bool {
             switch self {
             case .tools, .arguments, .content: false

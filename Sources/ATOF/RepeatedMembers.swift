@@ -1,9 +1,11 @@
-internal import ATOF
-
 /// Members that a JSON text has and its value has not, because a later one of the same name took their place.
-enum RepeatedMembers {
-    static func arePresent(in json: RawJSON, of value: JSONValue) -> Bool {
-        json.withBytes { colons(in: $0) } > members(of: value)
+package enum RepeatedMembers {
+    package static func arePresent(in json: RawJSON, of value: JSONValue) -> Bool {
+        json.withBytes { arePresent(in: $0, of: value) }
+    }
+
+    static func arePresent(in json: UnsafeBufferPointer<UInt8>, of value: JSONValue) -> Bool {
+        colons(in: json) > members(of: value)
     }
 
     /// Each member has one colon outside of strings.
