@@ -4,7 +4,7 @@ package import ATOF
 package struct PolicyAlert: Sendable, Hashable {
     package let rule: String
     package let tenant: String
-    /// The UUID of the run's root, as PROCESSED has it; nil for a sum over several runs.
+    /// The UUID of the run's root, as PROCESSED has it; nil before the act, and for a sum over several runs.
     package var root: EventUUID?
     /// Nil where it is not known: in `process`, and for a sum over several.
     package var trajectory: EventUUID?

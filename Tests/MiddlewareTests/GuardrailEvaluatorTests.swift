@@ -121,6 +121,14 @@ struct GuardrailEvaluatorTests {
         #expect((answer.decision == .allow) == conforms)
         let typed = try GuardrailRule.ArgumentSchema(["type": "object", "required": ["to"]])
         let strict = Self.rule("mail", .arguments([.init(pointer: "", test: .violates(typed))]))
+        // What is too deep for us may not be for a tool.
+        let deep = String(repeating: "[", count: 2000) + String(repeating: "]", count: 2000)
+        for text in [deep, #"{"to":"bob","x":\#(deep)}"#] {
+            #expect(!rejects(rule, Self.request("mail", .string(text))))
+            let answer = GuardrailEvaluator(GuardrailRules(rules: [rule])).decide(Self.request("mail", .string(text)))
+            #expect(
+                answer.decision == .reject(rule: "mail", reason: "mail says no: nested too deeply to be checked"))
+        }
         for value in ["bob", 7, ["bob"]] as [JSONValue] {
             let answer = GuardrailEvaluator(GuardrailRules(rules: [strict])).decide(Self.request("mail", value))
             #expect(answer.decision != .allow)

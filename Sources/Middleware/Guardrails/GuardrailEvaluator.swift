@@ -113,7 +113,9 @@ extension GuardrailRule {
             // Text that is searched as a whole still is when it happens to be JSON.
             let values = [read.value(at: test.pointer, throughText: true)] + (test.pointer.isEmpty ? [arguments] : [])
             if case .violates(let schema) = test.test {
-                guard let violation = values[0].flatMap({ schema.violation(by: $0) }) else { return nil }
+                let isHidden = test.pointer.isEmpty && arguments.isTextTooDeep
+                let found = isHidden ? .unchecked(.tooDeep) : values[0].flatMap { schema.violation(by: $0) }
+                guard let violation = found else { return nil }
                 if finding.violation == nil { finding = ArgumentFinding(violation: violation, pointer: test.pointer) }
             } else if !values.contains(where: { $0.map(test.holds) ?? false }) {
                 return nil
@@ -175,6 +177,17 @@ extension JSONValue {
         case .string(let text):
             text.allSatisfy(\.isWhitespace) ? .object(JSONObject()) : JSONValue.held(in: text) ?? self
         case .bool, .int, .unsigned, .double, .array, .object: self
+        }
+    }
+
+    /// Whether it is JSON text that a parser of its own might read, and ours does not for its depth.
+    fileprivate var isTextTooDeep: Bool {
+        guard case .string(let text) = self else { return false }
+        do throws(JSONRefusal) {
+            _ = try JSONParser.parse(text)
+            return false
+        } catch {
+            return error == .depth
         }
     }
 
