@@ -35,14 +35,16 @@ struct CredentialHeaderStep: ChainStep {
     private static let members = ["headers", "Headers", "HEADERS"]
 
     private func removeHeaders(_ draft: inout EventDraft) -> Bool {
-        guard var data = draft.data?.objectValue, let headers = data["headers"]?.objectValue else {
-            return compatibility == .skein && hideHeaders(&draft)
+        var isChanged = false
+        if var data = draft.data?.objectValue, let headers = data["headers"]?.objectValue {
+            let kept = CredentialHeaders.removed(from: headers, compatibility)
+            if kept.count != headers.count {
+                data["headers"] = .object(kept)
+                draft.data = .object(data)
+                isChanged = true
+            }
         }
-        let kept = CredentialHeaders.removed(from: headers, compatibility)
-        guard kept.count != headers.count else { return false }
-        data["headers"] = .object(kept)
-        draft.data = .object(data)
-        return true
+        return compatibility == .skein && hideHeaders(&draft) || isChanged
     }
 
     private func hideHeaders(_ draft: inout EventDraft) -> Bool {

@@ -111,7 +111,8 @@ struct CredentialHeaderTests {
 
     @Test("are found in other spellings of the member", arguments: ["Headers", "HEADERS"])
     func spellings(member: String) throws {
-        let data: JSONValue = .object(JSONObject([(member, ["authorization": "secret"])]))
+        let headers: JSONValue = ["authorization": "secret"]
+        let data: JSONValue = .object(JSONObject([(member, headers)]))
         for category in ["tool", "llm"] {
             let event = try RedactionLines.event(["category": .string(category), "data": data])
             #expect(
