@@ -33,8 +33,8 @@ struct AgentStep: Sendable {
     }
 
     /// Gives calls other ids.
-    mutating func rename(_ ids: [String: String]) {
-        for (id, new) in ids {
+    mutating func rename(_ ids: CallTable<String>) {
+        ids.forEach { id, new in
             if let position = order[id] { order.enter(new, position) }
         }
         for index in records.indices {

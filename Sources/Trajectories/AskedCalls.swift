@@ -60,33 +60,51 @@ struct AskedCalls: Sendable {
         }
     }
 
+    /// The newest call of an id.
+    private struct Newest: Sendable {
+        let call: Int
+        /// Whether there are others of the id, and whether its own model call asked for one of them.
+        let (isRepeated, hasSiblings): (Bool, Bool)
+    }
+
     private(set) var calls: [Call] = []
-    private var newest: [String: Int] = [:]
-    private var repeated: Set<String> = []
+    private var newest: [String: Newest] = [:]
     private var candidates: [Key: Candidates] = [:]
     private var indexed = 0
 
     /// Whether an id was asked for twice.
-    var hasRepeatedIDs: Bool { !repeated.isEmpty }
+    private(set) var hasRepeatedIDs = false
 
     func hasAsked(for id: String) -> Bool { newest[id] != nil }
 
     mutating func append(_ call: Call) {
-        if newest.updateValue(calls.count, forKey: call.askedID) != nil { repeated.insert(call.askedID) }
+        let older = newest[call.askedID]
+        newest[call.askedID] = Newest(
+            call: calls.count, isRepeated: older != nil,
+            hasSiblings: older.map { calls[$0.call].agent == call.agent } ?? false)
+        if older != nil { hasRepeatedIDs = true }
         calls.append(call)
     }
 
     mutating func take(_ call: Int) { calls[call].isTaken = true }
 
     /// The newest call of an id.
-    func call(id: String) -> Int? { newest[id] }
+    func call(id: String) -> Int? { newest[id]?.call }
 
     /// The call of an id; of several the one with these arguments or this name, and of equal ones one that is open.
     mutating func call(id: String, name: String, arguments: @autoclosure () -> JSONValue?) -> Int? {
-        guard let call = newest[id] else { return nil }
-        if !repeated.contains(id) { return call }
+        guard let newest = newest[id] else { return nil }
+        let call = newest.call
+        if !newest.isRepeated { return call }
+        let arguments = arguments()
+        // Of providers that number the calls of each answer anew it is this one: the index would say so too.
+        if !newest.hasSiblings, !calls[call].isTaken, calls[call].name == name,
+            arguments == nil || arguments == calls[call].arguments
+        {
+            return call
+        }
         index()
-        let keys = [arguments().map { Key.idAndCall(id, name, $0) }, .idAndName(id, name), .id(id)]
+        let keys = [arguments.map { Key.idAndCall(id, name, $0) }, .idAndName(id, name), .id(id)]
         for case let key? in keys {
             if let call = candidates[key]?.open(in: calls) ?? candidates[key]?.newest { return call }
         }

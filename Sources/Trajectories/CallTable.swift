@@ -13,6 +13,12 @@ struct CallTable<Value: Sendable>: Sendable {
         return many.isEmpty ? nil : many[key]
     }
 
+    /// Each entry, in no order.
+    func forEach(_ body: (String, Value) -> Void) {
+        for index in few.indices { body(few[index].key, few[index].value) }
+        for (key, value) in many { body(key, value) }
+    }
+
     /// Enters a value, or changes the one that is there.
     mutating func enter(_ key: String, _ initial: Value, change: (inout Value) -> Void = { _ in }) {
         for index in few.indices where few[index].key == key { return change(&few[index].value) }

@@ -20,6 +20,12 @@ enum ContentParts {
         }
     }
 
+    /// Whether a value may be such an array, by its first element: false is certain.
+    static func mayBeValid(_ value: JSONCursor) -> Bool {
+        guard let elements = value.elements else { return false }
+        return elements.first.map { ["text", "image"].contains($0["type"]?.stringValue) } ?? true
+    }
+
     /// Valid parts with the members of the schema only. The text of an image becomes a part of its own. A text stays as it is.
     static func cleaned(_ content: JSONValue) -> JSONValue {
         guard let parts = content.arrayValue else { return content }

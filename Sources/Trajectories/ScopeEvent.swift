@@ -92,11 +92,24 @@ final class ScopeEvent: Sendable {
     }
 
     /// `eventExtra` (`atif-trajectories.md` 3.3).
-    var extra: JSONObject {
-        JSONObject(present: [
-            ("event_name", .string(name)), ("event_uuid", .string(uuid.description)), ("metadata", metadata),
-            ("parent_event_uuid", parent.map { .string($0.description) }),
-        ])
+    var extra: JSONObject { extra(withResult: false) }
+
+    /// - Parameter withResult: whether the data stands in it, as what a tool gave back.
+    func extra(withResult: Bool) -> JSONObject {
+        var builder = JSONValueBuilder()
+        writeExtra(withResult: withResult, to: &builder)
+        return builder.value.objectValue ?? JSONObject()
+    }
+
+    /// Writes the same.
+    func writeExtra<Sink: JSONSink & ~Copyable>(withResult: Bool, to sink: inout Sink) {
+        sink.beginObject()
+        sink.member("event_name", name)
+        sink.member("event_uuid", uuid)
+        sink.member("metadata", event.metadata.map { JSONDraft.Payload($0) })
+        sink.member("parent_event_uuid", parent)
+        if withResult { sink.member("tool_result", payload.map { JSONDraft.Payload($0) }) }
+        sink.endObject()
     }
 
     /// The call that a subagent's start says it was made for (`atif-trajectories.md` 3.7).

@@ -139,9 +139,27 @@ struct StepResult: Sendable {
     var callID: String?
     var content: JSONValue?
     var references: [SubagentReference] = []
-    var extra: JSONObject?
+    private var storedExtra: Extra?
     /// Further results of the call, without its id.
     private var others: [StepResult] = []
+
+    /// What stands in `extra`, which is made for who changes it.
+    private enum Extra: Sendable {
+        case object(JSONObject)
+        /// What the end of a tool says, with or without what it gave back.
+        case end(ScopeEvent, withResult: Bool)
+    }
+
+    var extra: JSONObject? {
+        get {
+            switch storedExtra {
+            case .object(let object): object
+            case .end(let end, let withResult): end.extra(withResult: withResult)
+            case nil: nil
+            }
+        }
+        set { storedExtra = newValue.map { .object($0) } }
+    }
 
     private var json: JSONValue {
         var builder = JSONValueBuilder()
@@ -152,7 +170,10 @@ struct StepResult: Sendable {
     func write<Sink: JSONSink & ~Copyable>(to sink: inout Sink) {
         sink.beginObject()
         sink.member("content", content)
-        if others.isEmpty {
+        if others.isEmpty, case .end(let end, let withResult) = storedExtra {
+            sink.key("extra")
+            end.writeExtra(withResult: withResult, to: &sink)
+        } else if others.isEmpty {
             sink.member("extra", extra)
         } else {
             var extra = extra ?? JSONObject()
@@ -177,33 +198,35 @@ struct StepResult: Sendable {
     init?(toolEnd event: ScopeEvent, callID: String?, compatibility: Compatibility) {
         let annotation = event.annotatedProfile?.member("tool_result_annotation")
         let failure = compatibility.isStrict ? nil : event.failure
-        let data = event.data
-        if data == nil, annotation == nil, failure == nil { return nil }
+        if event.payload == nil, annotation == nil, failure == nil { return nil }
         self.init(callID: callID)
-        var extra = event.extra
-        if let data {
-            if data.stringValue != nil {
-                content = data
-            } else if ContentParts.isValid(data) {
-                content = compatibility.isStrict ? data : ContentParts.cleaned(data)
-                if content != data { extra["tool_result"] = data }
-            } else {
-                extra["tool_result"] = data
-            }
-        }
-        extra["tool_result_annotation"] = annotation
+        let (content, isWhole) = event.payload?.withRoot { StepResult.content(of: $0, compatibility) } ?? (nil, true)
+        self.content = content
+        storedExtra = .end(event, withResult: !isWhole)
+        if let annotation { extra?["tool_result_annotation"] = annotation }
         if let failure {
-            extra["status"] = "error"
-            if data == nil { content = .string(failure.text) }
+            extra?["status"] = "error"
+            if event.payload == nil { self.content = .string(failure.text) }
         }
-        self.extra = extra
+    }
+
+    /// The text or the parts that a tool gave back, and whether that is all.
+    private static func content(
+        of data: JSONCursor, _ compatibility: Compatibility
+    ) -> (content: JSONValue?, isWhole: Bool) {
+        if let text = data.stringValue { return (.string(text), true) }
+        guard ContentParts.mayBeValid(data) else { return (nil, false) }
+        let value = data.value
+        guard ContentParts.isValid(value) else { return (nil, false) }
+        let content = compatibility.isStrict ? value : ContentParts.cleaned(value)
+        return (content, content == value)
     }
 
     init(callID: String?, content: JSONValue? = nil, references: [SubagentReference] = [], extra: JSONObject? = nil) {
         self.callID = callID
         self.content = content
         self.references = references
-        self.extra = extra
+        storedExtra = extra.map { .object($0) }
     }
 
     /// Takes over what this result does not have yet (`atif-trajectories.md` 3.6): its own content and extra members
@@ -227,7 +250,9 @@ struct StepResult: Sendable {
     }
 
     private var hasOutput: Bool {
-        content != nil || extra?["tool_result"] != nil || extra?["tool_result_annotation"] != nil
+        if content != nil { return true }
+        if case .end(_, let withResult) = storedExtra { return withResult }
+        return extra?["tool_result"] != nil || extra?["tool_result_annotation"] != nil
     }
 
     /// Whether the result says anything beyond which event it came from.
@@ -263,7 +288,7 @@ struct StepList: JSONElements {
     var count: Int { steps.count }
 
     func write(_ position: Int, to writer: inout JSONWriter) {
-        steps.span[position].write(to: &writer, id: position + 1, agents: agents, index)
+        steps.withUnsafeBufferPointer { $0[position].write(to: &writer, id: position + 1, agents: agents, index) }
     }
 
     func write(_ position: Int, to builder: inout JSONValueBuilder) {

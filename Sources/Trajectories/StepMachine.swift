@@ -53,6 +53,9 @@ struct StepMachine: Sendable {
         correlated = ToolCorrelation.callIDs(of: events, compatibility: index.compatibility)
     }
 
+    /// Makes room for what becomes of so many events, as a rule.
+    mutating func reserve(events count: Int) { steps.reserveCapacity(count / 2) }
+
     mutating func receive(_ input: Input) {
         switch input {
         case .subagent(let start): subagentStarted(start)

@@ -60,6 +60,7 @@ struct TreeConversion: Sendable {
     private func document(of node: Int, sessionID: String, trajectoryID: String) -> Built {
         let isStrict = index.compatibility.isStrict
         var machine = StepMachine(index: index, duplicates: duplicates, events: inputs[node].lazy.compactMap(\.scope))
+        machine.reserve(events: inputs[node].count)
         for input in inputs[node] { machine.receive(input) }
         var embedded: [JSONDraft] = []
         var kept: Set<EventUUID> = []
