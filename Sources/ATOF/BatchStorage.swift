@@ -16,8 +16,13 @@ final class BatchStorage: @unchecked Sendable {
     /// - Parameter capacity: expected bytes of everything unpacked; more is taken when needed.
     private init(capacity: Int) {
         left = capacity
-        next = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        next = BatchStorage.block(capacity)
         blocks.append(next)
+    }
+
+    /// Memory for so many bytes. There is room behind them, so that payloads are parsed where they are.
+    private static func block(_ size: Int) -> UnsafeMutableRawPointer {
+        UnsafeMutableRawPointer.allocate(byteCount: size + JSONDocument.padding, alignment: 16)
     }
 
     deinit {
@@ -89,7 +94,7 @@ final class BatchStorage: @unchecked Sendable {
         let rounded = (size + 15) & ~15
         if rounded > left {
             left = max(rounded, 16384)
-            next = UnsafeMutableRawPointer.allocate(byteCount: left, alignment: 16)
+            next = BatchStorage.block(left)
             blocks.append(next)
         }
         defer {

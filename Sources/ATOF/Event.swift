@@ -99,6 +99,7 @@ extension Event {
 
 /// A payload as JSON text, parsed on request.
 package struct RawJSON: Sendable {
+    /// In a batch's memory, so what is behind them can be read as well.
     let bytes: BorrowedBytes
 
     package var count: Int { bytes.count }
@@ -109,7 +110,7 @@ package struct RawJSON: Sendable {
     }
 
     /// The value; what simdjson refuses is read as `JSONPolicy` says, so this never fails.
-    package var value: JSONValue { bytes.withBytes { JSONPolicy.value(of: $0) } }
+    package var value: JSONValue { withRoot(\.value) }
 }
 
 /// Bytes inside of a batch's memory, which they keep alive.

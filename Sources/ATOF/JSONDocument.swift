@@ -7,9 +7,26 @@ package struct JSONDocument: ~Copyable {
 
     /// - Throws: `JSONRefusal` for what is not JSON or cannot be held.
     package init(_ text: UnsafeBufferPointer<UInt8>) throws(JSONRefusal) {
+        try self.init(text, by: skein_json_parse)
+    }
+
+    /// Parses a text where it is.
+    ///
+    /// - Parameter text: `padding` bytes behind it can be read, whatever they are.
+    /// - Throws: `JSONRefusal` for what is not JSON or cannot be held.
+    init(padded text: UnsafeBufferPointer<UInt8>) throws(JSONRefusal) {
+        try self.init(text, by: skein_json_parse_padded)
+    }
+
+    static let padding = Int(SKEIN_JSON_PADDING)
+
+    private init(
+        _ text: UnsafeBufferPointer<UInt8>,
+        by parse: (OpaquePointer?, UnsafePointer<UInt8>?, Int) -> skein_json_status
+    ) throws(JSONRefusal) {
         guard let base = text.baseAddress, text.count > 0 else { throw .syntax }
         guard let parser = skein_json_take_parser() else { throw .memory }
-        let status = skein_json_parse(parser, base, text.count)
+        let status = parse(parser, base, text.count)
         if let refusal = JSONDocument.refusal(status) {
             skein_json_give_parser(parser)
             throw refusal
@@ -41,7 +58,7 @@ extension RawJSON {
     /// Lends the place of the value in the parsed payload; of a payload that simdjson refuses, what `JSONPolicy` reads it as.
     package func withRoot<Result>(_ body: (JSONCursor) throws -> Result) rethrows -> Result {
         try withBytes { bytes in
-            if let document = try? JSONDocument(bytes) { return try document.withRoot(body) }
+            if let document = try? JSONDocument(padded: bytes) { return try document.withRoot(body) }
             return try (JSONPolicy.repairedText(of: bytes) ?? []).withUnsafeBufferPointer { repaired in
                 if let document = try? JSONDocument(repaired) { return try document.withRoot(body) }
                 // There is no memory even for the repaired text.

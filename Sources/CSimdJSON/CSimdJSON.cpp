@@ -19,13 +19,16 @@ struct skein_json_parser {
     ~skein_json_parser() { std::free(text); }
 };
 
+// One huge document must not keep its buffers, about sixteen times its size, for the thread's life.
+static bool is_too_large(size_t longest, size_t length) {
+    return longest > (size_t(2) << 20) && length < longest / 8;
+}
+
 extern "C" skein_json_status skein_json_parse(skein_json_parser *parser, const uint8_t *text, size_t length) {
-    // One huge document must not keep its buffers, about sixteen times its size, for the thread's life.
-    if (parser->capacity > (size_t(4) << 20) && length < parser->capacity / 16) {
+    if (is_too_large(parser->capacity / 2, length)) {
         std::free(parser->text);
         parser->text = nullptr;
         parser->capacity = 0;
-        parser->parser = simdjson::dom::parser();
     }
     // simdjson reads up to SIMDJSON_PADDING bytes past the end.
     if (parser->capacity < length + simdjson::SIMDJSON_PADDING) {
@@ -35,14 +38,21 @@ extern "C" skein_json_status skein_json_parse(skein_json_parser *parser, const u
         parser->text = static_cast<uint8_t *>(grown);
         parser->capacity = capacity;
     }
+    std::memcpy(parser->text, text, length);
+    std::memset(parser->text + length, 0, simdjson::SIMDJSON_PADDING);
+    return skein_json_parse_padded(parser, parser->text, length);
+}
+
+static_assert(SKEIN_JSON_PADDING >= simdjson::SIMDJSON_PADDING, "simdjson reads further");
+
+extern "C" skein_json_status skein_json_parse_padded(skein_json_parser *parser, const uint8_t *text, size_t length) {
+    if (is_too_large(parser->parser.capacity(), length)) parser->parser = simdjson::dom::parser();
     // Left to itself simdjson allocates for its own, larger, maximum depth.
     if (parser->parser.capacity() < length &&
         parser->parser.allocate(std::max(length, first_capacity), max_depth) != simdjson::SUCCESS) {
         return SKEIN_JSON_MEMORY;
     }
-    std::memcpy(parser->text, text, length);
-    std::memset(parser->text + length, 0, simdjson::SIMDJSON_PADDING);
-    simdjson::error_code error = parser->parser.parse(parser->text, length, false).error();
+    simdjson::error_code error = parser->parser.parse(text, length, false).error();
     switch (error) {
     case simdjson::SUCCESS: return SKEIN_JSON_OK;
     case simdjson::NUMBER_ERROR: return SKEIN_JSON_NUMBER;

@@ -89,6 +89,7 @@ extension Cost {
     init?(reportedIn usage: inout MemberReader, bareNumber: Bool) throws(CodecError) {
         var scalar = try usage.number("cost_usd")
         let member = usage.present("cost")
+        if scalar == nil, member == nil { return nil }
         var details = MemberReader(JSONObject(), rejecting: usage.kind)
         if let object = member?.objectValue {
             details = MemberReader(object, rejecting: usage.kind)

@@ -9,7 +9,7 @@ extension OpenAIChat {
         let id = try reader.string("id")
         let model = try reader.string("model")
         var specific = JSONObject([("api", .string(name))])
-        try reader.copy([WireMembers(.string, ["system_fingerprint", "service_tier"])], into: &specific)
+        try reader.copy(responseMembers, into: &specific)
         var first = Choice()
         for (index, element) in (try reader.array("choices") ?? []).enumerated() {
             let choice = try choice(element)
@@ -21,6 +21,8 @@ extension OpenAIChat {
             id: id, model: model, message: first.message.map { .text($0) }, toolCalls: first.toolCalls,
             finishReason: first.finishReason, usage: usage, apiSpecific: specific, extra: reader.rest)
     }
+
+    private static let responseMembers = [WireMembers(.string, ["system_fingerprint", "service_tier"])]
 
     private struct Choice {
         var message: String?

@@ -29,8 +29,8 @@ extension Usage {
     package static func isCacheSeparate(
         _ response: NormalizedResponse?, provider: String?, isStrict: Bool
     ) -> Bool {
-        let hasOwnForm = !isStrict && response?.api != nil && response?.api != "custom"
-        return isCacheSeparate(response, provider: hasOwnForm ? nil : provider)
+        if !isStrict, let api = response?.api, api != "custom" { return api == Surface.anthropicMessages.rawValue }
+        return isCacheSeparate(response, provider: provider)
     }
 
     /// Input with what was read from and written to a cache; nil when it is unknown or does not fit.

@@ -10,7 +10,7 @@ struct AgentStep: Sendable {
     var records: [ToolRecord] = []
     /// Positions of its calls by id.
     private(set) var order = CallTable<Int>()
-    /// Ids of the calls by function name.
+    /// Ids of the calls by function name, where the reference is followed.
     private var named = CallTable<[String]>()
     /// Positions of results by call id.
     var results = CallTable<Int>()
@@ -27,8 +27,9 @@ struct AgentStep: Sendable {
         self.request = request
     }
 
-    mutating func append(_ call: StepCall) {
-        named.enter(call.name, [call.id]) { $0.append(call.id) }
+    /// - Parameter byName: whether somebody will ask for it by its name.
+    mutating func append(_ call: StepCall, byName: Bool) {
+        if byName { named.enter(call.name, [call.id]) { $0.append(call.id) } }
         order.enter(call.id, order.count)
     }
 

@@ -30,8 +30,8 @@ enum AnswerContent {
         {
             return parts
         }
-        let message = MessageText.agent(annotated: annotated, response: data)
-        guard annotated == nil, MessageText.text(of: data) == nil, let response else { return message }
+        guard annotated == nil, let response else { return MessageText.agent(annotated: annotated, response: data) }
+        if let text = MessageText.text(of: data) { return text }
         switch response.message {
         case .text(let text): return .string(text)
         case .parts(let parts):

@@ -149,7 +149,7 @@ struct StepMachine: Sendable {
         agents.append(AgentStep(step: steps.count - 1, end: event, request: request?.continuation))
         let calls = ToolPromotion.calls(in: data, response: response, compatibility: index.compatibility)
         for call in calls { append(call) }
-        claim(calls.map(\.id))
+        if !unclaimed.isEmpty { claim(calls.map(\.id)) }
     }
 
     /// A call without an answer leaves a step as well; it has no calls, so the tools go on belonging to the last one.
@@ -191,7 +191,7 @@ struct StepMachine: Sendable {
             call.rename(position: position)
         }
         steps[agents[current].step].calls.append(call)
-        agents[current].append(call)
+        agents[current].append(call, byName: isStrict)
         if !isStrict {
             asked.append(
                 AskedCalls.Call(
@@ -201,7 +201,7 @@ struct StepMachine: Sendable {
 
     /// Attaches what ended before its call was known.
     private mutating func claim(_ ids: [String]) {
-        guard let current, !unclaimed.isEmpty else { return }
+        guard let current else { return }
         for id in ids {
             for (result, end, time) in unclaimed.claimResults(id) {
                 var result = result

@@ -84,9 +84,11 @@ enum ToolPromotion {
     ]
 
     private static func extra(of object: JSONObject, function: JSONObject?) -> JSONObject? {
-        var extra = JSONObject(object.filter { !modelled.contains($0.key) }.map { ($0.key, $0.value) })
-        let inner = (function ?? JSONObject()).filter { $0.key != "name" && $0.key != "arguments" }
-        if !inner.isEmpty { extra["function"] = .object(JSONObject(inner.map { ($0.key, $0.value) })) }
+        var extra = object.filtered { !modelled.contains(object.members[$0].key) }
+        if let function {
+            let inner = function.filtered { !["name", "arguments"].contains(function.members[$0].key) }
+            if !inner.isEmpty { extra["function"] = .object(inner) }
+        }
         return extra.isEmpty ? nil : extra
     }
 }

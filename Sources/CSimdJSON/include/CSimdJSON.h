@@ -37,6 +37,12 @@ void skein_json_give_parser(skein_json_parser *parser);
 // Parses `length` bytes, at least one; they are copied, so no padding is needed.
 skein_json_status skein_json_parse(skein_json_parser *parser, const uint8_t *text, size_t length);
 
+// How many bytes may be read behind a padded text, whatever they are.
+enum { SKEIN_JSON_PADDING = 64 };
+
+// Parses `length` bytes, at least one, where they are: SKEIN_JSON_PADDING bytes behind them can be read.
+skein_json_status skein_json_parse_padded(skein_json_parser *parser, const uint8_t *text, size_t length);
+
 // simdjson's tape of the last successful parse: words whose top byte is the type (r [ ] { } " l u d t f n).
 const uint64_t *skein_json_tape(const skein_json_parser *parser);
 // The strings that the tape points into: a 32-bit length in the machine's byte order, then the bytes.
