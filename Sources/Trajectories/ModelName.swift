@@ -3,11 +3,13 @@ internal import LLMCodecs
 
 /// Which model answered a call (`atif-trajectories.md` 3.13).
 enum ModelName {
-    /// - Parameter data: what the call ended with.
+    /// - Parameters:
+    ///   - data: what the call ended with.
+    ///   - start: asked for only when it is needed.
     static func of(
-        end: ScopeEvent, data: JSONValue?, response: NormalizedResponse?, start: ScopeEvent?
+        end: ScopeEvent, data: JSONValue?, response: NormalizedResponse?, start: @autoclosure () -> ScopeEvent?
     ) -> String? {
-        response?.model ?? data?["model"]?.stringValue ?? requested(end: end, start: start)
+        response?.model ?? data?["model"]?.stringValue ?? requested(end: end, start: start())
     }
 
     /// Which model was asked for.

@@ -288,7 +288,7 @@ struct StepList: JSONElements {
     var count: Int { steps.count }
 
     func write(_ position: Int, to writer: inout JSONWriter) {
-        steps.withUnsafeBufferPointer { $0[position].write(to: &writer, id: position + 1, agents: agents, index) }
+        steps.span[position].write(to: &writer, id: position + 1, agents: agents, index)
     }
 
     func write(_ position: Int, to builder: inout JSONValueBuilder) {
