@@ -41,6 +41,23 @@ struct JSONDraftTests {
         ])
     func payloads(text: String) throws { try Self.check(text) }
 
+    @Test(
+        "what lies behind a payload in its batch does not belong to it",
+        arguments: [
+            // Of 16 bytes, so that nothing is between them.
+            ("1234567890123456", "7890"), ("        1234.125", "5e9"), ("            true", "x"), ("[1,2,3,4,5,6,[7]", "]"),
+            ("[1,2,3,4,5,6,[7,", "8]]"), (#"{"a":1,"b":{"c":"#, "1}}"), (#""a text without "#, "\""),
+            (#"[1,2,"a string ""#, #"with a quote"]"#), ("[1,2,3,4,5,6,7]\u{0B}", " "), ("             nul", "l"),
+        ])
+    func neighbours(text: String, next: String) throws {
+        #expect(text.utf8.count == 16)
+        let event = try Wire.event(Wire.mark + Wire.text(10, text) + Wire.text(11, next))
+        let data = try #require(event.data)
+        let copied = Array(text.utf8).withUnsafeBufferPointer { JSONPolicy.value(of: $0) }
+        #expect(data.value == copied)
+        #expect(data.withRoot { $0.value == copied })
+    }
+
     @Test("objects of every size are put in order, of a repeated key the last value counts", arguments: 0..<80)
     func objects(seed: Int) throws {
         var numbers = Numbers(state: UInt64(seed) &* 7919 &+ 1)

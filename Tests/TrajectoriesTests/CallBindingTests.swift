@@ -102,6 +102,22 @@ struct CallBindingTests {
                 + tool(6, "f", 2, at: 4, id: "x"),
             ["f(1)=", "f(2)=f2"]),
         Case(
+            "the same, and the tool of the first answer runs then",
+            [end(2, at: 1, call("x", "f", 1)), end(3, at: 3, call("x", "f", 2))]
+                + tool(6, "f", 1, at: 4, id: "x"),
+            ["f(1)=f1", "f(2)="]),
+        Case(
+            "equal calls of the answer that has the id again",
+            [end(2, at: 1, call("x", "f", 1)), end(3, at: 3, call("x", "f", 2), call("x", "f", 2))]
+                + tool(6, "f", 2, at: 4, id: "x"),
+            ["f(1)=", "f(2)=f2", "f(2)="]),
+        Case(
+            "an id that looks like those that are made of one that is used again",
+            [
+                end(2, at: 1, call("x", "f", 1)), end(3, at: 2, call("x:2", "f", 2)), end(4, at: 3, call("x", "f", 3)),
+            ] + tool(5, "f", 2, at: 4, id: "x:2") + tool(6, "f", 3, at: 5, id: "x"),
+            ["f(1)=", "f(2)=f2", "f(3)=f3"]),
+        Case(
             "a tool without an id that starts while the next model call runs",
             [start(2, at: 1), end(2, at: 2, call("c", "f", 1)), start(3, at: 3)] + tool(5, "f", 9, at: 4)
                 + [end(3, at: 5)],
