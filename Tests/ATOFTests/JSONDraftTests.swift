@@ -45,7 +45,8 @@ struct JSONDraftTests {
         "what lies behind a payload in its batch does not belong to it",
         arguments: [
             // Of 16 bytes, so that nothing is between them.
-            ("1234567890123456", "7890"), ("        1234.125", "5e9"), ("            true", "x"), ("[1,2,3,4,5,6,[7]", "]"),
+            ("1234567890123456", "7890"), ("        1234.125", "5e9"), ("            true", "x"),
+            ("[1,2,3,4,5,6,[7]", "]"),
             ("[1,2,3,4,5,6,[7,", "8]]"), (#"{"a":1,"b":{"c":"#, "1}}"), (#""a text without "#, "\""),
             (#"[1,2,"a string ""#, #"with a quote"]"#), ("[1,2,3,4,5,6,7]\u{0B}", " "), ("             nul", "l"),
         ])
