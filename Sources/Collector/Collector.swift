@@ -97,7 +97,8 @@ package final class Collector: Sendable {
             if let ingestService {
                 group.addTask { try await ingestService.run { port in self.ingestListens(port) } }
             }
-            group.addTask { try await self.watch(connection) }
+            group.addTask { try await self.watch(connection, environment.outages) }
+            group.addTask { try await environment.outages.run(self.logger) }
             group.addTask { try await guardService.run() }
             if let reloader { group.addTask { try await reloader.run() } }
             group.addTask { try await workers.run() }
@@ -196,6 +197,8 @@ package final class Collector: Sendable {
             alerts: PolicyAlertWriter(
                 jetStream, metrics, logger,
                 stream: StreamLayout(configuration.streams, partitions: prepared.partitions).alerts))
+        let connection = jetStream.connection
+        environment.outages = OutageLog(isConnected: { connection.isConnected })
         environment.checkpointInterval = configuration.checkpointInterval
         environment.checkpointMessages = configuration.checkpointMessages
         // A batch frame and the stamped root come on top of the event.
@@ -293,14 +296,29 @@ package final class Collector: Sendable {
     /// Logs what happens to the connection, and counts it.
     ///
     /// - Throws: `CollectorError` when the client has given up: it never connects again by itself.
-    private func watch(_ connection: NATSConnection) async throws {
+    private func watch(_ connection: NATSConnection, _ outages: OutageLog) async throws {
         for await event in connection.events {
             if event == .closed, !isStopping.withLock({ $0 }) {
                 throw CollectorError(
                     "the connection to \(connection.redactedURLs) is closed for good; are its credentials still valid?")
             }
             metrics.add("skein_nats_events_total", 1, ["event": "\(event)".prefix { $0 != "(" }.description])
-            logger.warning("connection changed", metadata: ["event": "\(event)", "nats": "\(connection.redactedURLs)"])
+            let place: Logger.Metadata = ["nats": "\(connection.redactedURLs)"]
+            switch event {
+            case .disconnected:
+                outages.lost()
+                logger.warning("the broker is away", metadata: place)
+            case .reconnected:
+                let summary = outages.restored() ?? [:]
+                logger.notice("the broker is back", metadata: place.merging(summary) { own, _ in own })
+            case .closed, .publishFailed, .slowConsumer, .error:
+                guard let suppressed = outages.admit("connection errors", of: "\(event)".prefix(80).description) else {
+                    continue
+                }
+                logger.warning(
+                    "connection changed",
+                    metadata: place.merging(["event": "\(event)", "suppressed": "\(suppressed)"]) { own, _ in own })
+            }
         }
     }
 

@@ -150,12 +150,27 @@ struct MembershipTests {
                 await rig.server.kill()
                 try await eventually("no task runs") { await collector.tasks().isEmpty }
                 #expect(log.all.contains { $0.contains("the lease was not renewed in time") })
+                // What every task has to complain of meanwhile is told in a few lines.
+                let complaints = Self.count(
+                    ["task failed and starts again", "the lease was not renewed,", "the task is not released"], in: log)
+                #expect(complaints <= 4)
+                let departures = Self.count(["the broker is away"], in: log)
+                #expect(departures == 1)
                 try await rig.server.restart()
                 try await rig.publish(try Self.runs[20...].flatMap { try $0.messages(of: 3) })
                 try await Self.expectEverythingOnce(Self.runs, rig, sink)
                 #expect(await collector.tasks().count == 12)
+                let returns = Self.count(["the broker is back"], in: log)
+                #expect(returns == 1)
+                let summaries = Self.count(["lease renewals"], in: log)
+                #expect(summaries >= 1)
             }
         }
+    }
+
+    /// How many lines have one of the texts.
+    private static func count(_ texts: [String], in log: LogLines) -> Int {
+        log.all.filter { line in texts.contains { line.contains($0) } }.count
     }
 
     @Test("give away what they had before a lapse and is another's after it")

@@ -15,6 +15,8 @@ package struct StageEnvironment: Sendable {
     package let alerts: PolicyAlertWriter
     /// Of dead letters.
     let letterLog = LogThrottle()
+    /// Of what fails while the broker is away.
+    package var outages = OutageLog()
 
     /// Time between two checkpoints of a busy task.
     package var checkpointInterval = Duration.seconds(1)

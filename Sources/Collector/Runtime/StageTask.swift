@@ -126,7 +126,9 @@ package actor StageTask {
             try await TaskStore.release(key, of: environment.owner, in: environment.state)
             isReleased = true
         } catch {
-            logger.warning("the task is not released", metadata: ["error": "\(error)"])
+            guard let suppressed = environment.outages.admit("task releases", of: key.stage) else { return }
+            logger.warning(
+                "the task is not released", metadata: ["error": "\(error)", "suppressed": "\(suppressed)"])
         }
     }
 
@@ -149,7 +151,11 @@ package actor StageTask {
         } else {
             phase = .starting
             lastFailure = "\(error)"
-            logger.warning("task failed and starts again at its checkpoint", metadata: ["error": "\(error)"])
+            if let suppressed = environment.outages.admit("task restarts", of: key.stage) {
+                logger.warning(
+                    "task failed and starts again at its checkpoint",
+                    metadata: ["error": "\(error)", "suppressed": "\(suppressed)"])
+            }
             await untilStopped(atMost: pause)
             pause = min(pause * 2, .seconds(5))
         }

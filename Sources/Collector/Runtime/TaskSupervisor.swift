@@ -169,8 +169,11 @@ actor TaskSupervisor {
             comparePolicies(sightings)
         } catch {
             environment.metrics.add("skein_lease_failures_total")
-            environment.logger.warning(
-                "the lease was not renewed, the next try follows", metadata: ["error": "\(error)"])
+            if let suppressed = environment.outages.admit("lease renewals") {
+                environment.logger.warning(
+                    "the lease was not renewed, the next try follows",
+                    metadata: ["error": "\(error)", "suppressed": "\(suppressed)"])
+            }
         }
         if !hasStarted, environment.lease.standing == .active {
             hasStarted = true

@@ -57,8 +57,10 @@ struct StreamTrimmer: Sendable {
                 try Task.checkCancellation()
                 // The streams only stay larger for a while.
                 environment.metrics.add("skein_trim_failures_total")
+                guard let suppressed = environment.outages.admit("trims") else { continue }
                 environment.logger.warning(
-                    "streams could not be trimmed, the next try follows", metadata: ["error": "\(error)"])
+                    "streams could not be trimmed, the next try follows",
+                    metadata: ["error": "\(error)", "suppressed": "\(suppressed)"])
             }
         }
     }
