@@ -68,12 +68,22 @@ package struct IngestAccess: Sendable, Hashable {
             throw IngestRefusal(.tenant, 400, "the path and the header Skein-Tenant name different tenants; name one")
         }
         let own = allowed?.count == 1 ? allowed?.first : nil
-        let tenant = pathTenant ?? credentials.tenantHeader ?? own ?? defaultTenant
+        let named = pathTenant ?? credentials.tenantHeader
+        let place = pathTenant == nil ? "the header Skein-Tenant" : "the path /t/<tenant>/…"
+        let tenant = named ?? own ?? defaultTenant
         guard SkeinSubjects.isTenant(tenant), tenant.utf8.count <= 64 else {
-            throw IngestRefusal(.tenant, 400, "a tenant is up to 64 of a-z, 0-9, _ and -, and not _ alone")
+            throw IngestRefusal(
+                .tenant, 400,
+                "\(place) names no tenant that can be: it is up to 64 of a-z, 0-9, _ and -, and not _ alone")
         }
         if let allowed, !allowed.contains(tenant) {
-            throw IngestRefusal(.tenantNotAllowed, 403, "the token is not one of this tenant")
+            // Which tenants it is for is the business of whoever configured it.
+            throw IngestRefusal(
+                .tenantNotAllowed, 403,
+                named == nil
+                    ? "the token is not for the tenant \(tenant), which counts where none is named: name one of the token's in the header Skein-Tenant or by /t/<tenant>/v1/atof"
+                    : "the token is not for the tenant \(tenant), which \(place) names: use one of the token's, or add the tenant to the token's tenants in [[ingest.tokens]]"
+            )
         }
         return Sender(tenant: tenant, key: try key(credentials))
     }
@@ -81,17 +91,33 @@ package struct IngestAccess: Sendable, Hashable {
     /// Nil for all of them.
     private func allowedTenants(_ authorization: String?) throws(IngestRefusal) -> [String]? {
         if tokens.isEmpty { return nil }
-        let digest = SHA256.digest(Array(IngestAccess.bearer(authorization ?? "").utf8))
+        guard let authorization, !authorization.isEmpty else {
+            throw IngestRefusal(
+                .unauthorized, 401,
+                "Unauthorized: the header Authorization is missing; send \"Authorization: Bearer <token>\" with a token of [[ingest.tokens]]"
+            )
+        }
+        guard let bearer = IngestAccess.bearer(authorization) else {
+            throw IngestRefusal(
+                .unauthorized, 401, "Unauthorized: the header Authorization must be \"Bearer <token>\"")
+        }
+        let digest = SHA256.digest(Array(bearer.utf8))
         // All are looked at, so that the time tells nothing.
         var found: Token?
         for token in tokens where token.matches(digest) { found = token }
-        guard let found else { throw IngestRefusal(.unauthorized, 401, "Unauthorized") }
+        guard let found else {
+            throw IngestRefusal(
+                .unauthorized, 401,
+                "Unauthorized: the token of the header Authorization is none of [[ingest.tokens]]; is it complete, and of this collector?"
+            )
+        }
         return found.tenants
     }
 
-    private static func bearer(_ authorization: String) -> String {
+    /// Nil for another scheme, and for none.
+    private static func bearer(_ authorization: String) -> String? {
         let parts = authorization.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return "" }
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
         return String(parts[1].drop { $0 == " " })
     }
 
@@ -111,7 +137,10 @@ package struct IngestAccess: Sendable, Hashable {
                 }
             }
         guard isFit else {
-            throw IngestRefusal(.producer, 400, "Skein-Producer is up to 128 of a-z, A-Z, 0-9 and _-:@/+=")
+            throw IngestRefusal(
+                .producer, 400,
+                "the header Skein-Producer must be up to 128 of a-z, A-Z, 0-9 and _-:@/+=, or be left out: the peer's address counts then"
+            )
         }
         return name
     }

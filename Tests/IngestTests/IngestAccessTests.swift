@@ -68,6 +68,40 @@ struct IngestAccessTests {
         }
         #expect(found == example.expected)
     }
+
+    /// Access, authorization, tenant of header and path, and what the client is told, in part.
+    private static let complaints: [(Example, says: [String])] = [
+        (.init(access: guarded, expected: "401"), ["Authorization is missing", "Bearer <token>", "[[ingest.tokens]]"]),
+        (.init(access: guarded, authorization: "", expected: "401"), ["Authorization is missing"]),
+        (.init(access: guarded, authorization: "Basic abc", expected: "401"), ["must be \"Bearer <token>\""]),
+        (.init(access: guarded, authorization: "Bearer ", expected: "401"), ["must be \"Bearer <token>\""]),
+        (.init(access: guarded, authorization: "Bearer abc", expected: "401"), ["is none of [[ingest.tokens]]"]),
+        (.init(tenant: "Team", expected: "400"), ["the header Skein-Tenant names no tenant", "a-z"]),
+        (.init(path: "Team", expected: "400"), ["the path /t/<tenant>/", "a-z"]),
+        (.init(producer: "a b", expected: "400"), ["the header Skein-Producer", "left out"]),
+        (
+            .init(access: guarded, authorization: "Bearer one-of-two-000000", expected: "403"),
+            ["not for the tenant main", "where none is named", "Skein-Tenant"]
+        ),
+        (
+            .init(access: guarded, authorization: "Bearer one-of-two-000000", tenant: "x", expected: "403"),
+            ["not for the tenant x", "the header Skein-Tenant names", "[[ingest.tokens]]"]
+        ),
+    ]
+
+    @Test("who is turned away is told what was missing or wrong, and where, but never a token", arguments: complaints)
+    func complaint(_ example: Example, says parts: [String]) throws {
+        let credentials = IngestAccess.Credentials(
+            authorization: example.authorization, tenantHeader: example.tenant, producerHeader: example.producer,
+            peer: example.peer)
+        let refusal = #expect(throws: IngestRefusal.self) {
+            try example.access.sender(credentials, pathTenant: example.path)
+        }
+        let detail = try #require(refusal).detail
+        #expect("\(try #require(refusal).status)" == example.expected)
+        for part in parts { #expect(detail.contains(part), "\(detail)") }
+        for secret in ["one-of", "abc"] { #expect(!detail.contains(secret)) }
+    }
 }
 
 @Suite("Routes of ingest")
