@@ -55,8 +55,10 @@ package struct ToolCallMachine: Sendable {
     ///   - result: what is published of the result; nil when a sanitizer failed, and null when there is none.
     ///   - annotation: of the result.
     ///   - marks: in their final order.
+    ///   - isManaged: whether the call ran here; of one that somebody else made nobody says how it went (4.4).
     package mutating func succeeded(
-        result: JSON?, annotation: JSON, marks: [PendingMark], at now: EventTime, makeUUID: () -> EventUUID
+        result: JSON?, annotation: JSON, marks: [PendingMark], isManaged: Bool = true, at now: EventTime,
+        makeUUID: () -> EventUUID
     ) -> [EventFields] {
         guard case .running(let start) = state else { return [] }
         state = .ended
@@ -66,7 +68,8 @@ package struct ToolCallMachine: Sendable {
         let data = result.map { $0.isNull ? call.data : $0 } ?? .null
         var events = [
             call.event(
-                .scopeEnd, at: time, data: data, metadata: CallStatus.succeeded(call.metadata), profile: profile)
+                .scopeEnd, at: time, data: data,
+                metadata: isManaged ? CallStatus.succeeded(call.metadata) : call.metadata, profile: profile)
         ]
         for (index, mark) in marks.enumerated() {
             // The place counts also for marks that are dropped.

@@ -65,6 +65,14 @@ public final class AgentRuntime: Sendable {
         let scope: AgentScope
         /// The managed call whose callback runs.
         var call: EventUUID?
+        /// The innermost model call around, also when its callback has opened scopes or calls a tool.
+        var modelCall: RunningModelCall?
+
+        init(scope: AgentScope, call: EventUUID? = nil, modelCall: RunningModelCall? = AgentRuntime.currentModelCall) {
+            self.scope = scope
+            self.call = call
+            self.modelCall = modelCall
+        }
     }
 
     @TaskLocal static var position: Position?
@@ -83,6 +91,10 @@ public final class AgentRuntime: Sendable {
     public static var current: AgentRuntime {
         position?.scope.runtime ?? shared.withLock { $0 } ?? silent
     }
+
+    /// The managed model call whose execution intercepts or callback this task runs in, the innermost one; nil outside of any. What reads
+    /// the chunks of a stream later is outside: take it where the stream is opened.
+    public static var currentModelCall: RunningModelCall? { position?.modelCall }
 
     /// The innermost scope of this task; outside of any, one that is never published and that is the parent of everything there.
     public var currentScope: AgentScope { openScope ?? AgentScope(bottom: bottom, runtime: self) }

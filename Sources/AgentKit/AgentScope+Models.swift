@@ -1,12 +1,6 @@
 internal import ATOF
 
 extension AgentScope {
-    /// What the stages before the start event have made of a model call.
-    struct PreparedModelCall {
-        var machine: ModelCallMachine
-        let request: ModelRequest
-    }
-
     /// Calls a model and waits for the whole response: guardrails, request intercepts, the start event, execution intercepts around
     /// the provider, and an end event for every way in which it ends (`middleware-guardrails-pii.md` 5).
     ///
@@ -39,23 +33,20 @@ extension AgentScope {
         let call = ManagedCall(
             .llm, name, uuid: makeUUID(), parent: frame, attributes: attributes.map(\.rawValue), data: data,
             metadata: metadata)
-        var prepared = try await prepare(call, request, model: model, requestCodec, responseCodec)
+        let (running, live) = try await prepare(call, request, model: model, requestCodec, responseCodec)
         do {
             let chain = registered(\.modelExecutionIntercepts)
-            let position = AgentRuntime.Position(scope: self, call: call.uuid)
-            let live = prepared.request
+            let position = AgentRuntime.Position(scope: self, call: call.uuid, modelCall: running)
             let response = try await AgentRuntime.$position.withValue(position) {
                 try await AgentScope.execute(chain[...], name, live, body)
             }
-            publish(
-                prepared.machine.succeeded(
-                    response: sanitized(response, name: name, \.modelResponseSanitizers), at: runtime.clock.now()))
+            let published = sanitized(response, name: name, \.modelResponseSanitizers)
+            running.end { machine, now in machine.succeeded(response: published, at: now) }
             return response
         } catch {
             let partial = data.isNull ? nil : sanitized(data, name: name, \.modelResponseSanitizers)
-            publish(
-                prepared.machine.failed(
-                    CallFailure(error, isCancelled: Task.isCancelled), partial: partial, at: runtime.clock.now()))
+            let failure = CallFailure(error, isCancelled: Task.isCancelled)
+            running.end { machine, now in machine.failed(failure, partial: partial, at: now) }
             throw error
         }
     }
@@ -77,10 +68,12 @@ extension AgentScope {
     }
 
     /// Everything up to the start event, and that.
+    ///
+    /// - Returns: the call, and the request that goes to the provider.
     func prepare(
         _ call: ManagedCall, _ request: ModelRequest, model: String?, _ requestCodec: ModelCodec?,
         _ responseCodec: ModelCodec?
-    ) async throws -> PreparedModelCall {
+    ) async throws -> (running: RunningModelCall, request: ModelRequest) {
         let guardrails = registered(\.modelGuardrails).map { entry in
             (name: entry.name, decide: { @Sendable in try await entry.value.body(request) })
         }
@@ -111,7 +104,7 @@ extension AgentScope {
             machine.started(
                 observed, marks: draft.marks, optimizations: draft.optimizations, at: runtime.clock.now(),
                 makeUUID: makeUUID))
-        return PreparedModelCall(machine: machine, request: live)
+        return (RunningModelCall(machine, scope: self), live)
     }
 
     private static func sanitized(

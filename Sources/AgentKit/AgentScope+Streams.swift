@@ -21,13 +21,12 @@ extension AgentScope {
         let attributes = Set(attributes).union([.streaming]).map(\.rawValue)
         let call = ManagedCall(
             .llm, name, uuid: makeUUID(), parent: frame, attributes: attributes, metadata: metadata)
-        var prepared = try await prepare(call, request, model: model, codec, codec)
+        let (running, live) = try await prepare(call, request, model: model, codec, codec)
         let sent = runtime.clock.elapsed()
         do {
             let chain = registered(\.modelStreamIntercepts)
             let leases = chain.map { _ in ContinuationLease() }
-            let position = AgentRuntime.Position(scope: self, call: call.uuid)
-            let live = prepared.request
+            let position = AgentRuntime.Position(scope: self, call: call.uuid, modelCall: running)
             let chunks: ModelChunks
             do {
                 chunks = try await AgentRuntime.$position.withValue(position) {
@@ -37,14 +36,11 @@ extension AgentScope {
                 for lease in leases { lease.revoke() }
                 throw error
             }
-            let state = StreamState(
-                scope: self, machine: prepared.machine, sent: sent, leases: leases,
-                aggregator: finalize == nil ? codec?.surface.makeAggregator() : nil, finalize: finalize)
-            return ModelStream(chunks: chunks, state: state)
+            let body = StreamBody(codec?.surface.makeAggregator(), finalize: finalize)
+            return ModelStream(chunks: chunks, state: StreamState(running, body, sent: sent, leases: leases))
         } catch {
-            publish(
-                prepared.machine.failed(
-                    CallFailure(error, isCancelled: Task.isCancelled), partial: nil, at: runtime.clock.now()))
+            let failure = CallFailure(error, isCancelled: Task.isCancelled)
+            running.end { machine, now in machine.failed(failure, partial: nil, at: now) }
             throw error
         }
     }

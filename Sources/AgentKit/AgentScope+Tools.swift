@@ -91,4 +91,28 @@ extension AgentScope {
         outcome.marks = downstream.ordered + outcome.marks
         return outcome
     }
+
+    // MARK: Calls that somebody else has made
+
+    /// Publishes a tool call that has been made without AgentKit: start and end, now. Sanitizers run; guardrails and intercepts do not. The
+    /// end does not say how it went, unless `metadata` does.
+    ///
+    /// - Returns: the identity of the call.
+    @discardableResult
+    public func recordTool(
+        _ name: String, _ arguments: JSON = .null, result: ToolResult, id: String? = nil,
+        attributes: [ToolAttribute] = [], metadata: JSON = .null
+    ) -> EventUUID {
+        let call = ManagedCall(
+            .tool, name, uuid: makeUUID(), parent: frame, attributes: attributes.map(\.rawValue), metadata: metadata)
+        var machine = ToolCallMachine(call, callID: id)
+        let told = sanitized(arguments, name: name, \.toolRequestSanitizers)
+        publish(machine.started(arguments: arguments, published: told, at: runtime.clock.now(), makeUUID: makeUUID))
+        let published = sanitized(result.result, name: name, \.toolResponseSanitizers)
+        publish(
+            machine.succeeded(
+                result: published, annotation: result.annotation, marks: [], isManaged: false,
+                at: runtime.clock.now(), makeUUID: makeUUID))
+        return call.uuid
+    }
 }

@@ -88,8 +88,10 @@ public final class AgentScope: Sendable {
     public func activated<Result>(
         isolation: isolated (any Actor)? = #isolation, _ body: (AgentScope) async throws -> Result
     ) async rethrows -> Result {
-        try await AgentRuntime.$position.withValue(
-            AgentRuntime.Position(scope: self), operation: { try await body(self) }, isolation: isolation)
+        // A stack of its own is apart from the model call that goes on around it.
+        let position = AgentRuntime.Position(scope: self, modelCall: outer == nil ? nil : AgentRuntime.currentModelCall)
+        return try await AgentRuntime.$position.withValue(
+            position, operation: { try await body(self) }, isolation: isolation)
     }
 
     private func open(

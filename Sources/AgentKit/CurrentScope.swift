@@ -41,29 +41,38 @@ public func metrics(_ name: String, _ measurements: [MetricMeasurement], metadat
 @discardableResult
 public func callTool(
     _ name: String, _ arguments: JSON = .null, id: String? = nil, attributes: [ToolAttribute] = [],
-    metadata: JSON = .null, _ body: @escaping @Sendable (JSON) async throws -> JSON
+    data: JSON = .null, metadata: JSON = .null, _ body: @escaping @Sendable (JSON) async throws -> JSON
 ) async throws -> JSON {
     try await AgentRuntime.current.startingScope.callTool(
-        name, arguments, id: id, attributes: attributes, metadata: metadata, body)
+        name, arguments, id: id, attributes: attributes, data: data, metadata: metadata, body)
 }
 
 /// Calls a model in the current scope; see `AgentScope`.
 @discardableResult
 public func callModel(
     _ name: String, _ request: ModelRequest, model: String? = nil, codec: ModelCodec? = nil,
-    attributes: [ModelAttribute] = [], metadata: JSON = .null,
+    attributes: [ModelAttribute] = [], data: JSON = .null, metadata: JSON = .null,
     _ body: @escaping @Sendable (ModelRequest) async throws -> JSON
 ) async throws -> JSON {
     try await AgentRuntime.current.startingScope.callModel(
-        name, request, model: model, codec: codec, attributes: attributes, metadata: metadata, body)
+        name, request, model: model, codec: codec, attributes: attributes, data: data, metadata: metadata, body)
 }
 
 /// Calls a model that streams, in the current scope; see `AgentScope`.
 public func streamModel(
     _ name: String, _ request: ModelRequest, model: String? = nil, codec: ModelCodec? = nil,
-    attributes: [ModelAttribute] = [], metadata: JSON = .null,
+    attributes: [ModelAttribute] = [], metadata: JSON = .null, finalize: (@Sendable ([JSON]) -> JSON)? = nil,
     _ body: @escaping @Sendable (ModelRequest) async throws -> ModelChunks
 ) async throws -> ModelStream {
     try await AgentRuntime.current.startingScope.streamModel(
-        name, request, model: model, codec: codec, attributes: attributes, metadata: metadata, body)
+        name, request, model: model, codec: codec, attributes: attributes, metadata: metadata, finalize: finalize,
+        body)
+}
+
+/// Tells what was saved in the model call that runs around this task; see `RunningModelCall`.
+///
+/// - Returns: whether it was taken; false where no model call runs.
+@discardableResult
+public func recordOptimization(_ contribution: JSON) -> Bool {
+    AgentRuntime.currentModelCall?.recordOptimization(contribution) ?? false
 }

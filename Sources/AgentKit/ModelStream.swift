@@ -56,75 +56,42 @@ public struct ModelStream: AsyncSequence, Sendable {
 /// Why a stream that its provider ended is not whole.
 private let missingEnd = AgentKitError(.upstreamError, "the stream ended before its last event")
 
-/// The end of a streamed call, which comes once, whoever brings it about.
+/// The end of a streamed call, whoever brings it about.
 final class StreamState: Sendable {
-    private let scope: AgentScope
+    private let call: RunningModelCall
+    private let body: StreamBody
     private let sent: Double
     private let leases: [ContinuationLease]
-    private let finalize: (@Sendable ([JSON]) -> JSON)?
-    private let state: Mutex<State>
 
-    private typealias End = @Sendable (inout ModelCallMachine, JSON?, EventTime) -> [EventFields]
-
-    private struct State: Sendable {
-        var machine: ModelCallMachine
-        var aggregator: (any StreamAggregator)?
-        /// Kept only for `finalize`.
-        var chunks: [JSON] = []
-        /// How many marks of chunks are on their way out: the end follows them.
-        var publishing = 0
-        var isEnded = false
-        /// The end that waits for them.
-        var waiting: End?
-    }
-
-    init(
-        scope: AgentScope, machine: ModelCallMachine, sent: Double, leases: [ContinuationLease],
-        aggregator: (any StreamAggregator)?, finalize: (@Sendable ([JSON]) -> JSON)?
-    ) {
-        self.scope = scope
+    /// - Parameter sent: when, by the clock that is never set.
+    init(_ call: RunningModelCall, _ body: StreamBody, sent: Double, leases: [ContinuationLease]) {
+        self.call = call
+        self.body = body
         self.sent = sent
         self.leases = leases
-        self.finalize = finalize
-        state = Mutex(State(machine: machine, aggregator: aggregator))
     }
 
     deinit { dropped() }
 
-    var isEnded: Bool { state.withLock { $0.isEnded } }
+    var isEnded: Bool { call.isEnded }
 
     /// - Returns: false when the call has ended before.
     /// - Throws: `AgentKitError` for a chunk that cannot belong to the response.
     func received(_ chunk: JSON) throws -> Bool {
+        let scope = call.scope
         let (now, elapsed) = (scope.runtime.clock.now(), scope.runtime.clock.elapsed() - sent)
-        let keeps = finalize != nil
-        let noted = state.withLock { state -> (events: [EventFields], refusal: CodecError?)? in
-            if state.isEnded { return nil }
-            state.publishing += 1
-            let events = state.machine.chunk(chunk, elapsed: elapsed, at: now, makeUUID: scope.makeUUID)
-            if keeps { state.chunks.append(chunk) }
-            do throws(CodecError) {
-                try state.aggregator?.receive(chunk.value)
-                return (events, nil)
-            } catch {
-                return (events, error)
-            }
+        var refusal: CodecError?
+        let isNoted = call.note { machine in
+            refusal = body.append(chunk)
+            return machine.chunk(chunk, elapsed: elapsed, at: now, makeUUID: scope.makeUUID)
         }
-        guard let noted else { return false }
-        // Not under the lock: sanitizers and subscribers look at it.
-        scope.publish(noted.events)
-        let end = state.withLock { state in
-            state.publishing -= 1
-            return state.publishing == 0 ? state.waiting.take() : nil
-        }
-        if let end { publish(end) }
-        if let refusal = noted.refusal { throw AgentKitError(.internalError, refusal.message) }
-        return true
+        if let refusal { throw AgentKitError(.internalError, refusal.message) }
+        return isNoted
     }
 
     /// - Throws: when the provider ended the stream before its time.
     func finished() throws {
-        if state.withLock({ $0.aggregator?.isComplete == false && !$0.isEnded }) { throw missingEnd }
+        if body.isIncomplete, !isEnded { throw missingEnd }
         end { machine, value, now in machine.succeeded(response: value, at: now) }
     }
 
@@ -135,28 +102,59 @@ final class StreamState: Sendable {
 
     func dropped() { end { machine, value, now in machine.dropped(partial: value, at: now) } }
 
-    private func end(_ end: @escaping End) {
-        let (isFirst, waits) = state.withLock { state in
-            if state.isEnded { return (false, false) }
-            state.isEnded = true
-            if state.publishing > 0 { state.waiting = end }
-            return (true, state.publishing > 0)
-        }
-        guard isFirst else { return }
+    private func end(_ end: @escaping @Sendable (inout ModelCallMachine, JSON?, EventTime) -> [EventFields]) {
         for lease in leases { lease.revoke() }
-        if !waits { publish(end) }
+        // Of this object nothing may stay: it may be on its way out of memory.
+        let (scope, body) = (call.scope, body)
+        call.end { machine, now in
+            let value = body.taken()
+            let name = machine.call.name
+            let sanitized = value.isNull ? nil : scope.sanitized(value, name: name, \.modelResponseSanitizers)
+            return end(&machine, sanitized, now)
+        }
+    }
+}
+
+/// What has come of a streamed response. It grows only while its call runs.
+final class StreamBody: Sendable {
+    private struct State: Sendable {
+        var aggregator: (any StreamAggregator)?
+        /// Kept only for `finalize`.
+        var chunks: [JSON] = []
     }
 
-    /// Comes once: nothing of the state changes any more.
-    private func publish(_ end: End) {
-        let (taken, aggregator, chunks) = state.withLock { state in
-            defer { state.chunks = [] }
-            return (state.machine, state.aggregator, state.chunks)
+    private let finalize: (@Sendable ([JSON]) -> JSON)?
+    private let state: Mutex<State>
+
+    /// - Parameter aggregator: without it, and without `finalize`, nothing is kept.
+    init(_ aggregator: (any StreamAggregator)?, finalize: (@Sendable ([JSON]) -> JSON)?) {
+        self.finalize = finalize
+        state = Mutex(State(aggregator: finalize == nil ? aggregator : nil))
+    }
+
+    /// Whether the provider has more to say before it is whole.
+    var isIncomplete: Bool { state.withLock { $0.aggregator?.isComplete == false } }
+
+    /// - Returns: why the chunk cannot belong to the response.
+    func append(_ chunk: JSON) -> CodecError? {
+        let keeps = finalize != nil
+        return state.withLock { state in
+            if keeps { state.chunks.append(chunk) }
+            do throws(CodecError) {
+                try state.aggregator?.receive(chunk.value)
+                return nil
+            } catch {
+                return error
+            }
         }
-        let value = finalize.map { $0(chunks) } ?? aggregator.map { JSON($0.body) } ?? .null
-        var machine = taken
-        let sanitized =
-            value.isNull ? nil : scope.sanitized(value, name: machine.call.name, \.modelResponseSanitizers)
-        scope.publish(end(&machine, sanitized, scope.runtime.clock.now()))
+    }
+
+    /// All of it, once the call has ended.
+    func taken() -> JSON {
+        let (aggregator, chunks) = state.withLock { state in
+            defer { state.chunks = [] }
+            return (state.aggregator, state.chunks)
+        }
+        return finalize.map { $0(chunks) } ?? aggregator.map { JSON($0.body) } ?? .null
     }
 }

@@ -2,6 +2,9 @@ import ATOF
 import AgentKit
 import Testing
 
+/// Who says what a model call has saved.
+enum OptimizationTeller: CaseIterable { case requestIntercept, executionIntercept, callback, nestedScope }
+
 /// The programs of recorded cases, written with AgentKit.
 @Suite("Recorded sequences: guardrails, intercepts, errors, streams")
 struct RecordedScenarioTests {
@@ -113,35 +116,54 @@ struct RecordedScenarioTests {
         try RecordedSequence.expect(recorder, equals: "25-intercepts")
     }
 
-    @Test("what intercepts have saved is told in marks and in the response's summary")
-    func optimizations() async throws {
+    static let contributions: [JSON] = [
+        [
+            "producer": "router", "kind": "model_routing", "applied": true,
+            "model_transition": ["baseline": ["model": "gpt-4o"], "effective": ["model": "gpt-4o-mini"]],
+        ],
+        [
+            "producer": "compress", "kind": "input_compression", "applied": true,
+            "token_impact": [
+                "estimation_method": "tiktoken", "quality": "estimated",
+                "saved": ["prompt_tokens": 40, "total_tokens": 40],
+            ],
+        ],
+    ]
+
+    @Test(
+        "what was saved is told in marks and in the response's summary, whoever tells it",
+        arguments: OptimizationTeller.allCases)
+    func optimizations(teller: OptimizationTeller) async throws {
+        let isEarly = teller == .requestIntercept
         try runtime.register(
             .modelRequestIntercept("router") { _, request, annotation in
                 var request = request
                 request.content["model"] = "gpt-4o-mini"
                 return ModelRequestOutcome(
-                    request, annotation: annotation,
-                    optimizations: [
-                        [
-                            "producer": "router", "kind": "model_routing", "applied": true,
-                            "model_transition": [
-                                "baseline": ["model": "gpt-4o"], "effective": ["model": "gpt-4o-mini"],
-                            ],
-                        ],
-                        [
-                            "producer": "compress", "kind": "input_compression", "applied": true,
-                            "token_impact": [
-                                "estimation_method": "tiktoken", "quality": "estimated",
-                                "saved": ["prompt_tokens": 40, "total_tokens": 40],
-                            ],
-                        ],
-                    ])
+                    request, annotation: annotation, optimizations: isEarly ? Self.contributions : [])
+            })
+        try runtime.register(
+            .modelExecutionIntercept("tells") { _, request, next in
+                guard teller == .executionIntercept else { return try await next(request) }
+                AgentRuntime.currentModelCall?.recordOptimization(Self.contributions[0])
+                let response = try await next(request)
+                AgentRuntime.currentModelCall?.recordOptimization(Self.contributions[1])
+                return response
             })
         try await runtime.withScope(.agent, "agent") { scope in
             try await scope.callModel(
                 "openai", Self.request(Self.user("hi"), model: "gpt-4o"), model: "gpt-4o", requestCodec: nil,
                 responseCodec: .openAIChat
             ) { _ in
+                switch teller {
+                case .requestIntercept, .executionIntercept: break
+                case .callback: for contribution in Self.contributions { recordOptimization(contribution) }
+                case .nestedScope:
+                    // Nobody sees the scope here, so that the recorded sequence stays what it is.
+                    await scope.activated { _ in
+                        for contribution in Self.contributions { recordOptimization(contribution) }
+                    }
+                }
                 var body = Self.completed("yo", model: "gpt-4o-mini")
                 body["usage"] = ["prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110]
                 return body

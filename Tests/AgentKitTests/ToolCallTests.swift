@@ -10,6 +10,21 @@ struct ToolCallTests {
 
     // MARK: Outcomes
 
+    @Test("a call that somebody else has made is published, sanitized and without a word on how it went")
+    func recorded() throws {
+        try runtime.register(.toolGuardrail("never asked") { _, _ in .reject("no") })
+        try runtime.register(.toolRequestSanitizer("hides") { _, _ in ["hidden": true] })
+        let uuid = runtime.currentScope.recordTool(
+            "search", ["q": 1], result: ToolResult(["hits": 2], annotation: ["a": 1]), id: "c1", metadata: ["m": 1])
+        #expect(try recorder.outline == ["start tool search", "end tool search"])
+        let (start, end) = (try recorder.output.events[0], try recorder.output.events[1])
+        #expect((start.uuid, end.uuid) == (uuid, uuid))
+        #expect((start.data?.value, end.data?.value) == (["hidden": true], ["hits": 2]))
+        #expect(start.categoryProfile?.value == ["tool_call_id": "c1"])
+        #expect(end.categoryProfile?.value == ["tool_call_id": "c1", "tool_result_annotation": ["a": 1]])
+        #expect(end.metadata?.value == ["m": 1])
+    }
+
     @Test("guardrails are siblings, in their order, and the first that rejects ends it")
     func workedExample() async throws {
         try runtime.register(.toolGuardrail("deny_delete", priority: 2) { _, _ in .reject("destructive") })
