@@ -48,7 +48,8 @@ let package = Package(
             name: "Middleware", dependencies: ["ATOF", "CRE2", "CValijson", "LLMCodecs", "SHA2"], swiftSettings: strict),
         .target(name: "Trajectories", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
         .target(name: "Projections", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
-        .target(name: "Stages", dependencies: ["ATOF", "LLMCodecs", "Middleware"], swiftSettings: strict),
+        .target(name: "Adaptive", dependencies: ["ATOF"], swiftSettings: strict),
+        .target(name: "Stages", dependencies: ["ATOF", "Adaptive", "LLMCodecs", "Middleware"], swiftSettings: strict),
         .target(name: "AgentEvents", dependencies: ["ATOF", "LLMCodecs"], swiftSettings: strict),
 
         .target(name: "AgentPublishing", dependencies: ["ATOF", "Stages"], swiftSettings: strict),
@@ -79,9 +80,9 @@ let package = Package(
         .target(
             name: "Collector",
             dependencies: [
-                "ATOF", "LLMCodecs", "Middleware", "Stages", "Trajectories", "Projections", "OTLP", "HTTPTransport",
-                "AgentKit", "AgentPublishing", "BusReading", "HTTPProtocol", "HTTPServer", "Ingest", "NATSTransport",
-                "SHA2", "TOMLKit",
+                "ATOF", "Adaptive", "LLMCodecs", "Middleware", "Stages", "Trajectories", "Projections", "OTLP",
+                "HTTPTransport", "AgentKit", "AgentPublishing", "BusReading", "HTTPProtocol", "HTTPServer", "Ingest",
+                "NATSTransport", "SHA2", "TOMLKit",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
@@ -123,7 +124,9 @@ let package = Package(
             name: "ATOFTests", dependencies: ["ATOF", "Fuzzing"], resources: [.copy("Recorded"), .copy("Malformed")],
             swiftSettings: strict),
         .testTarget(
-            name: "StagesTests", dependencies: ["ATOF", "LLMCodecs", "Middleware", "Stages"], swiftSettings: strict),
+            name: "StagesTests", dependencies: ["ATOF", "Adaptive", "LLMCodecs", "Middleware", "Stages"],
+            swiftSettings: strict),
+        .testTarget(name: "AdaptiveTests", dependencies: ["ATOF", "Adaptive"], swiftSettings: strict),
         .testTarget(
             name: "LLMCodecsTests", dependencies: ["ATOF", "LLMCodecs"], resources: [.copy("Fixtures")],
             swiftSettings: strict),
@@ -168,7 +171,7 @@ let package = Package(
         .testTarget(
             name: "CollectorTests",
             dependencies: [
-                "ATOF", "AgentKit", "BusReading", "Collector", "CProtobufC", "CSkeinProto", "HTTPProtocol",
+                "ATOF", "Adaptive", "AgentKit", "BusReading", "Collector", "CProtobufC", "CSkeinProto", "HTTPProtocol",
                 "HTTPTestServer", "HTTPTransport", "Ingest", "LLMCodecs", "Middleware", "NATSTestCluster",
                 "NATSTransport",
                 "OTLP", "Projections", "Stages",

@@ -33,9 +33,9 @@ public struct ModelRequest: Sendable, Hashable {
     }
 
     /// With a header in place of all spellings of its name.
-    mutating func replaceHeader(_ name: String, with value: String) {
+    package mutating func replaceHeader(_ name: String, with value: JSON) {
         var headers = JSONObject(headerMembers.filter { $0.key.asciiLowercased != name }.map { ($0.key, $0.value) })
-        headers[name] = .string(value)
+        headers[name] = value.value
         headerMembers = headers
     }
 

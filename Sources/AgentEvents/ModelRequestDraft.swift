@@ -81,7 +81,8 @@ package struct ModelRequestDraft: Sendable {
         var observed = request
         observed.removeCredentials()
         let root = call.parent.traceRoot ?? call.uuid
-        request.replaceHeader("traceparent", with: PropagationContext.traceparent(root: root, span: call.uuid))
+        request.replaceHeader(
+            "traceparent", with: JSON(PropagationContext.traceparent(root: root, span: call.uuid)))
         return (request, ObservedModelRequest(request: observed, annotation: annotation, codec: codec))
     }
 }
@@ -96,9 +97,9 @@ enum SessionHeaders {
     static func set(in request: inout ModelRequest, for parentScope: ScopeFrame) {
         var agents = parentScope.agents.makeIterator()
         guard let agent = agents.next() else { return }
-        request.replaceHeader(session, with: identity(of: agent))
+        request.replaceHeader(session, with: JSON(identity(of: agent)))
         if let outer = agents.next() {
-            request.replaceHeader(parent, with: identity(of: outer))
+            request.replaceHeader(parent, with: JSON(identity(of: outer)))
         } else {
             request.headerMembers = JSONObject(
                 request.headerMembers.filter { $0.key.asciiLowercased != parent }.map { ($0.key, $0.value) })

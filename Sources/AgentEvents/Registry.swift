@@ -4,6 +4,12 @@ package struct Registry<Value: Sendable>: Sendable {
         package let name: String
         package let priority: Int32
         package let value: Value
+
+        package init(name: String, priority: Int32, value: Value) {
+            self.name = name
+            self.priority = priority
+            self.value = value
+        }
     }
 
     /// By priority, then by the bytes of the name.

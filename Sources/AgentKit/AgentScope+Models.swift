@@ -86,7 +86,12 @@ extension AgentScope {
         if case .rewritten(.llm(let headers, let content)) = guarded { request.rewrite(headers, content) }
 
         var draft = try ModelRequestDraft(request, codec: requestCodec?.surface)
-        for intercept in registered(\.modelRequestIntercepts) {
+        var intercepts = registered(\.modelRequestIntercepts)
+        if let hints = runtime.settings.hints {
+            let place = intercepts.firstIndex { $0.priority > hints.priority } ?? intercepts.endIndex
+            intercepts.insert(hintIntercept(hints, for: call), at: place)
+        }
+        for intercept in intercepts {
             let outcome = try await intercept.value.body(call.name, draft.request, draft.annotation)
             try draft.apply(outcome, of: intercept.name)
             if intercept.value.breaksChain { break }

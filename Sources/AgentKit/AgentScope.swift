@@ -115,6 +115,10 @@ public final class AgentScope: Sendable {
         state.withLock { $0.metadata = $0.metadata.merging(metadata) }
     }
 
+    var endMetadata: JSON { state.withLock { $0.metadata } }
+
+    func changeEndMetadata(_ change: (inout JSON) -> Void) { state.withLock { change(&$0.metadata) } }
+
     private func end(_ error: (any Error)?) {
         let (output, added) = state.withLock { ($0.output, $0.metadata) }
         let metadata =

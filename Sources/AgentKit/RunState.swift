@@ -1,3 +1,4 @@
+internal import ATOF
 internal import AgentEvents
 internal import LLMCodecs
 internal import Synchronization
@@ -6,6 +7,8 @@ internal import Synchronization
 final class RunState: Sendable {
     private let freshness = Mutex(HistoryFreshness())
     private let registered = Atomic(false)
+    /// Of open agents, by the names of their model calls.
+    private let calls = Mutex<[EventUUID: [String: UInt32]]>([:])
 
     /// Whether a scope of the stack has ever registered something: seldom, and then nobody has to look for it.
     var hasRegistrations: Bool { registered.load(ordering: .acquiring) }
@@ -16,7 +19,19 @@ final class RunState: Sendable {
         freshness.withLock { $0.scopeStarted(frame.uuid, parent: frame.parentUUID, isAgent: frame.isAgent) }
     }
 
-    func scopeEnded(_ frame: ScopeFrame) { freshness.withLock { $0.scopeEnded(frame.uuid) } }
+    func scopeEnded(_ frame: ScopeFrame) {
+        freshness.withLock { $0.scopeEnded(frame.uuid) }
+        if frame.isAgent { calls.withLock { $0[frame.uuid] = nil } }
+    }
+
+    /// - Returns: how often a model was called by this name within the innermost agent, with this time.
+    func nextCallIndex(of name: String, below frame: ScopeFrame) -> UInt32 {
+        let owner = frame.agents.first { _ in true }?.uuid ?? frame.run
+        return calls.withLock { calls in
+            calls[owner, default: [:]][name, default: 0] += 1
+            return calls[owner]?[name] ?? 1
+        }
+    }
 
     /// The history of the agent was made shorter: the next model call tells all that is left.
     func compacted(below frame: ScopeFrame) {

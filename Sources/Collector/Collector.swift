@@ -14,6 +14,7 @@ package final class Collector: Sendable {
     private let logger: Logger
     private let supervisor = Mutex<TaskSupervisor?>(nil)
     private let guardService = Mutex<GuardService?>(nil)
+    private let hintService = Mutex<HintService?>(nil)
     /// Who is asked before the act beside the rules; the same ones until the end.
     private let deciders = Mutex<[any GuardDecider]>([])
     private let reloader = Mutex<PolicyReloader?>(nil)
@@ -90,6 +91,8 @@ package final class Collector: Sendable {
             environment, guarding, redactions: policy, limit: configuration.guardRequests,
             partitions: prepared.partitions)
         self.guardService.withLock { $0 = guardService }
+        let hintService = configuration.adaptive?.answersHints == true ? HintService(environment) : nil
+        self.hintService.withLock { $0 = hintService }
         let adminServer = admin.isEnabled ? try makeAdmin(connection, environment.lease) : nil
         let ingestService = ingest.isEnabled ? makeIngest(jetStream, member: member) : nil
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -100,6 +103,7 @@ package final class Collector: Sendable {
             group.addTask { try await self.watch(connection, environment.outages) }
             group.addTask { try await environment.outages.run(self.logger) }
             group.addTask { try await guardService.run() }
+            if let hintService { group.addTask { try await hintService.run() } }
             if let reloader { group.addTask { try await reloader.run() } }
             group.addTask { try await workers.run() }
             if let guardrailsClient { group.addTask { try await guardrailsClient.run() } }
@@ -217,6 +221,7 @@ package final class Collector: Sendable {
         isStopping.withLock { $0 = true }
         // Agents that wait for an answer get it, and the other members get the next questions.
         await guardService.withLock { $0 }?.drain()
+        await hintService.withLock { $0 }?.drain()
         await supervisor.withLock { $0 }?.leave()
     }
 
@@ -257,6 +262,7 @@ package final class Collector: Sendable {
         if let rules = configuration.middleware.guardrails, !rules.onRuns.isEmpty {
             stages.append(WatchStage(partitioning: partitioning, policy: policy))
         }
+        if configuration.adaptive?.learnsLatency == true { stages.append(LearnStage()) }
         stages += configuration.stores.map { StoreStage($0) }
         return stages
     }

@@ -114,6 +114,12 @@ package enum SkeinSubjects {
     /// The tenant of a subject on which an agent asks.
     package static func tenant(ofGuard subject: String) -> String? { token(3, of: subject) }
 
+    /// Where agents ask for hints before a model call. Any collector answers.
+    package static func hints(tenant: String) -> String { "skein.v1.hint.\(tenant)" }
+
+    /// The tenant of a subject on which an agent asks for hints.
+    package static func tenant(ofHint subject: String) -> String? { token(3, of: subject) }
+
     /// Where a member counts calls against budgets for the others.
     package static func budgets(member: String) -> String { "skein.v1.budgets.\(member)" }
 
@@ -122,6 +128,11 @@ package enum SkeinSubjects {
 
     /// A key beside it, which holds most of what the tenant's budgets stand at.
     package static func budgetBaseKey(tenant: String, slot: Int) -> String { "guard.\(tenant).\(slot)" }
+
+    /// The key in the state bucket of what has been learned about an agent.
+    ///
+    /// - Parameter digest: of the agent's name in hexadecimal, for a name may have any characters.
+    package static func learnedKey(tenant: String, digest: String) -> String { "adaptive.\(tenant).\(digest)" }
 
     /// The tenant of a PROCESSED subject, `skein.v1.processed.<tenant>.<partition>.<source>`.
     package static func tenant(ofProcessed subject: String) -> String? { token(3, of: subject) }

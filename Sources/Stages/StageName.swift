@@ -3,6 +3,9 @@ package enum StageName {
     /// What a member that answers agents before they act announces. It has no tasks: who counts a tenant's budgets is computed as if it had.
     package static let guarding = "guard"
 
+    /// The stage that learns from the runs of agents.
+    package static let learning = "learn"
+
     /// The stage that brings trajectories to a destination.
     package static func store(_ name: String) -> String { "store-\(name)" }
 

@@ -185,7 +185,23 @@ struct RecordedScenarioTests {
                 annotation?["nvext"] = ["agent_hints": hints]
                 return ModelRequestOutcome(request, annotation: annotation)
             })
+        try await Self.plan(runtime) { $0.addEndMetadata(["nemo_relay_adaptive": ["latency_sensitivity": 3]]) }
+        try RecordedSequence.expect(recorder, equals: "61-adaptive-hints")
+    }
+
+    @Test("hints by the switch: what was set by hand, as the reference's component writes it")
+    func hintsByHand() async throws {
+        let recorder = Recorder(settings: AgentSettings(hints: .byHand()))
+        try await Self.plan(recorder.runtime) { scope in
+            scope.raiseLatencySensitivity(to: 3)
+            scope.raiseLatencySensitivity(to: 2)
+        }
+        try RecordedSequence.expect(recorder, equals: "61-adaptive-hints")
+    }
+
+    private static func plan(_ runtime: AgentRuntime, _ sensitive: (AgentScope) -> Void) async throws {
         try await runtime.withScope(.agent, "planner") { scope in
+            sensitive(scope)
             for index in 0..<3 {
                 try await scope.callModel(
                     "openai", Self.request(Self.user("q\(index)")), model: "gpt-4o-mini", codec: .openAIChat
@@ -195,9 +211,7 @@ struct RecordedScenarioTests {
                 }
                 try await scope.callTool("t", ["i": JSON(index)], id: "c\(index)") { _ in JSON(index) }
             }
-            scope.addEndMetadata(["nemo_relay_adaptive": ["latency_sensitivity": 3]])
         }
-        try RecordedSequence.expect(recorder, equals: "61-adaptive-hints")
     }
 
     // MARK: Errors

@@ -140,7 +140,7 @@ extension GuardReply.Evaluation.Outcome {
 }
 
 extension GuardMessageError {
-    fileprivate static func object(_ bytes: [UInt8]) throws(GuardMessageError) -> JSONObject {
+    static func object(_ bytes: [UInt8]) throws(GuardMessageError) -> JSONObject {
         let value: JSONValue
         do throws(JSONRefusal) {
             value = try JSONParser.parse(bytes)
@@ -162,7 +162,7 @@ extension GuardMessageError {
         }
     }
 
-    fileprivate static func text(_ object: JSONObject, _ key: String) throws(GuardMessageError) -> String? {
+    static func text(_ object: JSONObject, _ key: String) throws(GuardMessageError) -> String? {
         guard let value = object[key]?.nonNull else { return nil }
         guard let text = value.stringValue else { throw GuardMessageError(key, "must be a string") }
         return try checked(text, key)
@@ -176,7 +176,7 @@ extension GuardMessageError {
         return text.isEmpty ? nil : text
     }
 
-    fileprivate static func uuid(_ object: JSONObject, _ key: String) throws(GuardMessageError) -> EventUUID? {
+    static func uuid(_ object: JSONObject, _ key: String) throws(GuardMessageError) -> EventUUID? {
         guard let text = try text(object, key) else { return nil }
         guard let uuid = EventUUID(text) else { throw GuardMessageError(key, "is no UUID") }
         return uuid

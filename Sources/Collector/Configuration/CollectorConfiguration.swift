@@ -43,6 +43,8 @@ package struct CollectorConfiguration: Sendable {
     package var pricing = PricingSources()
     /// What stands in the files that it names.
     var pricingFiles: [String] = []
+    /// The document's `adaptive` component; nil without one.
+    package var adaptive: AdaptiveSettings?
     package var logEndpoints: [LogEndpoint] = []
     package var metricEndpoints: [MetricEndpoint] = []
     package var stores: [Store] = []

@@ -43,10 +43,11 @@ struct ComponentReader: Sendable {
         ComponentReader("workers", WorkersReader.read),
         ComponentReader("nemo_guardrails", NeMoGuardrailsReader.read),
         ComponentReader("metadata", change: .whileRunning, MetadataReader.read),
+        ComponentReader("adaptive", change: .fromFiles, AdaptiveReader.read),
     ]
 
     /// Kinds of NeMo Relay that act in the agents' processes: a collector has nothing to do for them.
-    static let ofProducers: Set<String> = ["adaptive", "resource_metrics"]
+    static let ofProducers: Set<String> = ["resource_metrics"]
 
     /// Kinds that NeMo Relay does not have.
     static let own: Set<String> = ["guardrails", "workers", "metadata"]

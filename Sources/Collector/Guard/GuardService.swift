@@ -207,7 +207,7 @@ final class GuardService: Sendable {
 
 extension GuardFailure.Code {
     /// In the manner of HTTP, as NATS services tell it.
-    fileprivate var number: Int {
+    var number: Int {
         switch self {
         case .badRequest: 400
         case .deadlineExceeded: 408
