@@ -226,7 +226,8 @@ struct PIIRedactionConfigurationTests {
     @Test(
         "an unknown kind keeps everything from running unless the document says that it does not matter",
         arguments: [
-            ("kind = \"x\"", "", false), ("kind = \"x\"\nenabled = false", "", true), ("kind = \"resource_metrics\"", "", true),
+            ("kind = \"x\"", "", false), ("kind = \"x\"\nenabled = false", "", true),
+            ("kind = \"resource_metrics\"", "", true),
             ("kind = \"x\"", "unknown_component = \"ignore\"", true),
         ])
     func unknownKinds(component: String, policy: String, activates: Bool) throws {
