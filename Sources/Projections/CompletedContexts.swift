@@ -13,7 +13,7 @@ struct CompletedContexts: Sendable {
     }
 
     struct Entry: Sendable, Hashable {
-        let traceID: EventUUID
+        var traceID: EventUUID
         /// Nanoseconds since 1970.
         let endTime: UInt64
         let ordinal: UInt64
@@ -71,6 +71,13 @@ struct CompletedContexts: Sendable {
 
     mutating func remove(_ uuid: EventUUID) {
         entries[uuid] = nil
+    }
+
+    /// Moves what ended in one of some traces to another trace. Looks at everything.
+    mutating func move(_ traces: Set<EventUUID>, to traceID: EventUUID) {
+        for index in entries.indices where traces.contains(entries.values[index].traceID) {
+            entries.values[index].traceID = traceID
+        }
     }
 
     private func current(_ slot: (uuid: EventUUID, ordinal: UInt64)) -> Entry? {

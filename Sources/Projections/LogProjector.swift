@@ -67,7 +67,8 @@ package struct LogProjector: Sendable {
         let resolution = lineage.parent(of: event, tenant, time: time)
         let traceID: EventUUID?
         switch resolution {
-        case .found(let found), .remote(let found): traceID = found
+        case .found(let found): traceID = found
+        case .remote(let found): traceID = found.traceID
         case .expired, .none: traceID = nil
         }
         let run = ScopeKey(tenant: tenant, uuid: event.rootUUID ?? traceID ?? event.uuid)
@@ -93,7 +94,7 @@ package struct LogProjector: Sendable {
                 "The parent of the log mark \"\(event.name)\" ended more than a minute before it")
         }
         let context = traceID.flatMap { traceID in
-            event.parentUUID.map { ProjectedLogRecord.Context(traceID: traceID, spanID: $0.low) }
+            event.parentUUID.map { ProjectedLogRecord.Context(traceID: traceID, spanID: $0.spanID) }
         }
         output.add(
             ProjectedLogRecord(
@@ -107,7 +108,7 @@ package struct LogProjector: Sendable {
 
     // MARK: Snapshot
 
-    private static let snapshotVersion: UInt8 = 1
+    private static let snapshotVersion: UInt8 = 2
 
     /// Which scopes belong to which traces. Counters and diagnostics belong to the process and are not in it.
     package func snapshot() -> [UInt8] {

@@ -49,6 +49,9 @@ struct OpenRuns: Sendable {
 
     func spanCount(of key: ScopeKey) -> Int { runs[key]?.spans.count ?? 0 }
 
+    /// The open spans of the run.
+    func spans(of key: ScopeKey) -> Set<EventUUID> { runs[key]?.spans ?? [] }
+
     // MARK: Events
 
     /// A span of the run was opened.

@@ -18,11 +18,14 @@ struct OpenSpan: Sendable {
     let run: ScopeKey
     /// Of the start event.
     let reference: EventReference
-    let context: SpanContext
+    var context: SpanContext
     /// Its start had waited for too long: no span is exported, but children find their parent.
     let isExpired: Bool
     /// It had ended before: its first end was exported, so it is not given up with an end that nobody sent.
     let isRepeated: Bool
+    /// Its parent is its run's root, and no such scope has come: it is the root of its trace until one does. (The implicit root of a
+    /// producer's stack never comes.)
+    var awaitsRoot = false
     /// Nil while it is not held.
     var payload: Payload?
     /// Packed bytes of the events behind `payload`.

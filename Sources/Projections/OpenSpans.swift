@@ -27,6 +27,8 @@ struct OpenSpans: Sendable {
         let run: ScopeKey
         let reference: EventReference
         let isExpired: Bool
+        let awaitsRoot: Bool
+        let traceID: EventUUID
         let marks: Int
     }
 
@@ -96,6 +98,8 @@ struct OpenSpans: Sendable {
 
 extension OpenSpan {
     fileprivate var facts: OpenSpans.Facts {
-        OpenSpans.Facts(run: run, reference: reference, isExpired: isExpired, marks: marks.count)
+        OpenSpans.Facts(
+            run: run, reference: reference, isExpired: isExpired, awaitsRoot: awaitsRoot, traceID: context.traceID,
+            marks: marks.count)
     }
 }

@@ -46,8 +46,10 @@ enum ParentResolution: Sendable, Equatable {
                 }
             }
             // A parent in another process: the producer names a root that is neither the event nor its parent. A root
-            // that is the parent is the implicit one of the producer's scope stack, which has no span.
-            if let remoteRoot = event.propagationRootUUID, remoteRoot != uuid, remoteRoot != parent {
+            // that is the parent is the implicit one of the producer's scope stack, which has no span; but not an agent's:
+            // the outermost agent of a stack is its own root.
+            let isAgent = event.kind == .scopeStart && event.category?.known == .agent
+            if let remoteRoot = event.propagationRootUUID, remoteRoot != uuid, isAgent || remoteRoot != parent {
                 self = .remote(traceID: remoteRoot)
             } else {
                 self = .none

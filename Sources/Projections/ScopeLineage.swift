@@ -5,10 +5,12 @@ internal import ATOF
 /// Bounded, where the reference is not: of too many open scopes, and of those that stay open for too long, the oldest are forgotten.
 struct ScopeLineage: Sendable {
     private struct Open: Sendable {
-        let traceID: EventUUID
+        var traceID: EventUUID
         /// Log time of the start, nanoseconds since 1970.
         let since: UInt64
         let ordinal: UInt64
+        /// Its run's root, which is its parent, if that has not come.
+        var awaited: EventUUID?
     }
 
     private let maximumOpen: Int
@@ -19,6 +21,8 @@ struct ScopeLineage: Sendable {
     private var order: [(key: ScopeKey, ordinal: UInt64)] = []
     private var head = 0
     private var nextOrdinal: UInt64 = 0
+    /// The open scopes that wait for their run's root.
+    private var children: [ScopeKey: Set<EventUUID>] = [:]
     private var completed = TenantContexts()
     /// Scopes that were forgotten while they were open.
     private(set) var forgotten: UInt64 = 0
@@ -48,16 +52,42 @@ struct ScopeLineage: Sendable {
         guard isStrict || open[key] == nil else { return }
         completed.remove(key)
         let traceID: EventUUID
+        var awaited: EventUUID?
         switch parent(of: event, tenant, time: time) {
-        case .found(let found), .remote(let found): traceID = found
-        case .expired, .none: traceID = event.uuid
+        case .found(let found): traceID = found
+        case .remote(let found): traceID = found.traceID
+        case .expired, .none:
+            traceID = event.uuid.traceID
+            if !isStrict, event.parentUUID == event.rootUUID { awaited = event.rootUUID }
         }
-        insert(key, traceID: traceID, since: now)
+        insert(key, traceID: traceID, since: now, awaited: awaited)
+        adopt(below: key, traceID)
         while open.count > maximumOpen { forgetOldest() }
     }
 
+    /// What came before the root that it names as its parent moves to that one's trace, with what is below it (`SpanProjector`).
+    private mutating func adopt(below root: ScopeKey, _ traceID: EventUUID) {
+        guard let children = children.removeValue(forKey: root) else { return }
+        let traces = Set(children.map(\.traceID))
+        for (key, scope) in open where key.tenant == root.tenant && traces.contains(scope.traceID) {
+            open[key]?.traceID = traceID
+            open[key]?.awaited = nil
+        }
+        completed.move(traces, of: root.tenant, to: traceID)
+    }
+
+    private mutating func remove(_ key: ScopeKey) -> Open? {
+        guard let scope = open.removeValue(forKey: key) else { return nil }
+        if let awaited = scope.awaited {
+            let root = ScopeKey(tenant: key.tenant, uuid: awaited)
+            children[root]?.remove(key.uuid)
+            if children[root]?.isEmpty == true { children[root] = nil }
+        }
+        return scope
+    }
+
     mutating func ended(_ key: ScopeKey, time: UInt64) {
-        guard let scope = open.removeValue(forKey: key) else { return }
+        guard let scope = remove(key) else { return }
         completed.insert(key, traceID: scope.traceID, endTime: time, isAbandoned: false)
     }
 
@@ -72,8 +102,9 @@ struct ScopeLineage: Sendable {
         mutating get { maximumAge.flatMap { age in oldest.map { $0.since &+ age } } }
     }
 
-    private mutating func insert(_ key: ScopeKey, traceID: EventUUID, since: UInt64) {
-        open[key] = Open(traceID: traceID, since: since, ordinal: nextOrdinal)
+    private mutating func insert(_ key: ScopeKey, traceID: EventUUID, since: UInt64, awaited: EventUUID?) {
+        open[key] = Open(traceID: traceID, since: since, ordinal: nextOrdinal, awaited: awaited)
+        if let awaited { children[ScopeKey(tenant: key.tenant, uuid: awaited), default: []].insert(key.uuid) }
         order.append((key, nextOrdinal))
         nextOrdinal += 1
         if order.count > 2 * open.count + 1024 {
@@ -94,7 +125,7 @@ struct ScopeLineage: Sendable {
 
     private mutating func forgetOldest() {
         guard oldest != nil else { return }
-        open[order[head].key] = nil
+        _ = remove(order[head].key)
         forgotten += 1
     }
 
@@ -109,6 +140,7 @@ struct ScopeLineage: Sendable {
             writer.write(slot.key.uuid)
             writer.write(scope.traceID)
             writer.write(scope.since)
+            writer.write(scope.awaited) { $0.write($1) }
         }
     }
 
@@ -117,7 +149,10 @@ struct ScopeLineage: Sendable {
         for _ in 0..<(try reader.readCount()) {
             let key = ScopeKey(tenant: try reader.readText(), uuid: try reader.readUUID())
             let traceID = try reader.readUUID()
-            insert(key, traceID: traceID, since: try reader.readNumber())
+            let since = try reader.readNumber()
+            insert(
+                key, traceID: traceID, since: since,
+                awaited: try reader.readOptional { reader throws(SnapshotError) in try reader.readUUID() })
         }
     }
 }

@@ -45,7 +45,9 @@ extension SpanProjector {
         writer.write(span.reference)
         writer.write(span.context.traceID)
         writer.write(span.context.parentSpanID) { $0.write($1) }
-        let flags = (span.context.isRemote ? 1 : 0) | (span.isExpired ? 2 : 0) | (span.isRepeated ? 4 : 0)
+        let flags =
+            (span.context.isRemote ? 1 : 0) | (span.isExpired ? 2 : 0) | (span.isRepeated ? 4 : 0)
+            | (span.awaitsRoot ? 8 : 0)
         writer.write(UInt64(flags))
         writer.write(span.inheritedErrorType) { $0.write($1) }
         writer.write(span.inheritedExceptionType) { $0.write($1) }
@@ -98,8 +100,8 @@ extension SpanProjector {
         var span = OpenSpan(
             key: key, run: run, reference: reference,
             context: SpanContext(
-                traceID: traceID, spanID: key.uuid.low, parentSpanID: parent, isRemote: flags & 1 != 0),
-            isExpired: flags & 2 != 0, isRepeated: flags & 4 != 0)
+                traceID: traceID, spanID: key.uuid.spanID, parentSpanID: parent, isRemote: flags & 1 != 0),
+            isExpired: flags & 2 != 0, isRepeated: flags & 4 != 0, awaitsRoot: flags & 8 != 0)
         span.inheritedErrorType = try reader.readOptional { reader throws(SnapshotError) in try reader.readText() }
         span.inheritedExceptionType = try reader.readOptional { reader throws(SnapshotError) in try reader.readText() }
         span.droppedEvents = UInt32(clamping: min(try reader.readNumber(), 1 << 31))

@@ -8,7 +8,8 @@ package import LLMCodecs
 /// - Scopes that never end are exported as abandoned when the configuration says so (`SpanProjector+Abandoning.swift`).
 /// - A start that is seen again while its scope is open changes nothing. The reference exports the open span with the
 ///   wall clock's time as its end, which an at-least-once bus would turn into bogus spans.
-/// - An end that comes before its start waits for it, and a child that comes before its parent finds its trace by the run's root.
+/// - An end that comes before its start waits for it, and a child that comes before its parent finds its trace by the run's root; one that
+///   comes before that root moves to its trace when it comes.
 /// - The exception that ended a span is exported even behind 128 marks, and a count beyond OTLP's integers as the largest of them.
 /// - Open spans are bounded, and keys that openinference has at start and end are exported once.
 ///
@@ -121,6 +122,7 @@ package struct SpanProjector: Sendable {
         runs.opened(key.uuid, in: run, now: now, eventTime: time)
         var span = OpenSpan(
             key: key, run: run, reference: reference, context: context, isExpired: isExpired, isRepeated: ended != nil)
+        span.awaitsRoot = !isStrict && context.parentSpanID == nil && event.parentUUID == run.uuid
         if isExpired {
             output.settle(1, .expired, of: run)
         } else {
@@ -128,7 +130,33 @@ package struct SpanProjector: Sendable {
             span.heldBytes = event.packed.count
         }
         openSpans.insert(span)
+        if !isStrict { adopt(below: key, context.traceID) }
         if let early = earlyEnds.remove(key) { finish(early, &output, read) }
+    }
+
+    /// What came before the root that it names as its parent, and has not ended, is below it after all: with everything that is open below
+    /// that, it moves to the root's trace. Payloads that know of the trace are made again from their events.
+    private mutating func adopt(below root: ScopeKey, _ traceID: EventUUID) {
+        let spans = runs.spans(of: root)
+        let children = spans.filter {
+            $0 != root.uuid && openSpans.facts(of: ScopeKey(tenant: root.tenant, uuid: $0))?.awaitsRoot == true
+        }
+        if children.isEmpty { return }
+        let traces = Set(children.map(\.traceID))
+        for uuid in spans {
+            let key = ScopeKey(tenant: root.tenant, uuid: uuid)
+            guard let old = openSpans.facts(of: key)?.traceID, traces.contains(old) else { continue }
+            openSpans.update(key) { span in
+                let isChild = children.contains(uuid)
+                span.context = SpanContext(
+                    traceID: traceID, spanID: uuid.spanID,
+                    parentSpanID: isChild ? root.uuid.spanID : span.context.parentSpanID)
+                span.awaitsRoot = false
+                span.payload = nil
+                span.heldBytes = 0
+            }
+        }
+        completed.move(traces, of: root.tenant, to: traceID)
     }
 
     /// What the reference makes of a second start: the open span ends as it is. It ends at the wall clock's time there, at the log's here.
@@ -327,10 +355,11 @@ package struct SpanProjector: Sendable {
         ) { openSpans.context(of: $0)?.traceID }
         switch resolution {
         case .found(let traceID):
-            return SpanContext(traceID: traceID, spanID: uuid.low, parentSpanID: event.parentUUID?.low)
+            return SpanContext(traceID: traceID, spanID: uuid.spanID, parentSpanID: event.parentUUID?.spanID)
         case .remote(let traceID):
-            return SpanContext(traceID: traceID, spanID: uuid.low, parentSpanID: event.parentUUID?.low, isRemote: true)
-        case .expired, .none: return SpanContext(traceID: uuid, spanID: uuid.low, parentSpanID: nil)
+            return SpanContext(
+                traceID: traceID.traceID, spanID: uuid.spanID, parentSpanID: event.parentUUID?.spanID, isRemote: true)
+        case .expired, .none: return SpanContext(traceID: uuid.traceID, spanID: uuid.spanID, parentSpanID: nil)
         }
     }
 

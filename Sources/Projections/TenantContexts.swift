@@ -39,6 +39,12 @@ struct TenantContexts: Sendable {
         update(key.tenant) { $0.remove(key.uuid) }
     }
 
+    /// Moves what ended in one of some traces of a tenant to another trace.
+    mutating func move(_ traces: Set<EventUUID>, of tenant: String, to traceID: EventUUID) {
+        guard let index = tenants.index(forKey: tenant) else { return }
+        tenants.values[index].contexts.move(traces, to: traceID)
+    }
+
     private mutating func update(_ tenant: String, _ change: (inout CompletedContexts) -> Void) {
         uses += 1
         guard let index = tenants.index(forKey: tenant) else {

@@ -275,8 +275,10 @@ package struct TrajectoryAssembler: Sendable {
         if mayOpen(arrival) {
             // A parent that is the run's root never comes as a rule: it is the implicit root of a producer's stack.
             let hold: TrackedTrajectory.Hold =
-                isTopOfRun || arrival.root == arrival.key
-                ? .none : runs[arrival.root] == nil && routes[arrival.root] == nil ? .parent : .run
+                isBelowAgent(event)
+                ? .parent
+                : isTopOfRun || arrival.root == arrival.key
+                    ? .none : runs[arrival.root] == nil && routes[arrival.root] == nil ? .parent : .run
             return open(arrival, hold: hold, &finished)
         }
         // Nothing can come that this belongs to; but an end may belong to an opener whose start comes later.
@@ -289,6 +291,11 @@ package struct TrajectoryAssembler: Sendable {
         guard event.kind == .scopeStart, let category = event.category?.known else { return false }
         return category == .agent
             || category == .custom && event.metadata?.value["nemo_relay_scope_role"] == "turn"
+    }
+
+    /// Whether an agent says that its parent is an agent: the outermost one of a producer's stack names itself as the root.
+    private func isBelowAgent(_ event: Event) -> Bool {
+        event.category?.known == .agent && event.parentUUID != nil && event.propagationRootUUID == event.parentUUID
     }
 
     /// Whether the reference would open a closed trajectory anew: it forgets all about it.

@@ -40,6 +40,25 @@ struct OfflineOrderTests {
         #expect(try figures(lines.reversed()) == figures(lines))
     }
 
+    @Test("make the same spans when a child comes before the root that is its parent")
+    func rootSecond() throws {
+        var lines = try Self.recording()
+        let root = try JSONParser.parse([UInt8](lines[0]))["uuid"]?.stringValue
+        let child = try #require(
+            lines.dropFirst().firstIndex {
+                let event = try? JSONParser.parse([UInt8]($0))
+                return event?["parent_uuid"]?.stringValue == root && event?["scope_category"] == "start"
+            })
+        func spans(_ lines: [Data]) throws -> [JSONValue] {
+            let request = try JSONParser.parse(try #require(Self.project(lines, as: .openinference).first))
+            return (request["resourceSpans"]?[0]?["scopeSpans"]?[0]?["spans"]?.arrayValue ?? [])
+        }
+        let expected = try spans(lines)
+        lines.insert(lines.remove(at: child), at: 0)
+        #expect(expected.count > 3)
+        #expect(try spans(lines) == expected)
+    }
+
     @Test("make as many spans backwards")
     func spans() throws {
         let lines = try Self.recording().filter { !String(decoding: $0, as: UTF8.self).contains("\"kind\":\"mark\"") }

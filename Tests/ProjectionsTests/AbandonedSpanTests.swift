@@ -208,6 +208,36 @@ struct OrderTests {
         #expect(try receive(.scopeEnd, parent, root)?.context.traceID == root)
     }
 
+    @Test(
+        "what comes before the root that is its parent moves to the root's trace, with what is below it",
+        arguments: [false, true])
+    func rootLast(_ restarts: Bool) throws {
+        var run = Run()
+        let (root, grandchild, ended, late) = (Events.uuid(9), Events.uuid(3), Events.uuid(4), Events.uuid(5))
+        func receive(_ kind: Event.Kind, _ uuid: EventUUID, _ parent: EventUUID) throws -> ProjectedSpan? {
+            let fields = Events.fields(kind, uuid, parent: parent, metadata: #"{"session_id":"s"}"#)
+            return try run.receive(packed: Events.packed(fields, root: root)).first
+        }
+        _ = try receive(.scopeStart, child, root)
+        _ = try receive(.scopeStart, grandchild, child)
+        _ = try receive(.scopeStart, ended, child)
+        // What ended before keeps the trace that it was exported in.
+        #expect(try receive(.scopeEnd, ended, child)?.context.traceID == child)
+        if restarts { run = try run.restored() }
+        _ = try receive(.scopeStart, root, Events.uuid(8))
+        if restarts { run = try run.restored() }
+        _ = try receive(.scopeStart, late, ended)
+        for (uuid, parent) in [(late, ended), (grandchild, child), (child, root)] {
+            let span = try #require(try receive(.scopeEnd, uuid, parent))
+            #expect(span.context == SpanContext(traceID: root, spanID: uuid.low, parentSpanID: parent.low))
+            // Only roots of traces have it.
+            #expect(span["session.id"] == nil)
+        }
+        let span = try #require(try receive(.scopeEnd, root, Events.uuid(8)))
+        #expect(span.context.traceID == root && span["session.id"] == .string("s"))
+        #expect(run.books == (received: 10, inSpans: 10, notProjected: 0, expired: 0))
+    }
+
     @Test("a scope below the implicit root, which has no events, is the root of its trace")
     func implicitRoot() throws {
         var run = Run()

@@ -60,6 +60,18 @@ struct CompatibilityTests {
         #expect(run.spans.first?.context.traceID == (compatibility == .skein ? root : child))
     }
 
+    @Test("a child before the root that is its parent moves to its trace, or stays", arguments: Compatibility.allCases)
+    func earlyChildOfRoot(_ compatibility: Compatibility) throws {
+        var run = run(compatibility)
+        for uuid in [child, parent] {
+            let fields = Events.fields(.scopeStart, uuid, parent: uuid == child ? parent : nil)
+            try run.receive(packed: Events.packed(fields, root: parent))
+        }
+        let end = Events.fields(.scopeEnd, child, parent: parent)
+        let span = try #require(try run.receive(packed: Events.packed(end, root: parent)).first)
+        #expect(span.context.traceID == (compatibility == .skein ? parent : child))
+    }
+
     @Test("the exception is told behind 128 marks, or dropped", arguments: Compatibility.allCases)
     func exceptionBehindMarks(_ compatibility: Compatibility) throws {
         var run = run(compatibility)

@@ -171,6 +171,26 @@ struct LogProjectorTests {
         #expect(log.records.last?.context == found)
     }
 
+    @Test(
+        "names the trace of a root that came after its child, which the reference does not",
+        arguments: Compatibility.allCases, [false, true])
+    func rootLast(_ compatibility: Compatibility, _ restores: Bool) throws {
+        var log = Log(LogConfiguration(minimumSeverity: .trace, compatibility: compatibility))
+        let (grandchild, ended) = (Events.uuid(4), Events.uuid(5))
+        for (scope, parent) in [(Self.child, Self.parent), (grandchild, Self.child), (ended, Self.child)] {
+            try log.receive(Events.fields(.scopeStart, scope, parent: parent), root: Self.parent)
+        }
+        try log.receive(Events.fields(.scopeEnd, ended, parent: Self.child), root: Self.parent)
+        if restores { log = try log.restored() }
+        try log.receive(Events.fields(.scopeStart, Self.parent, parent: Events.uuid(8)), root: Self.parent)
+        if restores { log = try log.restored() }
+        for scope in [Self.child, grandchild, ended] {
+            try log.receive(Events.fields(.mark, Self.mark, parent: scope), root: Self.parent)
+            let trace = compatibility == .skein ? Self.parent : Self.child
+            #expect(log.records.last?.context == Self.context(trace, scope))
+        }
+    }
+
     @Test("takes no second start of an open scope, which the reference does", arguments: Compatibility.allCases)
     func repeated(_ compatibility: Compatibility) throws {
         var log = Log(LogConfiguration(minimumSeverity: .trace, compatibility: compatibility))

@@ -41,6 +41,34 @@ struct SpanProjectorTests {
         #expect((span["nemo_relay.session.instance_id"] == nil) == isRemote)
     }
 
+    @Test(
+        "finds an agent's parent behind a root that is it: outermost agents are their own",
+        arguments: Compatibility.allCases)
+    func remoteRoot(_ compatibility: Compatibility) throws {
+        var configuration = ProjectionConfiguration(projection: .full)
+        configuration.compatibility = compatibility
+        var run = Run(configuration)
+        try run.receive(Events.fields(.scopeStart, child, parent: parent, category: "agent", propagationRoot: parent))
+        let span = try #require(try run.receive(Events.fields(.scopeEnd, child, parent: parent)).first)
+        #expect(
+            span.context
+                == SpanContext(traceID: parent, spanID: child.low, parentSpanID: parent.low, isRemote: true))
+    }
+
+    @Test("have ids that OTLP allows, whatever the UUIDs are")
+    func identifiers() throws {
+        var run = Run()
+        let (nothing, half) = (EventUUID(high: 0, low: 0), EventUUID(high: 7, low: 0))
+        try run.receive(Events.fields(.scopeStart, nothing))
+        try run.receive(Events.fields(.scopeStart, half, parent: nothing))
+        let trace = EventUUID(high: 0, low: 1)
+        let span = try #require(try run.receive(Events.fields(.scopeEnd, half, parent: nothing)).first)
+        #expect(span.context == SpanContext(traceID: trace, spanID: 7, parentSpanID: 1))
+        run = try run.restored()
+        let root = try #require(try run.receive(Events.fields(.scopeEnd, nothing)).first)
+        #expect(root.context == SpanContext(traceID: trace, spanID: 1, parentSpanID: nil))
+    }
+
     @Test("takes what is below an implicit root for a root, whatever else is open", arguments: Compatibility.allCases)
     func implicitRoot(_ compatibility: Compatibility) throws {
         var configuration = ProjectionConfiguration(projection: .full)

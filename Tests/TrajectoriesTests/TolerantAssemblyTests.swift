@@ -201,11 +201,31 @@ struct TolerantAssemblyTests {
         var assembly = Assembly()
         assembly.wait(until: 1)
         try assembly.send(
-            Self.start(1, in: 90, "agent", root: 90), Self.end(1, in: 90, "agent", root: 90),
+            Sample.fields(.scopeStart, 1, in: 90, "agent"), Sample.fields(.scopeEnd, 1, in: 90, "agent"),
             Self.start(2, in: 90, "agent", root: 2), Self.end(2, in: 90, "agent", root: 2),
             Self.start(3, in: nil, "agent", root: 3), Self.end(3, in: nil, "agent", root: 3))
         assembly.wait(until: 3)
         #expect(assembly.finished.map(\.id) == [1, 2, 3].map(Sample.uuid))
+    }
+
+    @Test("holds an agent back that says that its parent is the run's root: outermost agents are their own")
+    func rootLast() throws {
+        var assembly = Assembly()
+        assembly.wait(until: 1)
+        try assembly.send(
+            Self.start(2, in: 1, "agent"), Self.start(3, in: 1, "agent"), Self.end(2, in: 1, "agent"),
+            Self.end(3, in: 1, "agent"))
+        assembly.wait(until: 10.9)
+        try assembly.restart()
+        try assembly.send(Self.start(1, in: 90, "agent"), Self.end(1, in: 90, "agent"))
+        assembly.wait(until: 13)
+        #expect(assembly.takeFinished().map(\.id) == [Sample.uuid(1)])
+        // The parent of another process may never come here.
+        try assembly.send(Self.start(5, in: 4, "agent", root: 4), Self.end(5, in: 4, "agent", root: 4))
+        assembly.wait(until: 22.9)
+        #expect(assembly.finished.isEmpty)
+        assembly.wait(until: 23)
+        #expect(assembly.finished.map(\.id) == [Sample.uuid(5)])
     }
 
     @Test("opens nothing below a scope that belongs to no trajectory, as the reference does")
@@ -266,11 +286,11 @@ struct TolerantAssemblyTests {
         var assembly = Assembly()
         assembly.wait(until: 1)
         try assembly.send(
-            Self.start(1, in: 90, "agent", root: 90), Self.start(2, in: 90, "agent", root: 90),
-            Self.mark(3, in: 77, root: 90), Self.end(1, in: 90, "agent", root: 90))
+            Sample.fields(.scopeStart, 1, in: 90, "agent"), Sample.fields(.scopeStart, 2, in: 90, "agent"),
+            Self.mark(3, in: 77, root: 90), Sample.fields(.scopeEnd, 1, in: 90, "agent"))
         assembly.wait(until: 4)
         #expect(assembly.takeFinished().map(\.sequences) == [[1, 4]])
-        try assembly.send(Self.end(2, in: 90, "agent", root: 90))
+        try assembly.send(Sample.fields(.scopeEnd, 2, in: 90, "agent"))
         assembly.wait(until: 7)
         #expect(assembly.finished.map(\.sequences) == [[2, 5, 3]])
     }
