@@ -51,6 +51,13 @@ extension Anthropic {
         }
     }
 
+    /// A message with nothing but role and content; nil for another role, and for content that cannot be read.
+    static func commonMessage(_ members: JSONObject) -> Message? {
+        let common = members.filtered { ["role", "content"].contains(members.members[$0].key) }
+        guard let message = try? message(.object(common)), message.role != .native else { return nil }
+        return message
+    }
+
     private static func block(_ value: JSONValue) throws(CodecError) -> ContentPart {
         var reader = try MemberReader(value, "a content block", rejecting: .invalidArgument)
         switch reader.any("type")?.stringValue {

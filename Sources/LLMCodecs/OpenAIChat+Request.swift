@@ -126,6 +126,24 @@ extension OpenAIChat {
         return portable
     }
 
+    /// A message with nothing but what all surfaces have; nil for another role, and for content that cannot be read.
+    static func commonMessage(_ members: JSONObject) -> Message? {
+        guard let role = members["role"]?.stringValue.flatMap(Message.Role.init(rawValue:)),
+            let keys = portableKeys(role)
+        else { return nil }
+        var common = members.filtered { keys.contains(members.members[$0].key) }
+        common["tool_calls"] = members["tool_calls"]?.arrayValue.map { .array($0.compactMap(commonCall)) }
+        guard let message = try? message(.object(common)), message.role != .native else { return nil }
+        return message
+    }
+
+    /// A call of a function, or of a custom tool, as one of a function.
+    private static func commonCall(_ call: JSONValue) -> JSONValue? {
+        guard let tool = call["function"] ?? call["custom"], let name = tool["name"]?.stringValue else { return nil }
+        let arguments = (tool["arguments"] ?? tool["input"])?.stringValue ?? ""
+        return ToolCall(id: call["id"]?.stringValue ?? "", name: name, arguments: .string(arguments)).requestJSON
+    }
+
     private static func part(_ value: JSONValue) throws(CodecError) -> ContentPart {
         var reader = try MemberReader(value, "a content part", rejecting: .invalidArgument)
         switch reader.any("type")?.stringValue {

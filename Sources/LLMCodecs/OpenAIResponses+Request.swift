@@ -67,6 +67,14 @@ extension OpenAIResponses {
         return Message(role, nil, others: members)
     }
 
+    /// A message with nothing but role and content; nil for another item, and for content that cannot be read.
+    static func commonMessage(_ members: JSONObject) -> Message? {
+        guard let role = members["role"]?.stringValue else { return nil }
+        let common = members.filtered { ["type", "role", "content"].contains(members.members[$0].key) }
+        guard let message = try? message(.object(common), role: role), message.role != .native else { return nil }
+        return message
+    }
+
     private static func message(_ value: JSONValue, role: String) throws(CodecError) -> Message {
         var reader = try MemberReader(value, "an item of input", rejecting: .invalidArgument)
         for key in ["type", "role"] { _ = reader.any(key) }

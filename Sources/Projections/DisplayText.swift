@@ -2,30 +2,22 @@ internal import ATOF
 internal import LLMCodecs
 
 /// The text that a person would want to read of a payload (`otel-projections.md` B).
-enum DisplayText {
-    /// The text of what a tool returned. A list of things with names is no list of calls; the reference takes it for one.
-    static func result(_ value: JSONValue) -> String? {
-        if case .array(let items) = value, requestedTools(value) != nil, !items.contains(where: isSpoken) { return nil }
-        return text(value)
-    }
-
-    /// Whether an item of a list has text of its own.
-    private static func isSpoken(_ item: JSONValue) -> Bool {
-        item.stringValue != nil || item["text"]?.stringValue != nil
-    }
+struct DisplayText {
+    /// Whether everything in a list that has a name is the call of a tool, as in the reference.
+    let namesAreCalls: Bool
 
     /// `T(v)`; nil when there is nothing to read.
-    static func text(_ value: JSONValue?) -> String? {
+    func text(_ value: JSONValue?) -> String? {
         switch value {
-        case .string(let text): DisplayText.text(text)
-        case .object(let object): DisplayText.text(object)
-        case .array(let items): DisplayText.text(items)
+        case .string(let text): self.text(text)
+        case .object(let object): self.text(object)
+        case .array(let items): self.text(items)
         case nil, .null, .bool, .int, .unsigned, .double: nil
         }
     }
 
     /// A string that holds JSON is unwrapped.
-    static func text(_ string: String) -> String? {
+    func text(_ string: String) -> String? {
         let trimmed = string.trimmed
         switch trimmed.utf8.first {
         case nil: return nil
@@ -36,28 +28,39 @@ enum DisplayText {
         }
     }
 
-    private static func text(_ object: JSONObject) -> String? {
+    private func text(_ object: JSONObject) -> String? {
         for key in ["content", "summary", "message", "text", "prompt"] {
             if let found = text(object[key]) { return found }
         }
-        return responsesText(object["output"]) ?? choicesText(object["choices"]) ?? requestedTools(object["tool_calls"])
+        return DisplayText.responsesText(object["output"]) ?? choicesText(object["choices"])
+            ?? DisplayText.requestedTools(object["tool_calls"])
     }
 
-    private static func text(_ items: [JSONValue]) -> String? {
+    private func text(_ items: [JSONValue]) -> String? {
         var lines: [String] = []
         for item in items {
             switch item {
             case .string(let line): lines.append(line)
             case .object(let object):
-                if object["stripped"]?.boolValue == true || hiddenTypes.contains(object["type"]?.stringValue ?? "") {
-                    continue
-                }
+                let isHidden = DisplayText.hiddenTypes.contains(object["type"]?.stringValue ?? "")
+                if object["stripped"]?.boolValue == true || isHidden { continue }
                 if let line = object["text"]?.stringValue { lines.append(line) }
             case .null, .bool, .int, .unsigned, .double, .array: break
             }
         }
-        if let tools = requestedTools(.array(items)) { lines.append(tools) }
-        return joined(lines.filter { !$0.trimmed.isEmpty }, "\n")
+        let calls = namesAreCalls ? items : items.filter(DisplayText.isCall)
+        if let tools = DisplayText.requestedTools(.array(calls)) { lines.append(tools) }
+        return DisplayText.joined(lines.filter { !$0.trimmed.isEmpty }, "\n")
+    }
+
+    /// The text of a message (`otel-projections.md` B.2).
+    func text(of content: MessageContent) -> String? {
+        switch content {
+        case .text(let text): return self.text(text)
+        case .parts(let parts):
+            return DisplayText.joined(
+                parts.compactMap { $0.kind == .refusal ? $0.members["refusal"]?.stringValue : $0.text }, "\n")
+        }
     }
 
     private static let hiddenTypes: Set<String> = ["thinking", "reasoning", "toolResult", "tool_result"]
@@ -65,6 +68,17 @@ enum DisplayText {
     private static func joined(_ texts: [String], _ separator: String) -> String? {
         let text = texts.joined(separator: separator).trimmed
         return text.isEmpty ? nil : text
+    }
+
+    private static let callTypes: Set<String> = [
+        "tool_use", "server_tool_use", "mcp_tool_use", "tool_call", "toolCall", "function_call", "custom_tool_call",
+        "mcp_call",
+    ]
+
+    /// Whether an item of a list is the call of a tool: it says so, or has arguments. Documents and search results have names as well.
+    private static func isCall(_ item: JSONValue) -> Bool {
+        if let type = item["type"]?.stringValue, callTypes.contains(type) { return true }
+        return ["arguments", "args"].contains { (item["function"] ?? item)[$0] != nil }
     }
 
     private static func toolName(_ item: JSONValue) -> String? {
@@ -77,10 +91,10 @@ enum DisplayText {
         return names.isEmpty ? nil : "Requested tools: \(names.joined(separator: ", "))"
     }
 
-    private static func choicesText(_ choices: JSONValue?) -> String? {
+    private func choicesText(_ choices: JSONValue?) -> String? {
         for choice in choices?.arrayValue ?? [] {
             guard let message = choice["message"] else { continue }
-            let parts = [text(message["content"]), requestedTools(message["tool_calls"])].compactMap(\.self)
+            let parts = [text(message["content"]), DisplayText.requestedTools(message["tool_calls"])].compactMap(\.self)
             if !parts.isEmpty { return parts.joined(separator: "\n") }
         }
         return nil
@@ -107,7 +121,7 @@ enum DisplayText {
     }
 
     /// What was said to a model (`otel-projections.md` B.3).
-    static func llmInput(_ input: JSONValue) -> String? {
+    func llmInput(_ input: JSONValue) -> String? {
         let content = input["content"] ?? input
         let messages = content["messages"]?.arrayValue ?? []
         var lines: [(role: String, text: String)] = []
@@ -116,11 +130,11 @@ enum DisplayText {
             let role = message["role"]?.stringValue ?? "message"
             if role == "tool" {
                 lines.append((role, "Tool result omitted"))
-            } else if let text = text(message["content"]) ?? requestedTools(message["tool_calls"]) {
+            } else if let text = text(message["content"]) ?? DisplayText.requestedTools(message["tool_calls"]) {
                 lines.append((role, text))
             }
         }
-        return joined(lines) ?? text(content)
+        return DisplayText.joined(lines) ?? text(content)
     }
 
     /// What was said and by whom, in paragraphs.

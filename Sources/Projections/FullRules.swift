@@ -40,7 +40,9 @@ enum FullRules {
         var modelName = start.modelName
         if category == .llm {
             let response = LLMNormalizer.response(profile: payloads.profile, data: payloads.data, pricing: pricing)
-            if let cost = LLMFacts.cost(event, payloads, response, pricing, .anyCurrency), let amount = cost.amount {
+            if let cost = LLMFacts.cost(event, payloads, start, response, pricing, .anyCurrency),
+                let amount = cost.amount
+            {
                 attributes.append(Attribute("nemo_relay.llm.cost.total", .double(amount)))
                 attributes.append(Attribute("nemo_relay.llm.cost.currency", cost.currency))
             }

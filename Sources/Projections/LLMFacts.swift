@@ -13,14 +13,17 @@ enum LLMFacts {
             ?? LLMNormalizer.annotatedRequest(payloads.profile)?.model
     }
 
-    /// - Parameter policy: which currencies the exporter takes.
+    /// - Parameters:
+    ///   - start: knows the model that was asked for. The reference's spans look for it in the end's profile alone, its documents here too.
+    ///   - policy: which currencies the exporter takes.
     static func cost(
-        _ event: Event, _ payloads: EventPayloads, _ response: NormalizedResponse?, _ pricing: PricingSources,
-        _ policy: ManualUsage.CostPolicy
+        _ event: Event, _ payloads: EventPayloads, _ start: StartAttributes, _ response: NormalizedResponse?,
+        _ pricing: PricingSources, _ policy: ManualUsage.CostPolicy
     ) -> Cost? {
         pricing.cost(
             of: response, output: payloads.data, provider: event.name,
-            requestedModel: payloads.profile("model_name")?.stringValue, policy)
+            requestedModel: payloads.profile("model_name")?.stringValue ?? (payloads.isStrict ? nil : start.modelName),
+            policy)
     }
 
     /// Counts of the normalised response, each completed by what is found in the output.

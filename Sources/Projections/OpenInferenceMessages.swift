@@ -3,8 +3,8 @@ internal import LLMCodecs
 
 /// The messages of a request as attributes, numbered as they are added (`otel-projections.md` 3.4.3).
 ///
-/// Beyond the reference, unless it is to be followed strictly, a message tells which tools an assistant called and what it shows
-/// besides text.
+/// Beyond the reference, unless it is to be followed strictly, a message tells which tools an assistant called, which results a user brings
+/// beside text, and what it shows besides text; a message of a provider's that has more members than the common ones is told like others.
 struct OpenInferenceMessages {
     private(set) var attributes: [Attribute]
     private var count = 0
@@ -50,18 +50,27 @@ struct OpenInferenceMessages {
     mutating func add(_ message: Message) {
         switch message.role {
         case .user where message.isToolResults: addResults(message.content)
-        case .system, .developer, .user: addContent(message)
+        case .user:
+            guard !isStrict, case .parts(let parts) = message.content,
+                parts.contains(where: { $0.kind == .toolResult })
+            else {
+                addContent(message)
+                return
+            }
+            addBetweenResults(parts)
+        case .system, .developer: addContent(message)
         case .assistant:
             let position = addContent(message)
-            for (index, call) in (message.toolCalls ?? []).enumerated() {
+            var calls = (message.toolCalls ?? []).map { (id: $0.id, name: $0.name, arguments: $0.arguments) }
+            if case .parts(let parts) = message.content { calls += parts.compactMap(\.call) }
+            for (index, call) in calls.enumerated() {
                 addCall(position, index, id: call.id, name: call.name, arguments: call.arguments)
             }
         case .tool:
             add(
                 role: "tool", content: message.content.map { OpenInferenceRules.verbatim($0.json) },
                 toolCallID: message.members["tool_call_id"]?.stringValue)
-        case .function:
-            add(role: "function", content: message.content.flatMap(OpenInferenceMessages.displayText))
+        case .function: add(role: "function", content: message.content.flatMap(display.text(of:)))
         case .toolCall:
             let index = begin(role: "assistant", content: nil)
             addCall(
@@ -72,16 +81,18 @@ struct OpenInferenceMessages {
                 role: "tool", content: message.members["output"].map(OpenInferenceRules.verbatim),
                 toolCallID: message.members["call_id"]?.stringValue)
         case .native:
+            if !isStrict, let common = message.withoutOwnMembers { return add(common) }
             add(
                 role: message.native?.value["role"]?.stringValue ?? "provider_native",
-                content: DisplayText.text(message.native?.value["content"]))
+                content: display.text(message.native?.value["content"]))
         }
     }
 
+    private var display: DisplayText { DisplayText(namesAreCalls: isStrict) }
+
     @discardableResult
     private mutating func addContent(_ message: Message) -> Int {
-        let index = begin(
-            role: message.role.rawValue, content: message.content.flatMap(OpenInferenceMessages.displayText))
+        let index = begin(role: message.role.rawValue, content: message.content.flatMap(display.text(of:)))
         if !isStrict, case .parts(let parts) = message.content { addContents(index, parts) }
         return index
     }
@@ -89,10 +100,26 @@ struct OpenInferenceMessages {
     /// A user's message of Anthropic's with nothing but results of tools: one message each.
     private mutating func addResults(_ content: MessageContent?) {
         guard case .parts(let parts) = content else { return }
-        for part in parts {
-            add(
-                role: "tool", content: part.members["content"].map(OpenInferenceRules.verbatim),
-                toolCallID: part.members["tool_use_id"]?.stringValue)
+        for part in parts { addResult(part) }
+    }
+
+    private mutating func addResult(_ part: ContentPart) {
+        add(
+            role: "tool", content: part.members["content"].map(OpenInferenceRules.verbatim),
+            toolCallID: part.members["tool_use_id"]?.stringValue)
+    }
+
+    /// A user's message with results of tools and more: one message for each result, and the user's for what stands between them.
+    private mutating func addBetweenResults(_ parts: [ContentPart]) {
+        var rest = parts[...]
+        while let first = rest.first {
+            if first.kind == .toolResult {
+                addResult(rest.removeFirst())
+                continue
+            }
+            let said = Array(rest.prefix { $0.kind != .toolResult })
+            rest = rest.dropFirst(said.count)
+            addContents(begin(role: "user", content: display.text(of: .parts(said))), said)
         }
     }
 
@@ -105,60 +132,42 @@ struct OpenInferenceMessages {
 
     // MARK: Parts
 
-    /// The parts of a message that has others than text, in OpenInference's form.
+    /// The parts of a message that has others than text, in OpenInference's form. Calls have a place of their own.
     private mutating func addContents(_ message: Int, _ parts: [ContentPart]) {
-        guard parts.contains(where: { OpenInferenceMessages.isMedia($0.kind) }) else { return }
-        for (index, part) in parts.enumerated() {
+        guard parts.contains(where: { OpenInferenceMedia($0) != nil }) else { return }
+        for (index, part) in parts.filter({ $0.kind != .toolUse }).enumerated() {
             let prefix = Keys.part(index, of: message)
-            switch part.kind {
-            case .text, .refusal:
-                attributes.append(Attribute(String(joining: prefix, "type"), "text"))
-                attributes.append(String(joining: prefix, "text"), string: part.members[part.kind.rawValue])
-            case .imageURL:
+            switch OpenInferenceMedia(part) {
+            case .image(let url):
                 attributes.append(Attribute(String(joining: prefix, "type"), "image"))
-                attributes.append(String(joining: prefix, "image.image.url"), string: part.members["image_url"]?["url"])
-            case .image:
-                attributes.append(Attribute(String(joining: prefix, "type"), "image"))
-                attributes.append(
-                    String(joining: prefix, "image.image.url"), text: OpenInferenceMessages.url(part.members["image"]))
-            case .audio, .file:
-                attributes.append(Attribute(String(joining: prefix, "type"), part.kind.rawValue))
-                attributes.append(
-                    "\(prefix).\(part.kind.rawValue)", text: part.members[part.kind.rawValue]?.compactText)
-            case .toolUse, .toolResult, .native:
-                attributes.append(Attribute(String(joining: prefix, "type"), part.native?.kind ?? part.kind.rawValue))
-                attributes.append(
-                    Attribute(
-                        String(joining: prefix, "text"), (part.native?.value ?? .object(part.members)).compactText))
+                attributes.append(Attribute(String(joining: prefix, "image.image.url"), url))
+            case .other(let kind, let value):
+                attributes.append(Attribute(String(joining: prefix, "type"), kind))
+                attributes.append(Attribute(String(joining: prefix, kind), value.compactText))
+            case nil: addText(part, prefix)
             }
         }
     }
 
-    private static func isMedia(_ kind: ContentPart.Kind) -> Bool {
-        switch kind {
-        case .imageURL, .image, .audio, .file: true
-        case .text, .refusal, .toolUse, .toolResult, .native: false
+    private mutating func addText(_ part: ContentPart, _ prefix: String) {
+        switch part.kind {
+        case .text, .refusal:
+            attributes.append(Attribute(String(joining: prefix, "type"), "text"))
+            attributes.append(String(joining: prefix, "text"), string: part.members[part.kind.rawValue])
+        case .imageURL, .image, .audio, .file, .toolUse, .toolResult, .native:
+            attributes.append(Attribute(String(joining: prefix, "type"), part.native?.kind ?? part.kind.rawValue))
+            attributes.append(
+                Attribute(String(joining: prefix, "text"), (part.native?.value ?? .object(part.members)).compactText))
         }
     }
+}
 
-    /// Where an image is, or the image itself; a provider's form that is neither, as it is.
-    private static func url(_ image: JSONValue?) -> String? {
-        let source = image?["source"] ?? image
-        if let url = (source?["url"] ?? source?["image_url"])?.stringValue { return url }
-        if let type = source?["media_type"]?.stringValue, let data = source?["data"]?.stringValue {
-            return "data:\(type);base64,\(data)"
-        }
-        return image?.compactText
-    }
-
-    /// The text of a message (`otel-projections.md` B.2).
-    static func displayText(_ content: MessageContent) -> String? {
-        switch content {
-        case .text(let text): return DisplayText.text(text)
-        case .parts(let parts):
-            let texts = parts.compactMap { $0.kind == .refusal ? $0.members["refusal"]?.stringValue : $0.text }
-            let text = texts.joined(separator: "\n").trimmed
-            return text.isEmpty ? nil : text
-        }
+extension ContentPart {
+    /// The call that an assistant's message of Anthropic's has among its parts.
+    fileprivate var call: (id: String, name: String, arguments: JSONValue)? {
+        guard kind == .toolUse else { return nil }
+        return (
+            members["id"]?.stringValue ?? "", members["name"]?.stringValue ?? "", members["input"] ?? .null
+        )
     }
 }

@@ -7,15 +7,14 @@ extension OpenInferenceRules {
     static func addRequest(_ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]) -> String? {
         if let input = payloads.data {
             addText(
-                DisplayText.llmInput(input), orJSON: withoutHeaders(input), value: "input.value",
-                type: "input.mime_type",
-                &attributes)
+                DisplayText(namesAreCalls: payloads.isStrict).llmInput(input), orJSON: withoutHeaders(input),
+                value: "input.value", type: "input.mime_type", &attributes)
         }
         let annotated = LLMNormalizer.annotatedRequest(payloads.profile)
         let replay = annotated == nil ? replayedRequest(payloads.data) : nil
         lazy var request = annotated ?? LLMNormalizer.request(profile: nil, data: payloads.data, name: event.name)
         if let replay {
-            addReplayed(replay, &attributes)
+            addReplayed(replay, isStrict: payloads.isStrict, &attributes)
         } else if let request {
             addNormalized(request, isStrict: payloads.isStrict, &attributes)
         }
@@ -39,7 +38,7 @@ extension OpenInferenceRules {
         attributes.reserveCapacity(attributes.count + 4 * request.messages.count + (request.tools?.count ?? 0) + 16)
         // The list is handed over and taken back: two owners would make it be copied.
         var messages = OpenInferenceMessages(isStrict: isStrict, after: attributes.takeAll())
-        if let text = request.instructions.flatMap(OpenInferenceMessages.displayText) {
+        if let text = request.instructions.flatMap(DisplayText(namesAreCalls: isStrict).text(of:)) {
             messages.add(role: "system", content: text)
         }
         for message in request.messages { messages.add(message) }
@@ -123,19 +122,20 @@ extension OpenInferenceRules {
         return isReplay ? content : nil
     }
 
-    private static func addReplayed(_ content: JSONObject, _ attributes: inout [Attribute]) {
+    private static func addReplayed(_ content: JSONObject, isStrict: Bool, _ attributes: inout [Attribute]) {
         attributes.append("llm.provider", string: content["provider"])
-        var messages = OpenInferenceMessages(isStrict: true, after: attributes.takeAll())
-        if let text = DisplayText.text(content["systemPrompt"]) { messages.add(role: "system", content: text) }
+        let display = DisplayText(namesAreCalls: isStrict)
+        var messages = OpenInferenceMessages(isStrict: isStrict, after: attributes.takeAll())
+        if let text = display.text(content["systemPrompt"]) { messages.add(role: "system", content: text) }
         var qualified = false
         for message in content["messages"]?.arrayValue ?? [] {
-            guard let role = message["role"]?.stringValue, let text = DisplayText.text(message["content"]) else {
+            guard let role = message["role"]?.stringValue, let text = display.text(message["content"]) else {
                 continue
             }
             messages.add(role: role, content: text)
             qualified = true
         }
-        if !qualified, let text = DisplayText.text(content["prompt"]) { messages.add(role: "user", content: text) }
+        if !qualified, let text = display.text(content["prompt"]) { messages.add(role: "user", content: text) }
         attributes = messages.attributes
     }
 
@@ -143,18 +143,19 @@ extension OpenInferenceRules {
 
     /// - Returns: the model's name as the end knows it.
     static func addResponse(
-        _ event: Event, _ payloads: EventPayloads, _ pricing: PricingSources, _ attributes: inout [Attribute]
+        _ event: Event, _ payloads: EventPayloads, _ start: StartAttributes, _ pricing: PricingSources,
+        _ attributes: inout [Attribute]
     ) -> String? {
         let annotated = LLMNormalizer.annotatedResponse(payloads.profile, data: payloads.data)
         let response = annotated ?? LLMNormalizer.response(profile: nil, data: payloads.data, pricing: pricing)
         addUsage(LLMFacts.usage(event, payloads, response), isStrict: payloads.isStrict, &attributes)
-        if let amount = LLMFacts.cost(event, payloads, response, pricing, .usd)?.amount {
+        if let amount = LLMFacts.cost(event, payloads, start, response, pricing, .usd)?.amount {
             attributes.append(Attribute("llm.cost.total", .double(amount)))
         }
         if annotated == nil, payloads.data?["openclaw"] != nil {
-            addReplayedResponse(payloads.data, &attributes)
+            addReplayedResponse(payloads.data, isStrict: payloads.isStrict, &attributes)
         } else if let response {
-            addNormalized(response, &attributes)
+            addNormalized(response, isStrict: payloads.isStrict, &attributes)
         }
         return LLMFacts.endModel(payloads, response)
     }
@@ -172,7 +173,9 @@ extension OpenInferenceRules {
         add("llm.token_count.prompt_details.cache_write", usage.cacheWriteTokens)
     }
 
-    private static func addNormalized(_ response: NormalizedResponse, _ attributes: inout [Attribute]) {
+    private static func addNormalized(
+        _ response: NormalizedResponse, isStrict: Bool, _ attributes: inout [Attribute]
+    ) {
         switch response.finishReason {
         case nil: break
         case .complete: attributes.append(Attribute("llm.finish_reason", "complete"))
@@ -185,7 +188,7 @@ extension OpenInferenceRules {
         if response.message != nil || !calls.isEmpty {
             attributes.append(Attribute("llm.output_messages.0.message.role", "assistant"))
         }
-        if let text = response.message.flatMap(OpenInferenceMessages.displayText) {
+        if let text = response.message.flatMap(DisplayText(namesAreCalls: isStrict).text(of:)) {
             attributes.append(Attribute("llm.output_messages.0.message.content", text))
         }
         for (index, call) in calls.enumerated() {
@@ -204,11 +207,11 @@ extension OpenInferenceRules {
         private static let calls = "llm.output_messages.0.message.tool_calls."
     }
 
-    private static func addReplayedResponse(_ output: JSONValue?, _ attributes: inout [Attribute]) {
+    private static func addReplayedResponse(_ output: JSONValue?, isStrict: Bool, _ attributes: inout [Attribute]) {
         guard let output, ["role", "content", "tool_calls"].contains(where: { output[$0] != nil }) else { return }
         let message = "llm.output_messages.0.message"
         attributes.append(Attribute(String(joining: message, "role"), output["role"]?.stringValue ?? "assistant"))
-        if let text = DisplayText.text(output["content"]) {
+        if let text = DisplayText(namesAreCalls: isStrict).text(output["content"]) {
             attributes.append(Attribute(String(joining: message, "content"), text))
         }
         for (index, call) in (output["tool_calls"]?.arrayValue ?? []).enumerated() {

@@ -44,11 +44,14 @@ enum OpenInferenceRules {
         attributes.append("nemo_relay.end.output", data)
         ScopeRules.addToolAnnotation(category, payloads, &attributes)
         if let data = payloads.data {
-            let text = category == .tool && !payloads.isStrict ? DisplayText.result(data) : DisplayText.text(data)
-            addText(text, orJSON: data, value: "output.value", type: "output.mime_type", &attributes)
+            // A model that answers with a bare list calls tools; what others return are things.
+            let isAnswer = category == .llm && data.arrayValue != nil
+            addText(
+                DisplayText(namesAreCalls: payloads.isStrict || isAnswer).text(data), orJSON: data,
+                value: "output.value", type: "output.mime_type", &attributes)
         }
         var modelName = start.modelName
-        if category == .llm { modelName = addResponse(event, payloads, pricing, &attributes) ?? modelName }
+        if category == .llm { modelName = addResponse(event, payloads, start, pricing, &attributes) ?? modelName }
         if let modelName { attributes.append(Attribute("llm.model_name", modelName)) }
     }
 

@@ -29,7 +29,25 @@ struct DisplayTextTests {
             ),
         ] as [(String, String?)])
     func text(_ json: String, _ expected: String?) throws {
-        #expect(DisplayText.text(try JSONParser.parse(json)) == expected)
+        #expect(DisplayText(namesAreCalls: true).text(try JSONParser.parse(json)) == expected)
+    }
+
+    @Test(
+        "names only tools that were called, where the reference names whatever is in a list",
+        arguments: [
+            (#"[{"name":"report.pdf"},{"name":"b.txt","size":3}]"#, nil),
+            (#"{"content":[{"name":"x"},{"function":{"name":"f","parameters":{}},"type":"function"}]}"#, nil),
+            (#""[{\"name\":\"x\"}]""#, #"[{"name":"x"}]"#), (#"[{"name":"x","text":"t"},{"toolName":"y"}]"#, "t"),
+            (
+                #"[{"type":"text","text":"t"},{"type":"tool_use","name":"f","input":{}},{"name":"g","arguments":"{}"},"#
+                    + #"{"function":{"name":"h","arguments":"{}"}},{"toolName":"i","args":{}}]"#,
+                "t\nRequested tools: f, g, h, i"
+            ),
+            (#"{"tool_calls":[{"name":"f"}]}"#, "Requested tools: f"),
+            (#"{"output":[{"type":"function_call","name":"f"}]}"#, "Requested tools: f"),
+        ] as [(String, String?)])
+    func called(_ json: String, _ expected: String?) throws {
+        #expect(DisplayText(namesAreCalls: false).text(try JSONParser.parse(json)) == expected)
     }
 
     @Test(
@@ -42,6 +60,6 @@ struct DisplayTextTests {
             ), (#"{"messages":[],"prompt":"p"}"#, "p"), (#"{"content":"c"}"#, "c"), (#"{"model":"m"}"#, nil),
         ] as [(String, String?)])
     func llmInput(_ json: String, _ expected: String?) throws {
-        #expect(DisplayText.llmInput(try JSONParser.parse(json)) == expected)
+        #expect(DisplayText(namesAreCalls: true).llmInput(try JSONParser.parse(json)) == expected)
     }
 }

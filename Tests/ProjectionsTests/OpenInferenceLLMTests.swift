@@ -1,4 +1,5 @@
 import ATOF
+import LLMCodecs
 import Projections
 import Testing
 
@@ -57,6 +58,148 @@ struct OpenInferenceLLMTests {
             #expect(span["\(prefix).tool_call_id"] == call.map { .string($0) })
         }
         #expect(span["llm.input_messages.8.message.role"] == nil)
+    }
+
+    private struct Told: Sendable {
+        let name: String
+        /// What the provider got.
+        let body: String
+        /// Attributes below `llm.input_messages.`, beside those that the reference has.
+        let told: [String: String]
+    }
+
+    private static let call = ".message.tool_calls.0.tool_call"
+
+    private static let histories = [
+        Told(
+            name: "calls among Anthropic's blocks",
+            body: #"""
+                {"system":"s","messages":[{"role":"assistant","content":[{"type":"text","text":"a"},
+                {"type":"tool_use","id":"c1","name":"f","input":{"q":1}}]}]}
+                """#,
+            told: [
+                "1.message.content": "a", "1\(call).id": "c1", "1\(call).function.name": "f",
+                "1\(call).function.arguments": #"{"q":1}"#,
+            ]),
+        Told(
+            name: "results beside text",
+            body: #"""
+                {"system":"s","messages":[{"role":"user","content":[
+                {"type":"tool_result","tool_use_id":"c1","content":"r"},{"type":"text","text":"go on"}]}]}
+                """#,
+            told: [
+                "1.message.role": "tool", "1.message.content": "r", "1.message.tool_call_id": "c1",
+                "2.message.role": "user", "2.message.content": "go on",
+            ]),
+        Told(
+            name: "calls beside a refusal that is null",
+            body: #"""
+                {"messages":[{"role":"assistant","content":null,"refusal":null,"tool_calls":[
+                {"id":"c1","type":"function","function":{"name":"f","arguments":"{}"},"index":0}]},
+                {"role":"tool","tool_call_id":"c1","content":"r","name":"f"}]}
+                """#,
+            told: [
+                "0.message.role": "assistant", "0\(call).id": "c1", "0\(call).function.name": "f",
+                "0\(call).function.arguments": "{}", "1.message.content": "r", "1.message.tool_call_id": "c1",
+            ]),
+        Told(
+            name: "a custom tool's call",
+            body: #"""
+                {"messages":[{"role":"assistant","content":"a","tool_calls":[
+                {"id":"c1","type":"custom","custom":{"name":"f","input":"x y"}}]}]}
+                """#,
+            told: ["0\(call).function.name": "f", "0\(call).function.arguments": "x y", "0.message.content": "a"]),
+        Told(
+            name: "an image of a message with further members",
+            body: #"""
+                {"messages":[{"role":"user","cache":1,"content":[
+                {"type":"image_url","image_url":{"url":"https://a/b.png"}},{"type":"text","text":"t"}]}]}
+                """#,
+            told: [
+                "0.message.content": "t", "0.message.contents.0.message_content.image.image.url": "https://a/b.png",
+                "0.message.contents.1.message_content.text": "t",
+            ]),
+        Told(
+            name: "Gemini's data and files",
+            body: #"""
+                {"contents":[{"role":"user","parts":[{"text":"t"},
+                {"inlineData":{"mimeType":"image/png","data":"QQ=="}},
+                {"fileData":{"mimeType":"image/png","fileUri":"gs://b/i"}},
+                {"inlineData":{"mimeType":"audio/wav","data":"QQ=="}},
+                {"fileData":{"mimeType":"application/pdf","fileUri":"gs://b/p"}}]}]}
+                """#,
+            told: [
+                "0.message.contents.0.message_content.text": "t",
+                "0.message.contents.1.message_content.type": "image",
+                "0.message.contents.1.message_content.image.image.url": "data:image/png;base64,QQ==",
+                "0.message.contents.2.message_content.image.image.url": "gs://b/i",
+                "0.message.contents.3.message_content.audio": #"{"data":"QQ==","mimeType":"audio/wav"}"#,
+                "0.message.contents.4.message_content.type": "file",
+                "0.message.contents.4.message_content.file": #"{"fileUri":"gs://b/p","mimeType":"application/pdf"}"#,
+            ]),
+        Told(
+            name: "OCI's images",
+            body: #"""
+                {"compartmentId":"c","chatRequest":{"apiFormat":"GENERIC","messages":[{"role":"USER","content":[
+                {"type":"TEXT","text":"t"},{"type":"IMAGE","imageUrl":{"url":"https://a/i"}}]}]}}
+                """#,
+            told: [
+                "0.message.contents.0.message_content.text": "t",
+                "0.message.contents.1.message_content.type": "image",
+                "0.message.contents.1.message_content.image.image.url": "https://a/i",
+            ]),
+        Told(
+            name: "an image in the provider's store",
+            body: #"{"input":[{"role":"user","content":[{"type":"input_image","file_id":"file-1"}]}]}"#,
+            told: [
+                "0.message.contents.0.message_content.type": "image",
+                "0.message.contents.0.message_content.image": #"{"file_id":"file-1"}"#,
+            ]),
+        Told(
+            name: "a Responses message that was an answer",
+            body: #"""
+                {"input":[{"type":"message","id":"m","status":"completed","role":"assistant",
+                "content":[{"type":"output_text","text":"a","annotations":[]}]}]}
+                """#,
+            told: ["0.message.role": "assistant", "0.message.content": "a"]),
+    ]
+
+    @Test("tell the whole of what was said before", arguments: histories)
+    private func history(_ sample: Told) throws {
+        let span = try span(input: #"{"headers":{},"content":\#(sample.body)}"#)
+        for (key, value) in sample.told {
+            #expect(span["llm.input_messages.\(key)"] == .string(value), "\(sample.name): \(key)")
+        }
+        let prefixes = Set(sample.told.keys.map { $0.prefix { $0 != "." } })
+        let roles = span.attributes.filter { $0.key.hasSuffix(".message.role") && $0.key.contains("input") }
+        #expect(Int(prefixes.max() ?? "") == roles.count - 1, "\(sample.name)")
+    }
+
+    @Test(
+        "cost what the model costs that was asked for, if nobody else says which it was",
+        arguments: Compatibility.allCases)
+    func requestedModel(_ compatibility: Compatibility) throws {
+        var configuration = ProjectionConfiguration(projection: .openinference)
+        configuration.compatibility = compatibility
+        configuration.pricing = PricingSources([
+            try PricingCatalog([
+                "version": 1,
+                "entries": [
+                    [
+                        "provider": "openai", "model_id": "m", "pricing_as_of": "x", "pricing_source": "x",
+                        "rates": ["input_per_million": 1_000_000, "output_per_million": 1],
+                        "prompt_cache": ["read_accounting": "included_in_prompt_tokens"],
+                    ]
+                ],
+            ])
+        ])
+        var run = Run(configuration)
+        try run.receive(
+            Events.fields(.scopeStart, Events.uuid(1), category: "llm", data: #"{"model":"m","prompt":"p"}"#))
+        let end = Events.fields(
+            .scopeEnd, Events.uuid(1), category: "llm", data: #"{"usage":{"prompt_tokens":2}}"#)
+        let span = try #require(try run.receive(end).first)
+        #expect(span["llm.cost.total"] == (compatibility == .skein ? .double(2) : nil))
     }
 
     @Test("show what OpenClaw replays")
