@@ -5,6 +5,7 @@
 package enum EventJSONDecoder {
     /// - Throws: `EventError` that names the key.
     package static func decode(_ line: [UInt8]) throws(EventError) -> EventFields {
+        let line = line.withoutByteOrderMark
         var members: [String: ArraySlice<UInt8>] = [:]
         var extensions: [(key: String, value: ArraySlice<UInt8>)] = []
         let scanned = try JSONMemberScanner.members(of: line)

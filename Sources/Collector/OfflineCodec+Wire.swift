@@ -49,11 +49,11 @@ extension OfflineCodec {
     /// - Parameters:
     ///   - surface: one of `surfaces`; nil finds it out.
     ///   - name: the name of the event that had the body, which can hint at the surface of a request.
-    /// - Throws: `CollectorError` that says, behind the name of the file, why there is no normalised form.
+    /// - Throws: `NotJSON`, or `CollectorError` that says, behind the name of the file, why there is no normalised form.
     package static func normalize(
         _ direction: Direction, text: [UInt8], surface: String?, name: String
     ) throws -> [UInt8] {
-        guard var body = json(text) else { throw CollectorError("is not JSON") }
+        guard var body = json(text) else { throw NotJSON() }
         if direction == .request, body["headers"]?.objectValue != nil, let content = body["content"] { body = content }
         let known = surface.flatMap(Surface.init(rawValue:))
         guard let surface = known ?? detected(direction, body, name: name) else {

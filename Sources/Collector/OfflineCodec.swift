@@ -40,8 +40,14 @@ package enum OfflineCodec {
         return bytes
     }
 
+    /// A body that is no JSON at all.
+    package struct NotJSON: Error, CustomStringConvertible {
+        package var description: String { "is not JSON; give one JSON body" }
+    }
+
     /// The value of a text with the numbers and bytes mended that nobody could hold; nil when it is not JSON.
     static func json(_ text: [UInt8]) -> JSONValue? {
+        let text = text.withoutByteOrderMark
         do throws(JSONRefusal) {
             return try JSONParser.parse(text)
         } catch {

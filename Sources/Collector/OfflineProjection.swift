@@ -168,6 +168,9 @@ package struct OfflineProjection {
     /// Scopes that did not end, of which there is no span.
     package var openScopes: Int { projector?.openSpanCount ?? 0 }
 
+    /// Metric marks that are in no metric because something is wrong with them.
+    package var invalidMetricMarks: UInt64 { metrics?.invalidMarks ?? 0 }
+
     /// Events with a time that OTLP cannot express, which are in no span.
     package var timesOutOfRange: UInt64 { projector?.counters.timestampsOutOfRange ?? 0 }
 

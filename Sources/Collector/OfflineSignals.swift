@@ -47,6 +47,9 @@ struct OfflineMetrics {
         projector = MetricProjector(configuration: configuration)
     }
 
+    /// Metric marks that are left out because something is wrong with them.
+    var invalidMarks: UInt64 { projector.counters.invalidMarks }
+
     mutating func add(_ event: Event) {
         projector.advance(to: event.timestamp.epochNanoseconds ?? 0, into: &output)
         projector.receive(event, of: "", into: &output)

@@ -51,10 +51,13 @@ struct CodecCommand: AsyncParsableCommand {
     func run() async throws {
         guard let direction, let file else { return try answerLines() }
         let text = try CodecCommand.contents(of: file)
+        let source = file == "-" ? "standard input" : file
         do {
             Terminal.out(try OfflineCodec.normalize(direction, text: text, surface: surface, name: name ?? ""))
+        } catch let error as OfflineCodec.NotJSON {
+            throw UsageError("\(source) \(error)")
         } catch let error as CollectorError {
-            throw CommandFailure("\(file == "-" ? "standard input" : file) \(error)")
+            throw CommandFailure("\(source) \(error)")
         }
     }
 

@@ -74,6 +74,9 @@ struct ProjectCommand: AsyncParsableCommand {
             Terminal.error(
                 "warning: \(projection.timesOutOfRange) events are from before 1970 or after 2554 and were left out")
         }
+        if projection.invalidMetricMarks > 0 {
+            Terminal.error("warning: \(projection.invalidMetricMarks) metric marks are not valid and were left out")
+        }
         if refused > 0 { throw CommandFailure("\(refused) of \(reader.number) lines are not events and were left out") }
     }
 }

@@ -74,7 +74,7 @@ struct ValidateCommand: AsyncParsableCommand {
             }
             data = content
         }
-        guard let value = try? JSONParser.parse(Array(data)) else {
+        guard let value = try? JSONParser.parse(Array(data).withoutByteOrderMark) else {
             throw UsageError("--atif \(path) is not JSON; name a file with an ATIF document or an array of them")
         }
         return value.arrayValue ?? [value]

@@ -48,6 +48,14 @@ struct EventJSONDecoderTests {
         #expect(try EventJSONDecoderTests.canonical(Array(expected.utf8)) == expected)
     }
 
+    @Test("reads a line behind the byte order mark of its file")
+    func byteOrderMark() throws {
+        let line = EventJSONDecoderTests.line()
+        #expect(
+            try EventJSONDecoderTests.canonical([0xEF, 0xBB, 0xBF] + line) == EventJSONDecoderTests.canonical(line))
+        #expect(throws: EventError.self) { try EventJSONDecoder.decode([0xEF, 0xBB, 0xBF, 0xEF, 0xBB, 0xBF] + line) }
+    }
+
     @Test("writes the canonical form of a mark, without what only scopes have")
     func canonicalMark() throws {
         let line = EventJSONDecoderTests.line([

@@ -135,7 +135,7 @@ struct CommandTests {
             name: "missing body", arguments: ["codec", "response", "none.json"], code: 2,
             names: ["none.json", "does not exist"]),
         .init(
-            name: "body that is not JSON", arguments: ["codec", "request", "skein.toml"], toml: "[x\n", code: 1,
+            name: "body that is not JSON", arguments: ["codec", "request", "skein.toml"], toml: "[x\n", code: 2,
             names: ["skein.toml", "not JSON"]),
         .init(
             name: "body of no surface", arguments: ["codec", "response", "skein.toml"], toml: "{}", code: 1,
@@ -188,6 +188,38 @@ struct CommandTests {
             let outcome = try await SkeinProcess.run(["project", "run.jsonl", "--as", "atof"], directory: directory)
             #expect(outcome.code == 1)
             #expect(outcome.errors.contains("1 of 1 lines"))
+        }
+    }
+
+    @Test("a file that begins with a byte order mark loses no line")
+    func byteOrderMark() async throws {
+        try await withDirectory { directory in
+            let lines = Run(number: 1, tenant: "acme", calls: 2).lines
+            try ("\u{FEFF}" + lines.joined(separator: "\n")).write(
+                toFile: "\(directory)/run.jsonl", atomically: true, encoding: .utf8)
+            let outcome = try await SkeinProcess.run(["project", "run.jsonl", "--as", "atof"], directory: directory)
+            #expect(outcome.code == 0 && outcome.errors.isEmpty)
+            #expect(outcome.output.split(separator: "\n").count == lines.count)
+            try "\u{FEFF}{\"messages\":[]}".write(
+                toFile: "\(directory)/body.json", atomically: true, encoding: .utf8)
+            let codec = try await SkeinProcess.run(["codec", "request", "body.json"], directory: directory)
+            #expect(codec.code == 0 && codec.output.contains("openai_chat"))
+        }
+    }
+
+    @Test("metric marks that are not valid are counted in one warning")
+    func invalidMetricMarks() async throws {
+        try await withDirectory { directory in
+            let mark = """
+                {"kind":"mark","atof_version":"0.1","uuid":"01900000-0000-7000-8000-00000000000%","parent_uuid":null,\
+                "timestamp":"2026-01-01T00:00:00Z","name":"m","data":[5],\
+                "data_schema":{"name":"nemo.relay.metric_measurements","version":"1"}}
+                """
+            try ["1", "2"].map { mark.replacingOccurrences(of: "%", with: $0) }.joined(separator: "\n").write(
+                toFile: "\(directory)/run.jsonl", atomically: true, encoding: .utf8)
+            let outcome = try await SkeinProcess.run(["project", "run.jsonl", "--as", "metrics"], directory: directory)
+            #expect(outcome.code == 0 && outcome.output == "[]\n")
+            #expect(outcome.errors == "warning: 2 metric marks are not valid and were left out\n")
         }
     }
 

@@ -71,7 +71,7 @@ struct PricingReader {
         guard let bytes = FileManager.default.contents(atPath: file) else {
             return complain(key, "the file \(file) does not exist or cannot be read")
         }
-        guard let value = try? JSONParser.parse([UInt8](bytes)) else {
+        guard let value = try? JSONParser.parse([UInt8](bytes).withoutByteOrderMark) else {
             return complain(key, "the file \(file) is not valid JSON")
         }
         texts.append(value.compactText)
