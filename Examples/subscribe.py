@@ -19,44 +19,40 @@ if options.what == "processed" and options.agent and options.durable:
     raise SystemExit("who goes on in the middle of a run does not know its agent: --agent or --durable")
 
 runs = {}  # whose a run is: its first agent's; a program that runs for long forgets those that are over
-parts = {}  # messages of events that are larger than one message, by subject
 
 
-def whole(message):
-    """What is done with now, and its body: an event in parts is acknowledged when the last one is here."""
-    headers, waiting = message.headers or {}, parts.pop(message.subject, [])
+async def whole(stream, message):
+    """The body; of an event in parts only the last one has it: the others are stored then, and can be acknowledged as they come."""
+    headers, body = message.headers or {}, message.data
     number, count = map(int, headers.get("Skein-Chunk", "1/1").split("/"))
-    same = {part.headers["Skein-Chunk-Id"] for part in waiting} <= {headers.get("Skein-Chunk-Id")}
-    if number != len(waiting) + 1 or not same:
-        if number > 1:
-            return waiting + [message], b""
-        over, waiting = waiting, []  # a half that another message follows: its writer sends it again
-    else:
-        over = []
     if number < count:
-        parts[message.subject] = waiting + [message]
-        return over, b""
-    return over + waiting + [message], b"".join(part.data for part in waiting + [message])
+        return b""
+    try:
+        while number > 1:
+            number, before = number - 1, int(headers["Nats-Expected-Last-Subject-Sequence"])
+            part = await stream.get_msg("SKEIN_PROCESSED", before)
+            headers, body = part.headers, part.data + body
+    except nats.js.errors.NotFoundError:
+        return b""  # older than what the stream keeps
+    return body
 
 
 async def processed(stream, message):
     if "Skein-Stage" in (message.headers or {}) or ".processed._." in message.subject:
-        return [message]  # between collectors: a replayed dead letter of one stage, the time, counters
-    done, body = whole(message)
-    for event in skein.EventBatch.FromString(body).events:
+        return  # between collectors: a replayed dead letter of one stage, the time, counters
+    for event in skein.EventBatch.FromString(await whole(stream, message)).events:
         run, phase = uuid.UUID(bytes=event.root_uuid), skein.Phase.Name(event.phase).removeprefix("PHASE_")
         if event.category == b"agent" and phase == "START":
             runs.setdefault(run, event.name.decode())
         if options.agent and runs.get(run) != options.agent:
             continue
         print(run, event.name.decode(), event.category.decode() or "mark", phase.lower(), flush=True)
-    return done
 
 
 async def trajectories(stream, message):
     headers = message.headers or {}
     if options.agent and headers.get("Skein-Agent") != options.agent:
-        return [message]
+        return
     body = message.data
     if "Skein-Chunks" in headers:  # a manifest: the document is larger than a message
         body = f"{message.subject}.body.{headers['Skein-Revision']}"
@@ -64,11 +60,10 @@ async def trajectories(stream, message):
         try:
             body = b"".join([(await stream.get_last_msg("SKEIN_TRAJECTORIES", name)).data for name in names])
         except nats.js.errors.NotFoundError:
-            return [message]  # a newer revision has replaced it, and comes next
+            return  # a newer revision has replaced it, and comes next
     document = json.loads(body)
     print(headers["Skein-State"], "revision", headers["Skein-Revision"], "of", headers.get("Skein-Agent"), flush=True)
     print(json.dumps(document, indent=2), flush=True)
-    return [message]
 
 
 async def main():
@@ -90,8 +85,8 @@ async def main():
             continue
         for message in messages:
             seen += 1
-            for done in await show(stream, message):
-                await done.ack()
+            await show(stream, message)
+            await message.ack()
     await bus.close()
 
 

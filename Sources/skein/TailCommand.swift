@@ -109,14 +109,14 @@ struct TailCommand: AsyncParsableCommand {
         let (stream, filter) = streamAndFilter
         let source = try await TailSource.open(
             jetStream, stream: stream, filter: filter, durable: durable, fromOldest: all)
-        var reading = Reading(agent: agent)
+        var runs = agent.map { AgentRuns(agent: $0) }
         var left = count ?? .max
         do {
             var last = ContinuousClock.now
             while left > 0 {
                 for incoming in try await next(source, since: last) where left > 0 {
-                    let (printed, done) = try await self.printed(incoming, atMost: left, jetStream, &reading)
-                    for message in done { try await source.acknowledge(message) }
+                    let printed = try await self.printed(incoming.message, atMost: left, jetStream, &runs)
+                    try await source.acknowledge(incoming)
                     if printed > 0 { last = .now }
                     left -= printed
                 }
@@ -145,54 +145,49 @@ struct TailCommand: AsyncParsableCommand {
         }
     }
 
-    /// What has to be remembered of processed events.
-    private struct Reading {
-        var parts = BatchParts<TailSource.Incoming>()
-        var runs: AgentRuns?
-
-        init(agent: String?) { runs = agent.map { AgentRuns(agent: $0) } }
-    }
-
-    /// - Returns: how many were printed, and which messages are done with.
+    /// - Parameter runs: which processed events are the agent's.
+    /// - Returns: how many were printed.
     private func printed(
-        _ incoming: TailSource.Incoming, atMost limit: Int, _ jetStream: JetStream, _ reading: inout Reading
-    ) async throws -> (Int, [TailSource.Incoming]) {
-        let message = incoming.message
+        _ message: JetStreamMessage, atMost limit: Int, _ jetStream: JetStream, _ runs: inout AgentRuns?
+    ) async throws -> Int {
         switch source {
         case .trajectories:
             // A letter on its way back to a store.
-            if SkeinSubjects.tenant(ofTrajectory: message.subject) == SkeinSubjects.ownTenant { return (0, [incoming]) }
+            if SkeinSubjects.tenant(ofTrajectory: message.subject) == SkeinSubjects.ownTenant { return 0 }
             let trajectory: PublishedTrajectory
             do {
                 trajectory = try await TrajectoryReader(jetStream).trajectory(
                     subject: message.subject, headers: message.headers, body: message.payload)
             } catch is ReplacedTrajectoryError {
                 // Its successor follows.
-                return (0, [incoming])
+                return 0
             }
-            if let agent, trajectory.agent != agent { return (0, [incoming]) }
+            if let agent, trajectory.agent != agent { return 0 }
             Terminal.out(
                 format == .json
                     ? trajectory.document.compactText
                     : TrajectoryTree(trajectory.document, agent: trajectory.agent).text)
-            return (1, [incoming])
+            return 1
         case .processed:
-            // What tasks of `watch` have counted: no events.
-            if message.headers[SkeinHeaders.contentType] == SkeinHeaders.shares { return (0, [incoming]) }
-            let (done, body) = reading.parts.receive(
-                subject: message.subject, headers: message.headers, payload: message.payload, token: incoming)
-            guard let body else { return (0, done) }
+            guard let body = try await processedBody(message, jetStream) else { return 0 }
             let tenant = SkeinSubjects.tenant(ofProcessed: message.subject) ?? ""
-            return (
-                printEvents(body, of: message, atMost: limit) { reading.runs?.receive($0, tenant: tenant) ?? true },
-                done
-            )
+            return printEvents(body, of: message, atMost: limit) { runs?.receive($0, tenant: tenant) ?? true }
         case .events:
             if message.headers[SkeinHeaders.contentType] == SkeinHeaders.jsonLines {
                 Terminal.out(message.payload)
-                return (1, [incoming])
+                return 1
             }
-            return (printEvents(message.payload, of: message, atMost: limit) { _ in true }, [incoming])
+            return printEvents(message.payload, of: message, atMost: limit) { _ in true }
+        }
+    }
+
+    private func processedBody(_ message: JetStreamMessage, _ jetStream: JetStream) async throws -> [UInt8]? {
+        while true {
+            do {
+                return try await ProcessedBody.read(jetStream, message)
+            } catch let error as NATSError {
+                try await TailSource.outlast(error, jetStream.connection)
+            }
         }
     }
 

@@ -38,13 +38,20 @@ enum TailSource: Sendable {
                 let delivery = try await consumer.next()
                 return delivery.map { [Incoming(message: $0.message, delivery: $0)] } ?? []
             } catch {
-                guard error.isTemporary else { throw error }
-                // A broker that is away is waited for, as the other kind of reader does.
-                try await connection.connected()
-                try await Task.sleep(for: .milliseconds(250))
+                // As the other kind of reader does.
+                try await TailSource.outlast(error, connection)
                 return []
             }
         }
+    }
+
+    /// Waits for a broker that is away, until another try is worth it.
+    ///
+    /// - Throws: the error when none ever is.
+    static func outlast(_ error: NATSError, _ connection: NATSConnection) async throws {
+        guard error.isTemporary else { throw error }
+        try await connection.connected()
+        try await Task.sleep(for: .milliseconds(250))
     }
 
     func acknowledge(_ incoming: Incoming) async throws {

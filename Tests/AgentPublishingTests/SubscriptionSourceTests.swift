@@ -21,13 +21,13 @@ struct SubscriptionSourceTests {
                 let source = try await SubscriptionSource<UInt8>.open(
                     jetStream, SubscriberConfiguration(urls: [rig.server.url]), stream: SkeinSubjects.eventsStream,
                     filter: "skein.v1.events.*.*", place: place
-                ) { message, done in
+                ) { message in
                     let fails = failures.withLock { failures in
                         failures -= 1
                         return failures >= 0
                     }
                     if fails { throw NATSError(.timeout, "no answer") }
-                    return (done: [done], value: message.payload.first)
+                    return message.payload.first
                 }
                 for number in 1...3 as ClosedRange<UInt8> { try await publish(number) }
                 var seen: [UInt8] = []

@@ -1,5 +1,4 @@
 import ATOF
-import BusReading
 import Collector
 import Foundation
 import Glibc
@@ -116,12 +115,13 @@ extension Rig {
         _ messages: [JetStreamMessage], tenant: (String) -> String?
     ) async throws -> [String: [String]] {
         var names: [String: [String]] = [:]
-        var parts = BatchParts<Void>()
+        var halves: [String: [UInt8]] = [:]
         for message in messages {
-            let body = parts.receive(
-                subject: message.subject, headers: message.headers, payload: message.payload, token: ()
-            ).body
-            if let body { names[tenant(message.subject) ?? "?", default: []] += try eventNames(body) }
+            let (number, count) = message.headers[SkeinHeaders.chunk].flatMap { ChunkAssembler.parse($0) } ?? (1, 1)
+            let key = "\(message.subject) \(message.headers[SkeinHeaders.chunkID] ?? "")"
+            let body = (number == 1 ? [] : halves[key] ?? []) + message.payload
+            halves[key] = body
+            if number == count { names[tenant(message.subject) ?? "?", default: []] += try eventNames(body) }
         }
         return names
     }

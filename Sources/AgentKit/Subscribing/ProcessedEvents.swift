@@ -1,6 +1,5 @@
 public import ATOF
 internal import BusReading
-internal import NATSTransport
 internal import Synchronization
 
 /// Events of one tenant that were processed together, in the order in which their runs go.
@@ -48,9 +47,8 @@ public struct ProcessedEvents: Sendable {
     }
 }
 
-/// What the one task that iterates remembers: halves of events, and the runs of its agent.
+/// What the one task that iterates remembers: the runs of its agent.
 final class ProcessedReading: Sendable {
-    private let parts = Mutex(BatchParts<SubscriptionDone>())
     private let runs: Mutex<AgentRuns?>
 
     init(agent: String?) { runs = Mutex(agent.map { AgentRuns(agent: $0) }) }
@@ -58,12 +56,6 @@ final class ProcessedReading: Sendable {
     func events(tenant: String, body: [UInt8]) -> ProcessedEvents {
         runs.withLock { runs in
             ProcessedEvents(tenant: tenant, body: body) { event in runs?.receive(event, tenant: tenant) ?? true }
-        }
-    }
-
-    func receive(_ message: JetStreamMessage, _ done: SubscriptionDone) -> (done: [SubscriptionDone], body: [UInt8]?) {
-        parts.withLock {
-            $0.receive(subject: message.subject, headers: message.headers, payload: message.payload, token: done)
         }
     }
 }

@@ -58,22 +58,21 @@ public final class SkeinSubscriber: Sendable {
         let jetStream = JetStream(connection)
         return try await subscription(
             stream: SkeinSubjects.trajectoriesStream, tenant: tenant, rest: "*", place
-        ) { message, done in
+        ) { message in
             // A letter on its way back to a store.
             guard let (tenant, id) = SkeinSubjects.trajectory(of: message.subject), tenant != SkeinSubjects.ownTenant,
                 agent == nil || message.headers[SkeinHeaders.agent] == agent
-            else { return (done: [done], value: nil) }
+            else { return nil }
             do {
                 let body = try await TrajectoryBody.read(
                     jetStream, subject: message.subject, headers: message.headers, payload: message.payload)
-                let trajectory = Trajectory(
+                return Trajectory(
                     tenant: tenant, id: id, revision: TrajectoryBody.revision(message.headers),
                     isComplete: message.headers[SkeinHeaders.state] != "abandoned",
                     agent: message.headers[SkeinHeaders.agent] ?? "", json: body)
-                return (done: [done], value: trajectory)
             } catch is ReplacedTrajectoryError {
                 // Its successor follows.
-                return (done: [done], value: nil)
+                return nil
             }
         }
     }
@@ -95,18 +94,15 @@ public final class SkeinSubscriber: Sendable {
                 "Processed events of one agent cannot be durable; leave out the agent, or read from .now or .oldest.")
         }
         let reading = ProcessedReading(agent: agent)
+        let connection = connection
         return try await subscription(
             stream: SkeinSubjects.processedStream, tenant: tenant, rest: "*.*", place
-        ) { message, done in
-            // Between collectors: a replayed letter of one stage, the time, counters.
-            guard message.headers[SkeinHeaders.stage] == nil,
-                let tenant = SkeinSubjects.tenant(ofProcessed: message.subject), tenant != SkeinSubjects.ownTenant
-            else { return (done: [done], value: nil) }
-            let (finished, body) = reading.receive(message, done)
-            guard let body, !body.isEmpty else { return (done: finished, value: nil) }
+        ) { message in
+            guard let body = try await ProcessedBody.read(JetStream(connection), message),
+                let tenant = SkeinSubjects.tenant(ofProcessed: message.subject)
+            else { return nil }
             let processed = reading.events(tenant: tenant, body: body)
-            let isEmpty = processed.events.isEmpty && processed.complaint == nil
-            return (done: finished, value: isEmpty ? nil : processed)
+            return processed.events.isEmpty && processed.complaint == nil ? nil : processed
         }
     }
 

@@ -1,18 +1,14 @@
 internal import Foundation
 internal import NATSTransport
 
-/// Where to acknowledge a message of a durable consumer; of another one nowhere.
-struct SubscriptionDone: Sendable {
-    fileprivate let delivery: DurableConsumer.Delivery?
-}
-
 /// The messages of a subscription, by a durable consumer or by one of its own.
 ///
 /// Apart from `SubscriptionSource`, because Swift 6.3 crashes when it optimises an asynchronous function of a generic actor that returns them.
 private actor SubscriptionMessages {
     struct Taken {
         let message: JetStreamMessage
-        let done: SubscriptionDone
+        /// Where to acknowledge it; nil of a consumer that is not durable.
+        let delivery: DurableConsumer.Delivery?
     }
 
     private enum Reader {
@@ -76,12 +72,12 @@ private actor SubscriptionMessages {
             delivery = try await consumer.next()
         }
         guard let delivery else { throw CancellationError() }
-        return Taken(message: delivery.message, done: SubscriptionDone(delivery: delivery))
+        return Taken(message: delivery.message, delivery: delivery)
     }
 
     private func take(from consumer: PullConsumer) async throws -> Taken {
         while waiting.isEmpty { waiting = try await consumer.next(max: 64) }
-        return Taken(message: waiting.removeFirst(), done: SubscriptionDone(delivery: nil))
+        return Taken(message: waiting.removeFirst(), delivery: nil)
     }
 }
 
@@ -89,9 +85,8 @@ private actor SubscriptionMessages {
 ///
 /// It is one task's that iterates: calls follow each other.
 final class SubscriptionSource<Value: Sendable>: Sendable {
-    /// Makes a value of a message: which messages are done with, when their value is, and the value.
-    typealias Read =
-        @Sendable (JetStreamMessage, SubscriptionDone) async throws -> (done: [SubscriptionDone], value: Value?)
+    /// Makes a value of a message; nil when nobody has to see it.
+    typealias Read = @Sendable (JetStreamMessage) async throws -> Value?
 
     private let jetStream: JetStream
     private let messages: SubscriptionMessages
@@ -141,23 +136,22 @@ final class SubscriptionSource<Value: Sendable>: Sendable {
         while true {
             do {
                 let taken = try await messages.next()
-                let (finished, value) = try await read(taken.message, taken.done)
+                let value = try await read(taken.message)
                 await messages.advance()
-                if let value { return Delivery(value: value, acknowledgement: acknowledgement(of: finished)) }
+                if let value { return Delivery(value: value, acknowledgement: acknowledgement(of: taken.delivery)) }
                 // What cannot be acknowledged comes again.
-                try? await acknowledgement(of: finished)()
+                try? await acknowledgement(of: taken.delivery)()
             } catch let error as NATSError {
                 try await Self.recover(from: error, jetStream.connection)
             }
         }
     }
 
-    private func acknowledgement(of finished: [SubscriptionDone]) -> @Sendable () async throws -> Void {
-        let deliveries = finished.compactMap(\.delivery)
+    private func acknowledgement(of delivery: DurableConsumer.Delivery?) -> @Sendable () async throws -> Void {
         let jetStream = jetStream
         return {
             do throws(NATSError) {
-                for delivery in deliveries { try await DurableConsumer.acknowledge(delivery, over: jetStream) }
+                if let delivery { try await DurableConsumer.acknowledge(delivery, over: jetStream) }
             } catch {
                 throw SubscriberError(error)
             }

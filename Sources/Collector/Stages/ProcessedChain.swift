@@ -159,10 +159,11 @@ final class ProcessedChain: Sendable {
 
         mutating func stored() { sent += 1 }
 
-        /// After a failure it goes on behind the last chunk that is stored. Behind anything else readers take the half as void.
+        /// After a failure it goes on behind the last chunk that is stored. Behind anything else readers take the half as void. So they do
+        /// behind one that the server has forgotten: readers find a part by the sequence that the one behind it expects.
         mutating func found(_ head: ChainHead, instead expected: ChainHead) {
             if head.sequence == expected.sequence { return }
-            if let chunk = head.chunk, head.epoch == epoch, chunk.number == sent + 1,
+            if let chunk = head.chunk, head.sequence > 0, head.epoch == epoch, chunk.number == sent + 1,
                 chunk.id.hasSuffix(".\(attempts)"), head.covered == expected.covered
             {
                 sent += 1
