@@ -3,12 +3,13 @@ package import ATOF
 /// Requests whose records somebody wants to see, and which records are theirs.
 ///
 /// A record belongs to a request if it begins a scope whose metadata names it (`nemo_fabric_request_id`), or if its scope or its parent does.
+/// A scope that has ended is still known until there is no room for others: marks and children may be late.
 /// Times are since any fixed moment.
 package struct FabricRegistrations<Stream: Sendable>: Sendable {
     package struct Limits: Sendable {
         package var requests = 256
         package var requestsPerTenant = 64
-        /// Of a tenant, that are known to belong to a request.
+        /// Of a tenant, that are known to belong to a request, open ones and ended ones.
         package var scopesPerTenant = 10_000
         /// How long a request stays of whose records nobody takes any.
         package var idle = Duration.seconds(3600)
@@ -24,6 +25,33 @@ package struct FabricRegistrations<Stream: Sendable>: Sendable {
     private struct Tenant {
         var requests: [String: Request] = [:]
         var scopes: [EventUUID: String] = [:]
+        /// Those of the scopes that have ended, by when.
+        var ended = AgeOrder<EventUUID>()
+
+        mutating func owner(of fields: EventFields, most: Int) -> (stream: Stream, isForgotten: Bool)? {
+            var request: String?
+            if fields.kind == .scopeStart, !fields.metadata.isEmpty {
+                request =
+                    fields.metadata.withUnsafeBufferPointer { JSONPolicy.value(of: $0) }["nemo_fabric_request_id"]?
+                    .stringValue
+                if let name = request, requests[name] == nil { request = nil }
+            }
+            request = request ?? scopes[fields.uuid] ?? fields.parentUUID.flatMap { scopes[$0] }
+            guard let request, let stream = requests[request]?.stream else { return nil }
+            var isForgotten = false
+            switch fields.kind {
+            case .scopeStart:
+                ended.remove(fields.uuid)
+                if scopes[fields.uuid] == nil, scopes.count >= most, let oldest = ended.removeFirst() {
+                    scopes[oldest] = nil
+                }
+                isForgotten = scopes[fields.uuid] == nil && scopes.count >= most
+                if !isForgotten { scopes[fields.uuid] = request }
+            case .scopeEnd: if scopes[fields.uuid] != nil { ended.append(fields.uuid) }
+            case .mark: break
+            }
+            return (stream, isForgotten)
+        }
     }
 
     private let limits: Limits
@@ -53,27 +81,20 @@ package struct FabricRegistrations<Stream: Sendable>: Sendable {
     package mutating func deregister(_ request: String, _ tenant: String) -> Stream? {
         guard var left = tenants[tenant], let removed = left.requests.removeValue(forKey: request) else { return nil }
         count -= 1
-        left.scopes = left.scopes.filter { $0.value != request }
+        for (scope, owner) in left.scopes where owner == request {
+            left.scopes[scope] = nil
+            left.ended.remove(scope)
+        }
         tenants[tenant] = left.requests.isEmpty ? nil : left
         return removed.stream
     }
 
     /// Whose record an event is; nil for nobody's.
-    package mutating func owner(of fields: EventFields, _ tenant: String) -> Stream? {
-        guard let known = tenants[tenant] else { return nil }
-        var request: String?
-        if fields.kind == .scopeStart, !fields.metadata.isEmpty {
-            request =
-                fields.metadata.withUnsafeBufferPointer { JSONPolicy.value(of: $0) }["nemo_fabric_request_id"]?
-                .stringValue
-            if let name = request, known.requests[name] == nil { request = nil }
-        }
-        request = request ?? known.scopes[fields.uuid] ?? fields.parentUUID.flatMap { known.scopes[$0] }
-        guard let request, let stream = known.requests[request]?.stream else { return nil }
-        if fields.kind == .scopeStart, known.scopes.count < limits.scopesPerTenant {
-            tenants[tenant]?.scopes[fields.uuid] = request
-        }
-        return stream
+    ///
+    /// - Returns: also whether it begins a scope that there is no room for: what follows below it is not found.
+    package mutating func owner(of fields: EventFields, _ tenant: String) -> (stream: Stream, isForgotten: Bool)? {
+        // In place: a copy of the scopes for each event would be more and more to copy.
+        tenants[tenant]?.owner(of: fields, most: limits.scopesPerTenant)
     }
 
     /// Takes the requests that nobody has used for too long.

@@ -55,18 +55,37 @@ struct FabricRegistrationsTests {
     func owners() throws {
         var made = Self.made()
         try made.register("r1", "a", 1, now: .zero)
-        #expect(made.owner(of: try Self.fields(.scopeStart, 1, request: "r2"), "a") == nil)
-        #expect(made.owner(of: try Self.fields(.scopeStart, 1, request: "r1"), "b") == nil)
-        #expect(made.owner(of: try Self.fields(.scopeStart, 1, request: "r1"), "a") == 1)
-        #expect(made.owner(of: try Self.fields(.scopeStart, 2, parent: 1), "a") == 1)
-        #expect(made.owner(of: try Self.fields(.mark, 3, parent: 2), "a") == 1)
-        #expect(made.owner(of: try Self.fields(.mark, 4, parent: 3), "a") == nil)
-        #expect(made.owner(of: try Self.fields(.scopeEnd, 1), "a") == 1)
-        // No more scopes are remembered; they are shown all the same.
-        #expect(made.owner(of: try Self.fields(.scopeStart, 5, parent: 1), "a") == 1)
-        #expect(made.owner(of: try Self.fields(.mark, 6, parent: 5), "a") == nil)
+        #expect(made.owner(of: try Self.fields(.scopeStart, 1, request: "r2"), "a")?.stream == nil)
+        #expect(made.owner(of: try Self.fields(.scopeStart, 1, request: "r1"), "b")?.stream == nil)
+        #expect(made.owner(of: try Self.fields(.scopeStart, 1, request: "r1"), "a")?.stream == 1)
+        #expect(made.owner(of: try Self.fields(.scopeStart, 2, parent: 1), "a")?.stream == 1)
+        #expect(made.owner(of: try Self.fields(.mark, 3, parent: 2), "a")?.stream == 1)
+        #expect(made.owner(of: try Self.fields(.mark, 4, parent: 3), "a")?.stream == nil)
+        // No more scopes are remembered while both are open; they are shown all the same.
+        let forgotten = try #require(made.owner(of: try Self.fields(.scopeStart, 5, parent: 1), "a"))
+        #expect(forgotten.stream == 1 && forgotten.isForgotten)
+        #expect(made.owner(of: try Self.fields(.mark, 6, parent: 5), "a")?.stream == nil)
+        #expect(made.owner(of: try Self.fields(.scopeEnd, 2), "a")?.stream == 1)
+        #expect(made.owner(of: try Self.fields(.mark, 6, parent: 2), "a")?.stream == 1)
         #expect(made.deregister("r1", "a") == 1)
         try made.register("r1", "a", 7, now: .zero)
-        #expect(made.owner(of: try Self.fields(.scopeEnd, 1), "a") == nil)
+        #expect(made.owner(of: try Self.fields(.scopeEnd, 1), "a")?.stream == nil)
+    }
+
+    @Test("know a scope that has ended until another one needs its place, the first to end first")
+    func ends() throws {
+        var made = Self.made()
+        try made.register("r1", "a", 1, now: .zero)
+        #expect(made.owner(of: try Self.fields(.scopeStart, 1, request: "r1"), "a")?.stream == 1)
+        for number in UInt8(2)...50 {
+            let started = made.owner(of: try Self.fields(.scopeStart, number, parent: 1), "a")
+            #expect(started?.stream == 1 && started?.isForgotten == false)
+            #expect(made.owner(of: try Self.fields(.scopeEnd, number), "a")?.stream == 1)
+            #expect(made.owner(of: try Self.fields(.mark, 60, parent: number), "a")?.stream == 1)
+        }
+        #expect(made.owner(of: try Self.fields(.mark, 60, parent: 49), "a")?.stream == nil)
+        // One that begins again is open again.
+        #expect(made.owner(of: try Self.fields(.scopeStart, 50, parent: 1), "a")?.isForgotten == false)
+        #expect(made.owner(of: try Self.fields(.scopeStart, 51, parent: 1), "a")?.isForgotten == true)
     }
 }

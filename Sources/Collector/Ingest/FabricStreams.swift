@@ -58,7 +58,8 @@ final class FabricStreams: Sendable {
     func take(_ line: [UInt8], _ fields: EventFields, tenant: String) {
         guard state.withLock({ $0.registrations.count > 0 }) else { return }
         sweep(isDue: false)
-        guard let stream = state.withLock({ $0.registrations.owner(of: fields, tenant) }) else { return }
+        guard let (stream, isForgotten) = state.withLock({ $0.registrations.owner(of: fields, tenant) }) else { return }
+        if isForgotten { metrics.add("skein_ingest_stream_forgotten_scopes_total") }
         if !stream.put(line) { metrics.add("skein_ingest_stream_dropped_total") }
     }
 
