@@ -8,7 +8,6 @@ package enum WebSocketFrame {
         case unsupportedData = 1003
         case notUTF8 = 1007
         case policyViolation = 1008
-        case tooLarge = 1009
     }
 
     /// - Parameter payload: of a ping, at most 125 bytes.

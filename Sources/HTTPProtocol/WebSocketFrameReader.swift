@@ -5,11 +5,14 @@ package struct WebSocketFrameReader: Sendable {
     package enum Input: Sendable, Hashable {
         case text([UInt8])
         case binary([UInt8])
+        /// A text longer than the limit: it was thrown away as it came, and this is how long it was. A client that has its queue's head
+        /// refused with its connection sends the same again for ever.
+        case tooLong(bytes: Int)
         case ping([UInt8])
         case pong
         /// The code is nil when the frame has none.
         case close(code: UInt16?)
-        /// The client broke the protocol or a limit: the connection has to be closed with this code.
+        /// The client broke the protocol: the connection has to be closed with this code.
         case failure(WebSocketFrame.CloseCode, String)
     }
 
@@ -38,6 +41,8 @@ package struct WebSocketFrameReader: Sendable {
     /// Of the message whose frames are coming; nil between messages.
     private var kind: Opcode?
     private var message: [UInt8] = []
+    /// Bytes of a message that is being thrown away; nil when none is.
+    private var skipped: Int?
     private var control: [UInt8] = []
     package private(set) var hasEnded = false
 
@@ -46,7 +51,7 @@ package struct WebSocketFrameReader: Sendable {
 
     /// Whether a message or frame has begun and is not complete.
     package var isInMessage: Bool { frame != nil || kind != nil || !header.isEmpty }
-    /// Bytes of the incomplete message.
+    /// Bytes of the incomplete message that are kept.
     package var heldBytes: Int { message.count + control.count }
 
     package mutating func receive(_ bytes: some Collection<UInt8>) -> [Input] {
@@ -83,7 +88,7 @@ package struct WebSocketFrameReader: Sendable {
             hasEnded = true
             message = []
             header = []
-        case .text, .binary, .ping, .pong: break
+        case .text, .binary, .tooLong, .ping, .pong: break
         }
     }
 
@@ -120,6 +125,9 @@ package struct WebSocketFrameReader: Sendable {
         let length = extended.isEmpty ? UInt64(short) : extended.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         let mask = Array(header.suffix(4))
         header = []
+        guard let remaining = Int(exactly: length) else {
+            return .failure(.protocolError, "the highest bit of a length must be 0")
+        }
         if opcode.isControl {
             if !isFinal || length > 125 {
                 return .failure(.protocolError, "a control frame must be whole and at most 125 bytes")
@@ -129,12 +137,13 @@ package struct WebSocketFrameReader: Sendable {
                 return .failure(
                     .protocolError, "a continuation must follow the beginning of a message, and only it may")
             }
-            if length > UInt64(maximumBytes - message.count) {
-                return .failure(.tooLarge, "a message may have \(maximumBytes) bytes")
-            }
             if kind == nil { kind = opcode }
+            if skipped == nil, remaining > maximumBytes - message.count {
+                skipped = message.count
+                message = []
+            }
         }
-        frame = Frame(opcode: opcode, isFinal: isFinal, remaining: Int(length), mask: mask)
+        frame = Frame(opcode: opcode, isFinal: isFinal, remaining: remaining, mask: mask)
         return nil
     }
 
@@ -150,6 +159,8 @@ package struct WebSocketFrameReader: Sendable {
                 control.append(byte ^ mask[place & 3])
                 place += 1
             }
+        } else if let skipped {
+            self.skipped = skipped + part.count
         } else {
             for byte in part {
                 message.append(byte ^ mask[place & 3])
@@ -177,9 +188,11 @@ package struct WebSocketFrameReader: Sendable {
         guard complete.isFinal else { return nil }
         defer {
             message = []
+            skipped = nil
             kind = nil
         }
         guard kind == .text else { return .binary(message) }
+        if let skipped { return .tooLong(bytes: skipped) }
         if String(validating: message, as: UTF8.self) == nil {
             return .failure(.notUTF8, "a text message must be UTF-8")
         }

@@ -13,6 +13,12 @@ package enum WebSocketHandshake {
         }
     }
 
+    /// What a client is told that asks for another version (RFC 6455, 4.4; RFC 9110, 15.5.22).
+    package static let versionHeaders = [
+        (name: "Sec-WebSocket-Version", value: "13"), (name: "Upgrade", value: "websocket"),
+        (name: "Connection", value: "Upgrade"),
+    ]
+
     /// Whether a request asks to become a WebSocket.
     ///
     /// - Parameters: values of the headers of these names.

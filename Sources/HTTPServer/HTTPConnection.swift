@@ -10,6 +10,7 @@ final class HTTPConnection: Sendable {
         var socket: Int32?
         var deadlines: ConnectionDeadlines
         var reaped: ConnectionDeadlines.Overdue?
+        var target = ""
     }
 
     let peer: String
@@ -24,6 +25,17 @@ final class HTTPConnection: Sendable {
     func note(_ change: (inout ConnectionDeadlines, Duration) -> Void) {
         let now = ContinuousClock.now - start
         state.withLock { change(&$0.deadlines, now) }
+    }
+
+    /// Of the request that is being read, as it was sent.
+    var target: String { state.withLock { $0.target } }
+
+    func requestLineCame(_ target: String) {
+        let now = ContinuousClock.now - start
+        state.withLock { state in
+            state.target = target
+            state.deadlines.requestLineCame(now)
+        }
     }
 
     /// Whether the client has closed, though nobody reads what it sends.

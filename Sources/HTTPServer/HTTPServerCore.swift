@@ -96,15 +96,16 @@ final class HTTPServerCore: Sendable {
     /// The first line of a request is there. What is returned becomes the request's context, which is made later.
     static let requestLine:
         @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?) -> UnsafeMutableRawPointer? = {
-            _, _, connection in
+            _, target, connection in
             guard let connection else { return nil }
-            HTTPServerCore.connection(skein_mhd_socket_context(connection))?.note { $0.requestLineCame($1) }
+            let target = target.map { String(cString: $0) } ?? ""
+            HTTPServerCore.connection(skein_mhd_socket_context(connection))?.requestLineCame(target)
             return nil
         }
 
     /// Headers, a piece of the body, or its end. The request's context owns its exchange until `completed`.
     static let access: MHD_AccessHandlerCallback = {
-        context, connection, path, method, _, bytes, count, place in
+        context, connection, path, method, version, bytes, count, place in
         guard let core = core(context), let connection, let count, let place else { return .NO }
         if let pointer = place.pointee {
             let exchange = Unmanaged<HTTPExchange>.fromOpaque(pointer).takeUnretainedValue()
@@ -118,7 +119,17 @@ final class HTTPServerCore: Sendable {
             return state.isStopping
         }
         if isStopping { return .NO }
-        let request = HTTPServerRequest(connection, method: method, path: path, peer: made.peer)
+        let request: HTTPServerRequest
+        do throws(RequestFraming.Refusal) {
+            request = try HTTPServerRequest(
+                connection, method: method, path: path, version: version, target: made.target, peer: made.peer)
+        } catch {
+            var answer = core.handler.refused(error)
+            // Nobody knows where the next request begins.
+            answer.headers.append(("Connection", "close"))
+            exchange.answer(answer)
+            return core.settle(exchange, connection, mayAnswer: true, isBeginning: true)
+        }
         made.note { $0.headersCame($1, isStream: request.isStream) }
         if request.isStream {
             skein_mhd_no_timeout(connection)
@@ -126,8 +137,7 @@ final class HTTPServerCore: Sendable {
             skein_mhd_timeout(connection, UInt32(max(1, core.options.deadlines.idle / .seconds(1))))
         }
         core.handler.began(request, exchange)
-        let length = request.isStream ? nil : request.contentLength ?? 0
-        let drains = length.map { $0 <= HTTPServerCore.drainLimit } ?? false
+        let drains = request.contentLength.map { $0 <= HTTPServerCore.drainLimit } ?? false
         return core.settle(exchange, connection, mayAnswer: true, drains: drains, isBeginning: true)
     }
 

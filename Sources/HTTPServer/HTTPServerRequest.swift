@@ -1,5 +1,6 @@
 internal import CMicroHTTPD
 internal import Glibc
+package import HTTPProtocol
 
 /// A request as far as its headers.
 package struct HTTPServerRequest: Sendable {
@@ -11,6 +12,7 @@ package struct HTTPServerRequest: Sendable {
     package let headers: [(name: String, value: String)]
     /// The IP address of the client, such as `127.0.0.1` or `::1`.
     package let peer: String
+    package let framing: RequestFraming
 
     /// The value of the first header of the name, compared without case.
     package subscript(_ name: String) -> String? {
@@ -23,22 +25,30 @@ package struct HTTPServerRequest: Sendable {
 
     package func queryValue(_ name: String) -> String? { query.first { $0.name == name }?.value }
 
-    /// The length that the client announces; nil without one.
-    package var contentLength: Int? { self["Content-Length"].flatMap { Int($0) } }
+    /// The length that the client announces, 0 without one; nil when nobody knows it.
+    package var contentLength: Int? { if case .length(let length) = framing { length } else { nil } }
     /// The body comes in chunks and ends when it ends.
-    package var isStream: Bool { self["Transfer-Encoding"] != nil }
+    package var isStream: Bool { framing == .chunked }
 
     private func lower(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte | 0x20 : byte }
 }
 
 extension HTTPServerRequest {
     /// Copies everything out of libmicrohttpd's memory, which lives as long as the request.
-    init(_ connection: OpaquePointer, method: UnsafePointer<CChar>?, path: UnsafePointer<CChar>?, peer: String) {
+    ///
+    /// - Parameter target: of the request line, as it was sent.
+    /// - Throws: when it is not clear where its body ends, or what its path is.
+    init(
+        _ connection: OpaquePointer, method: UnsafePointer<CChar>?, path: UnsafePointer<CChar>?,
+        version: UnsafePointer<CChar>?, target: String, peer: String
+    ) throws(RequestFraming.Refusal) {
         self.method = method.map { String(cString: $0) } ?? ""
         self.path = path.map { String(cString: $0) } ?? ""
         self.peer = peer
         headers = HTTPServerRequest.values { skein_mhd_headers(connection, $0, $1) }
         query = HTTPServerRequest.values { skein_mhd_query(connection, $0, $1) }
+        framing = try RequestFraming(
+            version: version.map { String(cString: $0) } ?? "", target: target, headers: headers)
     }
 
     private final class Values { var list: [(name: String, value: String)] = [] }

@@ -150,6 +150,9 @@ package final class WebSocketConnection: Sendable {
             case .text(let text):
                 isNew = true
                 receiver.received(text, self)
+            case .tooLong(let bytes):
+                isNew = true
+                receiver.skipped(bytes, self)
             case .binary:
                 receiver.failed("a binary message came; an event is a text message")
                 return shut(WebSocketFrame.CloseCode.unsupportedData.rawValue, "an event is a text message")

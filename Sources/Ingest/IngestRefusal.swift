@@ -8,6 +8,7 @@ package struct IngestRefusal: Error, Sendable, Hashable {
         case producer
         case origin
         case host
+        case framing
         case path
         case method
         case contentType = "content_type"

@@ -1,6 +1,7 @@
 import Collector
 import Foundation
 import HTTPTestServer
+import Ingest
 import NATSTransport
 import Stages
 import Testing
@@ -48,6 +49,30 @@ struct IngestLimitTests {
                 try await Self.expect(200, port, Self.large(0, 12_000))
                 try await Self.expect(429, port, IngestRig.line(1, 401))
                 try await Self.expect(200, port, IngestRig.line(2, 1), ["Skein-Producer: other"])
+            }
+        }
+    }
+
+    @Test("who takes another name each time has no more than its address may")
+    func names() async throws {
+        try await Rig.with { rig in
+            for tokens in [[], [IngestAccess.Token("token-of-sixteen", tenants: ["t0"])]] {
+                try await rig.ingesting {
+                    $0.eventsPerSecond = 1
+                    $0.access.tokens = tokens
+                } _: { port, _ in
+                    let lines = (0..<5).map { IngestRig.line(1, $0) }.joined(separator: "\n")
+                    var statuses: [Int] = []
+                    for number in 0..<10 {
+                        let headers =
+                            tokens.isEmpty
+                            ? ["Skein-Tenant: t\(number)"] : ["Authorization: Bearer token-of-sixteen"]
+                        let answer = try await Self.post(port, lines, headers + ["Skein-Producer: p\(number)"])
+                        statuses.append(answer.status)
+                    }
+                    #expect(statuses.prefix(3) == [200, 200, 200])
+                    #expect(statuses.contains(429))
+                }
             }
         }
     }
@@ -207,12 +232,50 @@ struct IngestLimitTests {
         }
     }
 
+    @Test("a stream that takes smaller messages than the server gets them: none of small and large events is lost")
+    func smallMessages() async throws {
+        try await Rig.with { rig in
+            try await rig.ingesting { port, collector in
+                var stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
+                stream.maxMessageSize = 20_000
+                _ = try await rig.jetStream.updateStream(stream)
+                let lines = (0..<300).map { $0 == 150 ? Self.large($0, 60_000) : Self.large($0, 500) }
+                try await Self.expect(200, port, lines.joined(separator: "\n"))
+                let names = try await rig.processedNames(300)
+                #expect(Set(names["default"] ?? []) == Set((0..<300).map { "m\($0)" }))
+                #expect(collector.metrics.total("skein_ingest_unstored_events_total") == 0)
+            }
+        }
+    }
+
+    @Test("what the broker refuses for good takes nothing with it, and is counted alone")
+    func refusedAmongOthers() async throws {
+        try await Rig.with { rig in
+            try await rig.ingesting { port, collector in
+                var stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
+                stream.maxMessageSize = 900
+                _ = try await rig.jetStream.updateStream(stream)
+                let lines = (0..<100).map { $0 == 50 ? Self.large($0, 5000) : IngestRig.line(9, $0) }
+                let body = lines.map { $0 + "\n" }.joined()
+                let answer = try await SocketClient.onThread {
+                    let client = try SocketClient(port: port)
+                    try client.send(IngestRig.chunked([body]))
+                    return try client.answer()
+                }
+                #expect(answer.status == 503)
+                let names = try await rig.processedNames(99)
+                #expect(names["default"]?.count == 99)
+                #expect(collector.metrics.total("skein_ingest_unstored_events_total") == 1)
+            }
+        }
+    }
+
     @Test("events of a WebSocket that the broker refuses for good are counted")
     func refusedForGood() async throws {
         try await Rig.with { rig in
             try await rig.ingesting { port, collector in
                 var stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
-                stream.maxMessageSize = 2000
+                stream.maxMessageSize = 900
                 _ = try await rig.jetStream.updateStream(stream)
                 try await SocketClient.onThread {
                     let socket = try SocketClient(port: port)

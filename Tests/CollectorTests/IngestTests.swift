@@ -109,6 +109,51 @@ struct IngestTests {
         }
     }
 
+    @Test("a WebSocket message above max_event_bytes is skipped and counted, and what follows is taken")
+    func largeMessage() async throws {
+        try await Rig.with { rig in
+            var configuration = try rig.configuration()
+            configuration.trajectories = nil
+            configuration.ingest.isEnabled = true
+            configuration.ingest.port = 0
+            configuration.maximumEventBytes = 10_000
+            try await rig.collecting(configuration) { collector in
+                try await eventually("ingest listens") { collector.ingestPort != nil }
+                let port = try #require(collector.ingestPort)
+                try await SocketClient.onThread {
+                    let socket = try SocketClient(port: port)
+                    try socket.send(
+                        Array(SocketClient.upgrade.utf8) + SocketClient.frame(IngestRig.line(1, 0))
+                            + SocketClient.frame(String(repeating: "x", count: 100_000))
+                            + SocketClient.frame(IngestRig.line(1, 1)) + SocketClient.frame(8, []))
+                    #expect(try socket.answer().status == 101)
+                    #expect(try socket.receive(2) == [0x88, 0])
+                }
+                let names = try await rig.processedNames(2)
+                #expect(names["default"].map(Set.init) == ["m0", "m1"])
+                #expect(collector.metrics.total("skein_ingest_rejected_lines_total") == 1)
+            }
+        }
+    }
+
+    @Test("an upgrade to another version is told which one there is")
+    func webSocketVersion() async throws {
+        try await Rig.with { rig in
+            try await rig.ingesting { port, _ in
+                let answer = try await SocketClient.onThread {
+                    let client = try SocketClient(port: port)
+                    try client.send(SocketClient.upgrade.replacing("Version: 13", with: "Version: 8"))
+                    return try client.answer()
+                }
+                #expect(answer.status == 426)
+                for header in ["Sec-WebSocket-Version: 13", "Upgrade: websocket"] {
+                    #expect(answer.head.contains("\r\n\(header)\r\n"), "\(answer.head)")
+                }
+                #expect(answer.head.contains("Connection:") && answer.head.lowercased().contains("upgrade"))
+            }
+        }
+    }
+
     @Test("a stream that ends abruptly keeps its whole lines and loses the last piece, which is counted")
     func abruptEnd() async throws {
         try await Rig.with { rig in

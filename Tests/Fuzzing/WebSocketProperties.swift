@@ -15,6 +15,7 @@ enum WebSocketProperties {
         [6] + frame(0x81, [UInt8](repeating: 0x61, count: 200), length: [0xFE, 0, 200]) + frame(0x82, [1]),
         [1] + frame(0x81, [0x61], length: [0xFF, 0, 0, 0, 0, 0, 0, 0, 1]),
         [3] + frame(0x81, [], length: [0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+        [7] + frame(0x81, [UInt8](repeating: 0x61, count: 400), length: [0xFE, 1, 144]) + frame(0x81, [0x62]),
         [4] + frame(0x01, [UInt8](repeating: 0x61, count: 120)) + frame(0x00, [UInt8](repeating: 0x61, count: 120))
             + frame(0x80, [UInt8](repeating: 0x61, count: 61)),
     ]
@@ -39,6 +40,8 @@ enum WebSocketProperties {
             case .text(let text):
                 try FuzzFailure.unless(String(validating: text, as: UTF8.self) != nil, "a text is not UTF-8")
                 try FuzzFailure.unless(text.count <= maximumBytes, "a message is too long")
+            case .tooLong(let bytes):
+                try FuzzFailure.unless(bytes > maximumBytes, "a message of \(bytes) bytes is skipped")
             case .close, .failure: try FuzzFailure.unless(input == expected.last, "something comes after the end")
             case .binary, .ping, .pong: break
             }

@@ -96,17 +96,25 @@ struct WebSocketFrameReaderTests {
             [.failure(.protocolError, "a control frame must be whole and at most 125 bytes")]
         ),
         (
-            "more than there may be", frame(1, [], length: 100_001),
-            [.failure(.tooLarge, "a message may have 100000 bytes")]
+            "more than there may be, which is skipped",
+            frame(1, Array(repeating: 0x61, count: 100_001)) + text("behind"),
+            [.tooLong(bytes: 100_001), .text(Array("behind".utf8))]
         ),
         (
             "more than fits a number", frame(1, [], length: .max),
-            [.failure(.tooLarge, "a message may have 100000 bytes")]
+            [.failure(.protocolError, "the highest bit of a length must be 0")]
+        ),
+        ("no end of more than there may be", frame(1, [1], length: .max >> 1), []),
+        (
+            "more than there may be, in parts, with a ping between them",
+            frame(1, Array(repeating: 0x61, count: 60_000), isFinal: false)
+                + frame(0, Array(repeating: 0x61, count: 40_001), isFinal: false) + frame(9, [1])
+                + frame(0, [0xFF]) + text("behind"),
+            [.ping([1]), .tooLong(bytes: 100_002), .text(Array("behind".utf8))]
         ),
         (
-            "more than there may be, in parts",
-            frame(1, Array(repeating: 0x61, count: 60_000), isFinal: false) + frame(0, [], length: 40_001),
-            [.failure(.tooLarge, "a message may have 100000 bytes")]
+            "more than there may be of a binary message",
+            frame(2, Array(repeating: 0, count: 100_001)), [.binary([])]
         ),
     ]
 
@@ -127,6 +135,15 @@ struct WebSocketFrameReaderTests {
         var reader = WebSocketFrameReader(maximumBytes: 1 << 40)
         #expect(reader.receive(WebSocketFrameReaderTests.frame(1, [1, 2, 3], length: 1 << 39)) == [])
         #expect(reader.heldBytes == 3)
+        #expect(reader.isInMessage)
+    }
+
+    @Test("hold nothing of a message that is skipped")
+    func skipped() {
+        var reader = WebSocketFrameReader(maximumBytes: 100)
+        #expect(reader.receive(WebSocketFrameReaderTests.frame(1, [1, 2, 3], isFinal: false)) == [])
+        #expect(reader.receive(WebSocketFrameReaderTests.frame(0, [1, 2, 3], length: 98)) == [])
+        #expect(reader.heldBytes == 0)
         #expect(reader.isInMessage)
     }
 }

@@ -32,6 +32,8 @@ private final class TestHandler: HTTPHandler {
         }
     }
 
+    func refused(_ refusal: RequestFraming.Refusal) -> HTTPAnswer { .text(refusal.reason, status: refusal.status) }
+
     func reaped(_ reason: HTTPReapReason) { reaps.withLock { $0.append(reason) } }
 
     private final class Echo: HTTPBodyReceiver {
@@ -143,6 +145,10 @@ private final class TestHandler: HTTPHandler {
             Task { socket.resume() }
         }
 
+        func skipped(_ bytes: Int, _ socket: WebSocketConnection) {
+            handler.messages.withLock { $0.append("skipped: \(bytes)") }
+        }
+
         func came(_ bytes: Int, heldBytes: Int, _ socket: WebSocketConnection) {}
 
         func failed(_ reason: String) { handler.messages.withLock { $0.append("failed: \(reason)") } }
@@ -191,6 +197,30 @@ struct HTTPListenerTests {
             #expect(try client.answer().body == "19")
             try client.send("GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try client.answer().status == 404)
+        }
+    }
+
+    /// The request behind it, which another reading of it would let through, is never answered.
+    @Test(
+        "refuses at once what can be understood in two ways, and closes",
+        arguments: [
+            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 6\r\n\r\nabc",
+            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\nabc",
+            "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc",
+            "POST /echo%00/x HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+            "GET /%2Fecho HTTP/1.1\r\nHost: x\r\n\r\n",
+            SocketClient.upgrade.replacing("Host: localhost", with: "Host: localhost\r\nContent-Length: 3") + "abc",
+        ])
+    func ambiguous(_ request: String) async throws {
+        try await HTTPListenerTests.with { port, _ in
+            let client = try SocketClient(port: port)
+            try client.send(request + "GET /later HTTP/1.1\r\nHost: x\r\n\r\n")
+            let answer = try client.answer()
+            #expect(answer.status == 400)
+            #expect(answer.head.contains("Connection: close\r\n"))
+            #expect(try client.receive().isEmpty)
         }
     }
 
@@ -255,8 +285,11 @@ struct HTTPListenerTests {
             let large = try SocketClient(port: port)
             try large.send(SocketClient.upgrade)
             #expect(try large.answer().status == 101)
-            try large.send(SocketClient.frame(1, [UInt8](repeating: 0x61, count: 1001)))
-            #expect(try large.receive(4)[2...] == [0x03, 0xF1])
+            try large.send(
+                SocketClient.frame(1, [UInt8](repeating: 0x61, count: 100_000)) + SocketClient.frame("behind")
+                    + SocketClient.frame(8, []))
+            #expect(try large.receive(2) == [0x88, 0])
+            #expect(handler.messages.withLock { $0 }.suffix(3) == ["skipped: 100000", "behind", "closed"])
         }
     }
 

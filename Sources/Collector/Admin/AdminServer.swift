@@ -1,3 +1,4 @@
+internal import HTTPProtocol
 internal import HTTPServer
 
 /// Answers probes and metrics over HTTP: `/healthz`, `/readyz`, `/metrics`.
@@ -45,6 +46,10 @@ private struct AdminHandler: HTTPHandler {
             }
         default: exchange.answer(.text("there are /healthz, /readyz and /metrics\n", status: 404))
         }
+    }
+
+    func refused(_ refusal: RequestFraming.Refusal) -> HTTPAnswer {
+        .text("\(refusal.reason)\n", status: refusal.status)
     }
 
     func reaped(_ reason: HTTPReapReason) {}

@@ -29,6 +29,7 @@ final class IngestIntake: Sendable {
     }
 
     let sender: IngestAccess.Sender
+    private let payer: IngestLimits.Payer
     private let source: Source
     private let service: IngestService
     /// Nil waits for the broker as long as it takes.
@@ -39,8 +40,13 @@ final class IngestIntake: Sendable {
     /// Beyond it nothing more is read until half of it is stored.
     private static let limit = 1 << 20
 
-    init(_ sender: IngestAccess.Sender, _ source: Source, _ service: IngestService, patience: Duration?) {
+    /// - Parameter payer: whose rates it counts against.
+    init(
+        _ sender: IngestAccess.Sender, _ payer: IngestLimits.Payer, _ source: Source, _ service: IngestService,
+        patience: Duration?
+    ) {
         self.sender = sender
+        self.payer = payer
         self.source = source
         self.service = service
         self.patience = patience
@@ -53,7 +59,7 @@ final class IngestIntake: Sendable {
 
     func take(_ lines: [ReadLine]) {
         if lines.isEmpty { return }
-        var items: [IngestEntry.Item] = []
+        var items: [IngestBatch.Item] = []
         var counts = (events: 0, probes: 0, invalid: 0, tooLong: 0, flooded: 0, restored: 0)
         for line in lines {
             switch line {
@@ -80,7 +86,7 @@ final class IngestIntake: Sendable {
                 items.append(.event(fields.packed()))
                 service.streams.take(bytes, fields, tenant: sender.tenant)
             case .read(let bytes, .invalid(let error)):
-                let isKept = service.limits.useInvalid(sender, bytes: bytes.count)
+                let isKept = service.limits.useInvalid(payer, bytes: bytes.count)
                 if isKept {
                     counts.invalid += 1
                     // `process` reads lines: a document that has several becomes one.
@@ -97,7 +103,7 @@ final class IngestIntake: Sendable {
         service.count(
             events: counts.events, probes: counts.probes, invalid: counts.invalid, tooLong: counts.tooLong,
             flooded: counts.flooded, restored: counts.restored)
-        service.limits.use(events: lines.count, bytes: 0, sender)
+        service.limits.use(events: lines.count, bytes: 0, payer)
         state.withLock { $0.hasFinished = true }
         if !items.isEmpty { submit(items) }
     }
@@ -107,7 +113,7 @@ final class IngestIntake: Sendable {
     /// - Parameter heldBytes: of the line that is not complete.
     func came(_ bytes: Int, heldBytes: Int) {
         service.metrics.add("skein_ingest_received_bytes_total", bytes)
-        service.limits.use(events: 0, bytes: bytes, sender)
+        service.limits.use(events: 0, bytes: bytes, payer)
         let (change, hasFinished) = state.withLock { state in
             if state.isClosed { return (0, false) }
             defer { (state.heldBytes, state.hasFinished) = (heldBytes, false) }
@@ -129,23 +135,23 @@ final class IngestIntake: Sendable {
         service.memory.left(holder)
     }
 
-    private func submit(_ items: [IngestEntry.Item]) {
+    private func submit(_ items: [IngestBatch.Item]) {
         let deadline = patience.map { ContinuousClock.now + $0 }
-        let (size, count) = (items.reduce(0) { $0 + $1.bytes.count }, items.count)
+        let size = items.reduce(0) { $0 + $1.bytes.count }
         state.withLock { state in
             state.entriesUnderWay += 1
             state.bytesUnderWay += size
         }
-        let entry = IngestEntry(items, size: size, deadline: deadline) { self.stored(size, count, $0) }
+        let entry = IngestEntry(items, size: size, deadline: deadline) { self.ended(size, $0) }
         service.publisher.submit(entry, of: sender)
     }
 
-    private func stored(_ size: Int, _ count: Int, _ failure: String?) {
+    private func ended(_ size: Int, _ failure: IngestEntry.Failure?) {
         let (calls, isFirstFailure) = state.withLock { state in
             state.entriesUnderWay -= 1
             state.bytesUnderWay -= size
             let isFirstFailure = failure != nil && state.failure == nil
-            if let failure { state.failure = state.failure ?? failure }
+            if let failure { state.failure = state.failure ?? failure.reason }
             var calls: [@Sendable () -> Void] = []
             if state.bytesUnderWay <= IngestIntake.limit / 2, let call = state.whenLess {
                 state.whenLess = nil
@@ -157,7 +163,7 @@ final class IngestIntake: Sendable {
             }
             return (calls, isFirstFailure)
         }
-        if let failure { service.lost(count, source, sender, failure, isFirst: isFirstFailure) }
+        if let failure { service.lost(failure.count, source, sender, failure.reason, isFirst: isFirstFailure) }
         for call in calls { call() }
     }
 
@@ -186,7 +192,7 @@ final class IngestIntake: Sendable {
             return (true, false)
         }
         if mustWait { return true }
-        if let wait = service.limits.wait(sender) {
+        if let wait = service.limits.wait(payer) {
             service.metrics.add("skein_ingest_slowed_total")
             Task {
                 // Cancellation only makes it earlier.

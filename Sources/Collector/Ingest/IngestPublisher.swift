@@ -1,4 +1,3 @@
-internal import ATOF
 internal import Ingest
 internal import NATSTransport
 internal import Stages
@@ -26,6 +25,8 @@ final class IngestPublisher: Sendable {
         /// Lanes that are being worked on.
         var lanes: [IngestAccess.Sender: Lane] = [:]
         var numbers: UInt64 = 0
+        /// Bytes that the stream takes, where it takes less than the server, and how long that is believed.
+        var learned: (bytes: Int, until: ContinuousClock.Instant)?
         var isStopping = false
         /// A task looks at the deadlines.
         var isExpiring = false
@@ -38,7 +39,6 @@ final class IngestPublisher: Sendable {
     private let metrics: Metrics
     private let state = Mutex(State())
 
-    private static let batchBytes = 512 << 10
     private static let batchEvents = 4096
 
     init(_ jetStream: JetStream, instance: String, memory: IngestMemory, metrics: Metrics) {
@@ -140,7 +140,7 @@ final class IngestPublisher: Sendable {
                     events += entry.items.count
                 }
                 return bytes == 0
-                    || (bytes + entry.size <= IngestPublisher.batchBytes
+                    || (bytes + entry.size <= IngestBatch.joinedBytes
                         && events + entry.items.count <= IngestPublisher.batchEvents)
             }.count
             let batch = Array(lane.waiting.prefix(count))
@@ -151,26 +151,58 @@ final class IngestPublisher: Sendable {
         }
     }
 
-    /// - Returns: why it is not stored, or not known to be.
+    /// Tells the entries what is stored of them and what is refused for good; what follows something refused goes on.
+    ///
+    /// - Returns: why the rest is not stored, or not known to be; nil when there is none.
     private func store(_ entries: [IngestEntry], _ sender: IngestAccess.Sender) async -> String? {
         var deadline: ContinuousClock.Instant? = .now
         for entry in entries {
             // As long as one waits without an end, all do.
             if let own = entry.deadline, let latest = deadline { deadline = max(own, latest) } else { deadline = nil }
         }
-        for message in messages(entries.flatMap(\.items), sender) {
-            var pause = Duration.milliseconds(20)
-            while let error = await failure(message) {
-                guard error.isTemporary else { return error.description }
-                state.withLock { $0.lanes[sender]?.error = error.description }
-                metrics.add("skein_ingest_publish_retries_total")
-                if let deadline, ContinuousClock.now + pause > deadline { return error.description }
-                if state.withLock({ $0.isStopping }) { return "the collector is stopping" }
-                do { try await Task.sleep(for: pause) } catch { return "the collector is stopping" }
-                pause = min(pause * 2, .milliseconds(500))
+        var owners = entries.flatMap { Array(repeating: $0, count: $0.items.count) }[...]
+        var batch = IngestBatch(entries.flatMap(\.items), limit: messageBytes)
+        var id = ""
+        while let part = batch.next() {
+            if part.part == 1 { id = newID() }
+            let message = message(part, id, sender)
+            switch await send(message, sender, until: deadline) {
+            case .stored:
+                let count = batch.stored()
+                for entry in owners.prefix(count) { entry.itemStored() }
+                owners = owners.dropFirst(count)
+            case .refused(let error):
+                let count = batch.refused(isTooLarge: error.code == .payloadTooLarge)
+                for entry in owners.prefix(count) { entry.itemRefused(error.description) }
+                owners = owners.dropFirst(count)
+                if count == 0 { learn(batch.limit) }
+            case .givenUp(let reason): return reason
             }
         }
         return nil
+    }
+
+    private enum Outcome {
+        case stored
+        /// For good.
+        case refused(NATSError)
+        case givenUp(String)
+    }
+
+    private func send(
+        _ message: LaneMessage, _ sender: IngestAccess.Sender, until deadline: ContinuousClock.Instant?
+    ) async -> Outcome {
+        var pause = Duration.milliseconds(20)
+        while let error = await failure(message) {
+            guard error.isTemporary else { return .refused(error) }
+            state.withLock { $0.lanes[sender]?.error = error.description }
+            metrics.add("skein_ingest_publish_retries_total")
+            if let deadline, ContinuousClock.now + pause > deadline { return .givenUp(error.description) }
+            if state.withLock({ $0.isStopping }) { return .givenUp("the collector is stopping") }
+            do { try await Task.sleep(for: pause) } catch { return .givenUp("the collector is stopping") }
+            pause = min(pause * 2, .milliseconds(500))
+        }
+        return .stored
     }
 
     private func failure(_ message: LaneMessage) async -> NATSError? {
@@ -185,53 +217,42 @@ final class IngestPublisher: Sendable {
 
     // MARK: Messages
 
-    private func messages(_ items: [IngestEntry.Item], _ sender: IngestAccess.Sender) -> [LaneMessage] {
-        let limit = max(1024, jetStream.connection.maxPayload - 2048)
-        let batchLimit = min(limit, IngestPublisher.batchBytes)
-        var messages: [LaneMessage] = []
-        var writer = EventBatchWriter()
-        for item in items {
-            switch item {
-            case .event(let packed):
-                if writer.count > 0, writer.bytes.count + packed.count > batchLimit {
-                    messages += message(writer.bytes, SkeinHeaders.protobuf, sender, limit)
-                    writer = EventBatchWriter()
-                }
-                writer.append(packed: packed)
-            case .line(let line):
-                if writer.count > 0 { messages += message(writer.bytes, SkeinHeaders.protobuf, sender, limit) }
-                writer = EventBatchWriter()
-                messages += message(line, SkeinHeaders.jsonLines, sender, limit)
-            }
+    /// Bytes of a message, without its headers and subject.
+    private var messageBytes: Int {
+        let most = max(IngestBatch.leastBytes, jetStream.connection.maxPayload - 2048)
+        let now = ContinuousClock.now
+        return state.withLock { state in
+            guard let learned = state.learned, now < learned.until else { return most }
+            return min(most, learned.bytes)
         }
-        if writer.count > 0 { messages += message(writer.bytes, SkeinHeaders.protobuf, sender, limit) }
-        return messages
     }
 
-    /// One message, or the chunks of one that is larger than the server takes.
-    private func message(
-        _ payload: [UInt8], _ contentType: String, _ sender: IngestAccess.Sender, _ limit: Int
-    ) -> [LaneMessage] {
+    /// Keeps for a while that the stream takes less than the server says, for all producers. Somebody may raise it again.
+    private func learn(_ bytes: Int) {
+        let until = ContinuousClock.now + .seconds(60)
+        state.withLock { $0.learned = (bytes, until) }
+    }
+
+    private func newID() -> String {
         let number = state.withLock { state in
             state.numbers += 1
             return state.numbers
         }
-        let id = "\(instance)/\(number)"
-        let count = max(1, (payload.count + limit - 1) / limit)
-        return (0..<count).map { part in
-            var headers: NATSHeaders = [
-                SkeinHeaders.messageID: count == 1
-                    ? "\(sender.tenant)/\(id)" : "\(sender.tenant)/\(id)/\(part + 1)",
-                SkeinHeaders.contentType: contentType,
-            ]
-            if count > 1 {
-                headers[SkeinHeaders.chunk] = "\(part + 1)/\(count)"
-                headers[SkeinHeaders.chunkID] = id
-            }
-            let bytes = payload[(part * limit)..<min((part + 1) * limit, payload.count)]
-            return LaneMessage(
-                subject: SkeinSubjects.events(tenant: sender.tenant, key: sender.key), headers: headers,
-                payload: count == 1 ? payload : Array(bytes))
+        return "\(instance)/\(number)"
+    }
+
+    private func message(_ part: IngestBatch.Message, _ id: String, _ sender: IngestAccess.Sender) -> LaneMessage {
+        var headers: NATSHeaders = [
+            SkeinHeaders.messageID: part.parts == 1
+                ? "\(sender.tenant)/\(id)" : "\(sender.tenant)/\(id)/\(part.part)",
+            SkeinHeaders.contentType: part.isLine ? SkeinHeaders.jsonLines : SkeinHeaders.protobuf,
+        ]
+        if part.parts > 1 {
+            headers[SkeinHeaders.chunk] = "\(part.part)/\(part.parts)"
+            headers[SkeinHeaders.chunkID] = id
         }
+        return LaneMessage(
+            subject: SkeinSubjects.events(tenant: sender.tenant, key: sender.key), headers: headers,
+            payload: part.payload)
     }
 }

@@ -197,6 +197,10 @@ extension IngestService: HTTPHandler {
         metrics.add("skein_ingest_reaped_total", 1, ["reason": reason.rawValue])
     }
 
+    func refused(_ refusal: RequestFraming.Refusal) -> HTTPAnswer {
+        answer(IngestRefusal(.framing, refusal.status, refusal.reason))
+    }
+
     func began(_ request: HTTPServerRequest, _ exchange: HTTPExchange) {
         do throws(IngestRefusal) {
             try begin(request, exchange)
@@ -231,14 +235,19 @@ extension IngestService: HTTPHandler {
                 accept = try WebSocketHandshake.accept(
                     key: request["Sec-WebSocket-Key"], version: request["Sec-WebSocket-Version"])
             } catch {
-                throw IngestRefusal(.webSocket, error == .version ? 426 : 400, error.reason)
+                if error == .key { throw IngestRefusal(.webSocket, 400, error.reason) }
+                var upgrade = answer(IngestRefusal(.webSocket, 426, error.reason))
+                upgrade.headers += WebSocketHandshake.versionHeaders
+                return exchange.answer(upgrade)
             }
             metrics.add("skein_ingest_requests_total", 1, ["status": "101"])
-            let intake = IngestIntake(sender, .webSocket, self, patience: nil)
+            let payer = limits.payer(sender, peer: request.peer)
+            let intake = IngestIntake(sender, payer, .webSocket, self, patience: nil)
             exchange.upgrade(to: IngestSocket(intake, self), accept: accept)
         case .register:
-            if (request.contentLength ?? 0) > 64 << 10 || request.isStream {
-                throw IngestRefusal(.tooLarge, 413, "a registration may have 65536 bytes")
+            guard let length = request.contentLength, length <= FabricRegistration.maximumBytes else {
+                throw IngestRefusal(
+                    .tooLarge, 413, "a registration may have \(FabricRegistration.maximumBytes) bytes, in one piece")
             }
             exchange.receive(FabricRegistration(sender.tenant, self))
         case .stream(let id):
@@ -267,16 +276,17 @@ extension IngestService: HTTPHandler {
                 .tooLarge, 413, "the body has \(length) bytes, the most is \(settings.maximumBodyBytes); send several")
         }
         // A stream that is refused is never opened again by its client: it is read more slowly instead.
-        if !request.isStream, let wait = limits.wait(sender) {
+        let payer = limits.payer(sender, peer: request.peer)
+        if !request.isStream, let wait = limits.wait(payer) {
             throw IngestRefusal(
-                .rate, 429, "this producer sends more than it may; wait", retryAfterSeconds: Int(wait / .seconds(1)) + 1
+                .rate, 429, "this producer or its address sends more than it may; wait", retryAfterSeconds: Int(wait / .seconds(1)) + 1
             )
         }
         // A stream is never opened again by its client: it waits for the broker as long as it takes.
         let intake =
             request.isStream
-            ? IngestIntake(sender, .stream, self, patience: nil)
-            : IngestIntake(sender, .post, self, patience: settings.patience)
+            ? IngestIntake(sender, payer, .stream, self, patience: nil)
+            : IngestIntake(sender, payer, .post, self, patience: settings.patience)
         if !request.isStream, let refusal = refusal(intake) { throw refusal }
         exchange.receive(IngestUpload(kind, intake, self, isStream: request.isStream))
     }
@@ -325,6 +335,8 @@ extension IngestService: HTTPHandler {
 
     /// Collects a registration, which is small.
     private final class FabricRegistration: HTTPBodyReceiver {
+        static let maximumBytes = 64 << 10
+
         private let body = Mutex<[UInt8]>([])
         private let tenant: String
         private let service: IngestService
@@ -334,6 +346,7 @@ extension IngestService: HTTPHandler {
             self.service = service
         }
 
+        /// No more than its length says comes, and that was looked at.
         func received(_ bytes: UnsafeRawBufferPointer, _ exchange: HTTPExchange) { body.withLock { $0 += bytes } }
 
         func ended(_ exchange: HTTPExchange) {

@@ -22,6 +22,9 @@ final class IngestSocket: WebSocketReceiver {
         intake.take([ReadLine(.line(text))])
     }
 
+    /// Closed for it, NeMo Relay would send it again at once, and nothing behind it.
+    func skipped(_ bytes: Int, _ socket: WebSocketConnection) { intake.take([.tooLong(bytes: bytes)]) }
+
     func came(_ bytes: Int, heldBytes: Int, _ socket: WebSocketConnection) {
         intake.came(bytes, heldBytes: heldBytes)
         // Such a client retries nothing and reads nothing: what cannot be stored makes it slower, never refused.
