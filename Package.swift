@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "AgentPublishing", dependencies: ["ATOF", "Stages"], swiftSettings: strict),
 
         .target(name: "HTTPProtocol", swiftSettings: strict),
-        .target(name: "Ingest", dependencies: ["ATOF", "SHA2", "Stages"], swiftSettings: strict),
+        .target(name: "Ingest", dependencies: ["AgentPublishing", "ATOF", "SHA2", "Stages"], swiftSettings: strict),
 
         // Input and output.
         .target(name: "HTTPServer", dependencies: ["CMicroHTTPD", "HTTPProtocol"], swiftSettings: strict),
@@ -146,7 +146,7 @@ let package = Package(
         .testTarget(
             name: "HTTPServerTests", dependencies: ["HTTPProtocol", "HTTPServer", "HTTPTestServer"],
             swiftSettings: strict),
-        .testTarget(name: "IngestTests", dependencies: ["ATOF", "Ingest"], swiftSettings: strict),
+        .testTarget(name: "IngestTests", dependencies: ["AgentPublishing", "ATOF", "Ingest"], swiftSettings: strict),
         .testTarget(
             name: "OTLPTests",
             dependencies: [

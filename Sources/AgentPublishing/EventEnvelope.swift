@@ -21,26 +21,15 @@ package struct EventEnvelope: Sendable {
     }
 
     /// - Parameter limit: bytes of a payload.
-    package func messageCount(limit: Int) -> Int { max(1, (bytes.count + limit - 1) / limit) }
+    package func messageCount(limit: Int) -> Int { body.count(limit: limit) }
 
-    /// - Parameter index: from 0.
-    package func message(_ index: Int, limit: Int) -> EventMessage {
-        let count = messageCount(limit: limit)
-        let subject = SkeinSubjects.events(tenant: tenant, key: key)
-        let id = "\(tenant)/\(producer)/\(sequence)"
-        let type = EventMessage.Header(name: SkeinHeaders.contentType, value: SkeinHeaders.protobuf)
-        guard count > 1 else {
-            return EventMessage(
-                subject: subject, headers: [.init(name: SkeinHeaders.messageID, value: id), type], payload: bytes)
-        }
-        let start = index * limit
-        // The count is part of the names: cut in another way, for another server, it is something else.
-        return EventMessage(
-            subject: subject,
-            headers: [
-                .init(name: SkeinHeaders.messageID, value: "\(id)/\(index + 1)/\(count)"), type,
-                .init(name: SkeinHeaders.chunk, value: "\(index + 1)/\(count)"),
-                .init(name: SkeinHeaders.chunkID, value: "\(producer)/\(sequence)/\(count)"),
-            ], payload: Array(bytes[start..<min(start + limit, bytes.count)]))
+    /// - Parameters: as of `ChunkedMessage.message`.
+    package func message(_ index: Int, limit: Int, attempt: String? = nil) -> EventMessage {
+        body.message(index, limit: limit, attempt: attempt)
+    }
+
+    private var body: ChunkedMessage {
+        ChunkedMessage(
+            tenant: tenant, key: key, id: "\(producer)/\(sequence)", contentType: SkeinHeaders.protobuf, bytes: bytes)
     }
 }

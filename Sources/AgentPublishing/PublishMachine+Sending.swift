@@ -22,10 +22,10 @@ extension PublishMachine {
         guard let slot = land(token) else { return }
         (pausedUntil, backoff, isProbing) = (0, 0, false)
         lanes[slot]?.strikes = 0
-        lanes[slot]?.chunk += 1
+        lanes[slot]?.progress.stored()
         lanes[slot]?.lastUsed = now
         guard let lane = lanes[slot], let first = lane.queue.first else { return }
-        if lane.chunk >= first.batch.envelope.messageCount(limit: lane.chunkLimit ?? messageBytes) {
+        if lane.progress.index >= first.batch.envelope.messageCount(limit: lane.chunkLimit ?? messageBytes) {
             counts.acknowledged += first.batch.events
             endFirst(slot)
         }
@@ -70,7 +70,7 @@ extension PublishMachine {
 
     private mutating func endFirst(_ slot: Int) {
         guard let first = lanes[slot]?.queue.popFirst() else { return }
-        lanes[slot]?.chunk = 0
+        lanes[slot]?.progress = ChunkProgress()
         lanes[slot]?.chunkLimit = nil
         lanes[slot]?.strikes = 0
         if first.segment == nil { memoryOnly -= 1 }
@@ -100,12 +100,18 @@ extension PublishMachine {
                 listIdle(slot)
                 continue
             }
-            var (limit, chunk) = (lane.chunkLimit ?? messageBytes, lane.chunk)
-            // A batch that was begun is cut as it was, unless that is too large now: cut smaller it is another message for the collector,
-            // and begins anew.
-            if limit > messageBytes { (limit, chunk) = (messageBytes, 0) }
-            let message = first.batch.envelope.message(chunk, limit: limit)
-            lanes[slot]?.chunk = chunk
+            var (limit, progress) = (lane.chunkLimit ?? messageBytes, lane.progress)
+            let envelope = first.batch.envelope
+            // A batch that was begun is cut as it was, unless that is too large now: in more chunks it is another message for the
+            // collector, and begins anew.
+            if limit > messageBytes {
+                let isCutAnew = envelope.messageCount(limit: limit) != envelope.messageCount(limit: messageBytes)
+                if isCutAnew { progress = ChunkProgress() }
+                limit = messageBytes
+            }
+            progress.sending(now: now)
+            let message = envelope.message(progress.index, limit: limit, attempt: attempt(progress, first.batch))
+            lanes[slot]?.progress = progress
             lanes[slot]?.chunkLimit = limit
             lanes[slot]?.isFlying = true
             token += 1
@@ -115,6 +121,11 @@ extension PublishMachine {
             actions.append(.send(token: token, message))
         }
         return actions
+    }
+
+    /// An earlier process may have begun what it left on disk, nobody knows when: the broker must not take that for repetitions either.
+    private func attempt(_ progress: ChunkProgress, _ batch: SealedBatch) -> String? {
+        batch.producer.hasPrefix("\(instance).") ? progress.attempt : "\(instance).\(progress.attempt ?? "0")"
     }
 
     /// Gives up the oldest of what is in memory only and not under way, until the rest fits.
@@ -132,14 +143,17 @@ extension PublishMachine {
                 continue
             }
             guard let lane = lanes[slot], let first = lane.queue.first else { continue }
-            if first.serial == serial, lane.isFlying || lane.chunk > 0 {
+            if first.serial == serial, lane.isFlying || lane.progress.index > 0 {
                 kept.append((slot, serial))
                 continue
             }
             // One that is on disk meanwhile stays.
             guard let found = lanes[slot]?.queue.remove(where: { $0.serial == serial && $0.segment == nil })
             else { continue }
-            if first.serial == serial { lanes[slot]?.chunkLimit = nil }
+            if first.serial == serial {
+                lanes[slot]?.progress = ChunkProgress()
+                lanes[slot]?.chunkLimit = nil
+            }
             memoryOnly -= 1
             drop(found)
             listIdle(slot)

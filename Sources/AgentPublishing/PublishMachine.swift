@@ -49,8 +49,8 @@ package struct PublishMachine: Sendable {
         var openBytes = 0
         var queue = FIFO<Queued>()
         var isFlying = false
-        /// Of the first batch: the next message, how it is cut, and how often it was refused for good.
-        var chunk = 0
+        /// Of the first batch: how far it is, how it is cut, and how often it was refused for good.
+        var progress = ChunkProgress()
         var chunkLimit: Int?
         var strikes = 0
         var isReady = false

@@ -1,4 +1,5 @@
 internal import ATOF
+internal import AgentPublishing
 
 /// Cuts what a producer sent into messages, and into smaller ones when the broker takes no larger ones: a stream may take less than its
 /// server. A pure state machine: one message is under way at a time.
@@ -16,13 +17,17 @@ package struct IngestBatch: Sendable {
         }
     }
 
-    /// A body of events or a line, or a part of one that is larger than a message.
-    package struct Message: Sendable, Hashable {
-        package let payload: [UInt8]
+    /// A part of a body of events or a line, as `ChunkedMessage` cuts it.
+    package struct Message: Sendable {
+        package let body: [UInt8]
         package let isLine: Bool
-        /// Counted from 1, which begins a body of its own, also when it was cut before.
-        package let part: Int
-        package let parts: Int
+        /// Whether the body needs an id of its own: not when the same one is sent again.
+        package let isNew: Bool
+        /// Of the part, from 0, and the bytes that it has at most.
+        package let index: Int
+        package let limit: Int
+        /// Of a body in parts that begins again (`ChunkProgress`).
+        package let attempt: String?
     }
 
     private struct Body {
@@ -30,12 +35,9 @@ package struct IngestBatch: Sendable {
         var isLine: Bool
         /// The items in it.
         var count: Int
-        /// Bytes of a part.
-        var size: Int
-        /// Parts that are stored.
-        var stored = 0
-
-        var parts: Int { max(1, (bytes.count + size - 1) / size) }
+        /// Bytes of a part at most.
+        var limit: Int
+        var progress = ChunkProgress()
     }
 
     /// Parts are not cut smaller.
@@ -55,23 +57,28 @@ package struct IngestBatch: Sendable {
         self.limit = limit
     }
 
-    /// The message to be sent, of which `stored` or `refused` tells what became of it; nil when nothing is left.
-    package mutating func next() -> Message? {
-        guard let body = body ?? nextBody() else { return nil }
+    /// The message to be sent, also again, of which `stored` or `refused` tells what became of it; nil when nothing is left.
+    ///
+    /// - Parameter now: nanoseconds.
+    package mutating func next(now: UInt64) -> Message? {
+        let isNew = body == nil
+        guard var body = body ?? nextBody() else { return nil }
+        body.progress.sending(now: now)
         self.body = body
-        let start = body.stored * body.size
-        let payload = body.parts == 1 ? body.bytes : Array(body.bytes[start..<min(start + body.size, body.bytes.count)])
-        return Message(payload: payload, isLine: body.isLine, part: body.stored + 1, parts: body.parts)
+        return Message(
+            body: body.bytes, isLine: body.isLine, isNew: isNew, index: body.progress.index, limit: body.limit,
+            attempt: body.progress.attempt)
     }
 
     /// The broker has the message.
     ///
     /// - Returns: how many of the items, in order, are stored with it.
-    package mutating func stored() -> Int {
+    package mutating func stored(now: UInt64) -> Int {
         guard var body else { return 0 }
-        body.stored += 1
+        body.progress.stored(now: now)
         self.body = body
-        return body.stored == body.parts ? end(body) : 0
+        let count = ChunkedMessage.count(of: body.bytes.count, limit: body.limit)
+        return body.progress.index == count ? end(body) : 0
     }
 
     /// The broker does not take the message, and will not take it later.
@@ -79,7 +86,7 @@ package struct IngestBatch: Sendable {
     /// - Returns: how many of the items, in order, are given up with it: none when they are cut smaller.
     package mutating func refused(isTooLarge: Bool) -> Int {
         guard let body else { return 0 }
-        let sent = min(body.size, body.bytes.count - body.stored * body.size)
+        let sent = ChunkedMessage.part(body.progress.index, of: body.bytes.count, limit: body.limit).count
         // Of several events each may still fit, however small.
         let least = body.count > 1 ? 1 : IngestBatch.leastBytes
         guard isTooLarge, sent > least else { return end(body) }
@@ -96,8 +103,8 @@ package struct IngestBatch: Sendable {
 
     private func nextBody() -> Body? {
         guard place < items.count else { return nil }
-        let size = max(IngestBatch.leastBytes, limit)
-        if case .line(let line) = items[place] { return Body(bytes: line, isLine: true, count: 1, size: size) }
+        let partLimit = max(IngestBatch.leastBytes, limit)
+        if case .line(let line) = items[place] { return Body(bytes: line, isLine: true, count: 1, limit: partLimit) }
         var writer = EventBatchWriter()
         for item in items[place...] {
             guard case .event(let packed) = item,
@@ -106,6 +113,6 @@ package struct IngestBatch: Sendable {
             else { break }
             writer.append(packed: packed)
         }
-        return Body(bytes: writer.bytes, isLine: false, count: writer.count, size: size)
+        return Body(bytes: writer.bytes, isLine: false, count: writer.count, limit: partLimit)
     }
 }

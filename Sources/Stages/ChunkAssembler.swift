@@ -172,6 +172,8 @@ package struct ChunkAssembler: Sendable {
         open[key] = nil
         if number <= half.number {
             outcome.repeatedChunks += 1
+            // Its sender has begun again, and is on its way to what is missing.
+            half.time = max(half.time, message.timeNanoseconds)
             open[key] = half
             return
         }

@@ -34,7 +34,11 @@ struct PublishMachineRandomTests {
             case 20: simulation.diskFails.toggle()
             case 21: if crashes { simulation.crash() }
             case 22: simulation.skip(key: Int.random(in: 1...5, using: &simulation.random))
-            default: simulation.pass(UInt64.random(in: 1...2_000_000_000, using: &simulation.random))
+            default:
+                // Seldom longer than collectors wait for the rest of an event.
+                let isLong = Int.random(in: 0..<4, using: &simulation.random) == 0
+                simulation.pass(
+                    UInt64.random(in: 1...(isLong ? 100_000_000_000 : 2_000_000_000), using: &simulation.random))
             }
             try simulation.run()
         }

@@ -102,6 +102,73 @@ struct PublishMachineTests {
         #expect(again.map(\.message.id) == ["acme/agent.1/2/1/2"])
     }
 
+    @Test("begins again with the first chunk, under other ids, when it was cut off between two for long")
+    func chunksCutOff() {
+        var machine = Self.machine()
+        machine.connected(maxMessageBytes: 1024 + 2048)
+        machine.append([UInt8](repeating: 1, count: 2500), key: Self.first, now: 1)
+        var messages: [EventMessage] = []
+        var now: UInt64 = 1
+        /// Each message of a step is refused, or stored.
+        func step(_ isStored: Bool, after seconds: UInt64) {
+            now += seconds * 1_000_000_000
+            let sent = Self.sends(machine.advance(now: now))
+            #expect(sent.count == 1)
+            messages += sent.map(\.message)
+            for (token, _) in sent {
+                isStored ? machine.acknowledged(token, now: now) : machine.failed(token, .temporary, now: now)
+            }
+        }
+        step(true, after: 0)
+        step(false, after: 29)
+        step(true, after: 2)
+        step(true, after: 1)
+        step(true, after: 30)
+        #expect(
+            messages.map(\.id) == [
+                "acme/agent.1/1/1/3", "acme/agent.1/1/2/3", "acme/agent.1/1/1/3/1", "acme/agent.1/1/2/3/1",
+                "acme/agent.1/1/3/3/1",
+            ])
+        let names = messages.map { $0.headers.first { $0.name == "Skein-Chunk-Id" }?.value }
+        #expect(Set(names) == ["agent.1/1/3"])
+        #expect(messages[2].payload == messages[0].payload)
+        #expect(machine.isDrained && machine.counts.acknowledged == 1)
+    }
+
+    @Test("the chunks of what an earlier process left have other ids than it may have given them")
+    func foreignChunks() throws {
+        var machine = Self.machine({ $0.spooling = .always }, connected: false)
+        machine.append([UInt8](repeating: 1, count: 2500), key: Self.first, now: 1)
+        let (_, batches) = try #require(Self.writes(machine.advance(now: 1)).first)
+        let id = SpoolSegmentID(source: 0, number: 1)
+        let size = batches.reduce(0) { $0 + SpoolRecord.size(of: $1) }
+        machine = PublishMachine(
+            tenant: "acme", instance: "next", limits: machine.limits, source: 1,
+            found: [FoundSegment(id: id, bytes: size, records: 1, events: 1)])
+        machine.connected(maxMessageBytes: 1024 + 2048)
+        _ = machine.advance(now: 1)
+        machine.haveRead(id, batches, isDamaged: false)
+        let sent = try #require(Self.sends(machine.advance(now: 1)).first?.message)
+        #expect(sent.id == "acme/agent.1/1/1/3/next.0")
+        #expect(sent.headers.contains { $0.name == "Skein-Chunk-Id" && $0.value == "agent.1/1/3" })
+    }
+
+    @Test("a body is cut by the number of its chunks alone", arguments: [1, 1023, 1024, 2500, 1_047_000, 5_000_001])
+    func cut(size: Int) {
+        let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        let message = ChunkedMessage(tenant: "t", key: "k", id: "i", contentType: "x", bytes: bytes)
+        var cuts: [Int: [Int]] = [:]
+        for limit in [1024, 1030, 1500, 4096, 100_000, 1_000_000] {
+            let count = message.count(limit: limit)
+            let parts = (0..<count).map { message.message($0, limit: limit).payload }
+            #expect(Array(parts.joined()) == bytes)
+            #expect(parts.allSatisfy { !$0.isEmpty && $0.count <= limit })
+            let sizes = parts.map(\.count)
+            #expect(cuts[count, default: sizes] == sizes)
+            cuts[count] = sizes
+        }
+    }
+
     @Test("shows what was turned away as missing numbers")
     func skipped() throws {
         var machine = Self.machine()

@@ -1,5 +1,6 @@
 import ATOF
 import AgentPublishing
+import Stages
 
 /// A machine with a broker, a disk and a clock that fail as a seed says, and the books of what has to come out.
 struct PublishingSimulation {
@@ -25,7 +26,9 @@ struct PublishingSimulation {
     /// What the broker has stored: for each key the events in order, without repeated messages.
     private(set) var stored: [EventUUID: [UInt64]] = [:]
     private var ids: Set<String> = []
-    private var halves: [String: [UInt8]] = [:]
+    /// The collector, which gives up halves of which nothing comes for long.
+    private var assembler = ChunkAssembler(stage: "process", stream: SkeinSubjects.eventsStream)
+    private var sequence: UInt64 = 0
     /// The last event of each key, and those that may be lost because they were in memory when the process was killed.
     private(set) var appended: [EventUUID: UInt64] = [:]
     private(set) var mayBeLost: [EventUUID: Set<UInt64>] = [:]
@@ -189,12 +192,14 @@ struct PublishingSimulation {
 
     private mutating func store(_ message: EventMessage) {
         guard let id = message.id, ids.insert(id).inserted else { return }
-        guard let chunk = message.headers.first(where: { $0.name == "Skein-Chunk" })?.value,
-            let name = message.headers.first(where: { $0.name == "Skein-Chunk-Id" })?.value
-        else { return take(message.payload, message.subject) }
-        halves[name, default: []] += message.payload
-        let parts = chunk.split(separator: "/")
-        if parts[0] == parts[1], let whole = halves.removeValue(forKey: name) { take(whole, message.subject) }
+        sequence += 1
+        func header(_ name: String) -> String? { message.headers.first { $0.name == name }?.value }
+        let outcome = assembler.receive(
+            StageMessage(
+                subject: message.subject, sequence: sequence, timeNanoseconds: now, contentType: nil,
+                payload: message.payload),
+            chunk: header(SkeinHeaders.chunk), id: header(SkeinHeaders.chunkID))
+        if let whole = outcome.message { take(whole.payload, whole.subject) }
     }
 
     private mutating func take(_ bytes: [UInt8], _ subject: String) {

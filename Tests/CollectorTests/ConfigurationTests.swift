@@ -59,7 +59,7 @@ struct ConfigurationTests {
         // When runs are over, and how much is held.
         .init(
             toml:
-                "[collector]\nmember_ttl_millis = 10\nlinger_millis = -1\nidle_seconds = 0\nmax_event_bytes = 1\nchunk_timeout_seconds = 0",
+                "[collector]\nmember_ttl_millis = 10\nlinger_millis = -1\nidle_seconds = 0\nmax_event_bytes = 1\nchunk_timeout_seconds = 59",
             complaints: [
                 "error configuration.unsupported_value collector.member_ttl_millis",
                 "error configuration.unsupported_value collector.linger_millis",

@@ -1,4 +1,5 @@
 import ATOF
+import AgentPublishing
 import Ingest
 import Testing
 
@@ -18,20 +19,24 @@ struct IngestBatchTests {
     private static func send(_ items: [IngestBatch.Item], limit: Int, broker: Int) throws -> (String, [String], Int) {
         var batch = IngestBatch(items, limit: limit)
         var (fates, stored, half) = ("", [String](), [UInt8]())
-        while let message = batch.next() {
-            guard message.payload.count <= broker else {
+        while let message = batch.next(now: 0) {
+            let parts = ChunkedMessage.count(of: message.body.count, limit: message.limit)
+            let part = message.body[
+                ChunkedMessage.part(message.index, of: message.body.count, limit: message.limit)]
+            guard part.count <= broker else {
                 fates += String(repeating: "-", count: batch.refused(isTooLarge: true))
                 continue
             }
-            half = (message.part == 1 ? [] : half) + message.payload
-            let count = batch.stored()
+            #expect(message.isNew == (message.index == 0))
+            half = (message.index == 0 ? [] : half) + part
+            let count = batch.stored(now: 0)
             fates += String(repeating: "+", count: count)
-            guard message.part == message.parts else {
+            guard message.index + 1 == parts else {
                 #expect(count == 0)
                 continue
             }
             let what = message.isLine ? "line" : "\(try EventBatch(unpacking: half).count)"
-            stored.append(message.parts == 1 ? what : "\(what) in \(message.parts)")
+            stored.append(parts == 1 ? what : "\(what) in \(parts)")
         }
         return (fates, stored, batch.limit)
     }
@@ -67,13 +72,26 @@ struct IngestBatchTests {
     func otherReasons() throws {
         var batch = IngestBatch(
             [try Self.event(0, 10), try Self.event(1, 10), .line([0x78]), try Self.event(2, 10)], limit: 10_000)
-        #expect(batch.next()?.part == 1)
+        #expect(batch.next(now: 0)?.index == 0)
         #expect(batch.refused(isTooLarge: false) == 2)
-        #expect(batch.next()?.isLine == true)
-        #expect(batch.stored() == 1)
-        #expect(batch.next()?.isLine == false)
-        #expect(batch.stored() == 1)
-        #expect(batch.next() == nil)
+        #expect(batch.next(now: 0)?.isLine == true)
+        #expect(batch.stored(now: 0) == 1)
+        #expect(batch.next(now: 0)?.isLine == false)
+        #expect(batch.stored(now: 0) == 1)
+        #expect(batch.next(now: 0) == nil)
         #expect(batch.limit == 10_000)
+    }
+
+    @Test("begin again when the broker was away for long between two parts, under other names and the same id")
+    func late() throws {
+        var batch = IngestBatch([try Self.event(0, 25_000)], limit: 10_000)
+        let first = try #require(batch.next(now: 0))
+        #expect(first.isNew && first.index == 0 && first.attempt == nil)
+        #expect(batch.stored(now: 1) == 0)
+        #expect(batch.next(now: 2)?.index == 1)
+        // The same one again, for the broker has not answered; then long after.
+        #expect(batch.next(now: ChunkProgress.patience)?.index == 1)
+        let again = try #require(batch.next(now: ChunkProgress.patience + 1))
+        #expect(!again.isNew && again.index == 0 && again.attempt != nil)
     }
 }

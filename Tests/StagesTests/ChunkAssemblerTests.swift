@@ -107,6 +107,11 @@ struct ChunkAssemblerTests {
             "sent again after it was given up", [chunks(2)[0], Sent(payload: "y", time: 60)] + chunks(2),
             ["", "incomplete_chunks:a1 =y", "", "=a1a2"]),
         Case(
+            "begun again by a sender that was cut off, which takes longer than the rest may",
+            [chunks(3)[0], chunks(3)[1], Sent(chunk: "1/3", payload: "a1", time: 50)]
+                + [Sent(chunk: "2/3", payload: "a2", time: 100), Sent(chunk: "3/3", payload: "a3", time: 150)],
+            ["", "", "repeated", "repeated", "=a1a2a3"]),
+        Case(
             "larger than allowed",
             [Sent(chunk: "1/3", payload: "12345"), Sent(chunk: "2/3", payload: "678901"), chunks(3)[2]],
             ["", "chunks_too_large:12345678901", "repeated"]),

@@ -51,7 +51,8 @@ extension ConfigurationReader {
             if bytes > 1 << 30 { section.complain("max_event_bytes", "must be at most \(1 << 30), is \(bytes)") }
             configuration.maximumEventBytes = Int(min(bytes, 1 << 30))
         }
-        if let seconds = section.integer("chunk_timeout_seconds") {
+        // Publishers let up to half of a minute pass from one chunk to the next: see `ChunkProgress`.
+        if let seconds = section.integer("chunk_timeout_seconds", minimum: 60) {
             if seconds > 86_400 { section.complain("chunk_timeout_seconds", "must be at most 86400, is \(seconds)") }
             configuration.chunkTimeout = .seconds(min(seconds, 86_400))
         }

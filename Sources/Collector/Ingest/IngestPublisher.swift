@@ -1,3 +1,5 @@
+internal import AgentPublishing
+internal import Dispatch
 internal import Ingest
 internal import NATSTransport
 internal import Stages
@@ -37,15 +39,21 @@ final class IngestPublisher: Sendable {
     /// Of this collector's life: with a number it makes message ids that nobody has used before.
     private let instance: String
     private let metrics: Metrics
+    /// Nanoseconds.
+    private let now: @Sendable () -> UInt64
     private let state = Mutex(State())
 
     private static let batchEvents = 4096
 
-    init(_ jetStream: JetStream, instance: String, memory: IngestMemory, metrics: Metrics) {
+    init(
+        _ jetStream: JetStream, instance: String, memory: IngestMemory, metrics: Metrics,
+        now: @escaping @Sendable () -> UInt64 = { DispatchTime.now().uptimeNanoseconds }
+    ) {
         self.jetStream = jetStream
         self.instance = instance
         self.memory = memory
         self.metrics = metrics
+        self.now = now
     }
 
     /// Takes an entry over; its completion follows, whatever happens.
@@ -163,46 +171,31 @@ final class IngestPublisher: Sendable {
         var owners = entries.flatMap { Array(repeating: $0, count: $0.items.count) }[...]
         var batch = IngestBatch(entries.flatMap(\.items), limit: messageBytes)
         var id = ""
-        while let part = batch.next() {
-            if part.part == 1 { id = newID() }
-            let message = message(part, id, sender)
-            switch await send(message, sender, until: deadline) {
-            case .stored:
-                let count = batch.stored()
+        var pause = Duration.milliseconds(20)
+        while let part = batch.next(now: now()) {
+            if part.isNew { id = newID() }
+            guard let error = await failure(message(part, id, sender)) else {
+                let count = batch.stored(now: now())
                 for entry in owners.prefix(count) { entry.itemStored() }
                 owners = owners.dropFirst(count)
-            case .refused(let error):
+                pause = .milliseconds(20)
+                continue
+            }
+            guard error.isTemporary else {
                 let count = batch.refused(isTooLarge: error.code == .payloadTooLarge)
                 for entry in owners.prefix(count) { entry.itemRefused(error.description) }
                 owners = owners.dropFirst(count)
                 if count == 0 { learn(batch.limit) }
-            case .givenUp(let reason): return reason
+                continue
             }
-        }
-        return nil
-    }
-
-    private enum Outcome {
-        case stored
-        /// For good.
-        case refused(NATSError)
-        case givenUp(String)
-    }
-
-    private func send(
-        _ message: LaneMessage, _ sender: IngestAccess.Sender, until deadline: ContinuousClock.Instant?
-    ) async -> Outcome {
-        var pause = Duration.milliseconds(20)
-        while let error = await failure(message) {
-            guard error.isTemporary else { return .refused(error) }
             state.withLock { $0.lanes[sender]?.error = error.description }
             metrics.add("skein_ingest_publish_retries_total")
-            if let deadline, ContinuousClock.now + pause > deadline { return .givenUp(error.description) }
-            if state.withLock({ $0.isStopping }) { return .givenUp("the collector is stopping") }
-            do { try await Task.sleep(for: pause) } catch { return .givenUp("the collector is stopping") }
+            if let deadline, ContinuousClock.now + pause > deadline { return error.description }
+            if state.withLock({ $0.isStopping }) { return "the collector is stopping" }
+            do { try await Task.sleep(for: pause) } catch { return "the collector is stopping" }
             pause = min(pause * 2, .milliseconds(500))
         }
-        return .stored
+        return nil
     }
 
     private func failure(_ message: LaneMessage) async -> NATSError? {
@@ -242,17 +235,9 @@ final class IngestPublisher: Sendable {
     }
 
     private func message(_ part: IngestBatch.Message, _ id: String, _ sender: IngestAccess.Sender) -> LaneMessage {
-        var headers: NATSHeaders = [
-            SkeinHeaders.messageID: part.parts == 1
-                ? "\(sender.tenant)/\(id)" : "\(sender.tenant)/\(id)/\(part.part)",
-            SkeinHeaders.contentType: part.isLine ? SkeinHeaders.jsonLines : SkeinHeaders.protobuf,
-        ]
-        if part.parts > 1 {
-            headers[SkeinHeaders.chunk] = "\(part.part)/\(part.parts)"
-            headers[SkeinHeaders.chunkID] = id
-        }
-        return LaneMessage(
-            subject: SkeinSubjects.events(tenant: sender.tenant, key: sender.key), headers: headers,
-            payload: part.payload)
+        let whole = ChunkedMessage(
+            tenant: sender.tenant, key: sender.key, id: id,
+            contentType: part.isLine ? SkeinHeaders.jsonLines : SkeinHeaders.protobuf, bytes: part.body)
+        return LaneMessage(whole.message(part.index, limit: part.limit, attempt: part.attempt))
     }
 }
