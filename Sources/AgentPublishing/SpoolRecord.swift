@@ -55,6 +55,20 @@ package enum SpoolRecord {
         return (headerSize + count, Int(number(bytes, headerSize + 25, UInt32.self)))
     }
 
+    /// What a record of any version says that it takes, with its length and checksum.
+    package static func length(_ bytes: UnsafeRawBufferPointer) -> Int {
+        headerSize + Int(number(bytes, 0, UInt32.self))
+    }
+
+    /// Whether the bytes are one whole record of another version: length, checksum and version are the same in all of them.
+    package static func isOfOtherVersion(_ record: UnsafeRawBufferPointer) -> Bool {
+        guard record.count > headerSize, record.count == length(record), record[headerSize] != version else {
+            return false
+        }
+        return CRC32C.checksum(UnsafeRawBufferPointer(rebasing: record[headerSize...]))
+            == number(record, 4, UInt32.self)
+    }
+
     package static func read(_ bytes: UnsafeRawBufferPointer) -> Reading {
         guard bytes.count >= prefixSize else { return .incomplete(needed: prefixSize) }
         guard let (size, events) = peek(bytes) else { return .damaged }

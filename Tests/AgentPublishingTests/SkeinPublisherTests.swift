@@ -28,6 +28,8 @@ struct SkeinPublisherTests {
             let running = Task { try await publisher.run() }
             #expect(await publisher.flush())
             PublisherRig.append(11...20, runs: 1, to: publisher)
+            let twice = await #expect(throws: PublisherError.self) { try await publisher.run() }
+            #expect(twice?.code == .alreadyRun)
             publisher.shutdown()
             try await running.value
             PublisherRig.append(21...25, runs: 1, to: publisher)
@@ -221,6 +223,7 @@ struct SkeinPublisherTests {
         #expect(complaint { _ in } == "")
         #expect(complaint { $0.urls = [] }.hasPrefix("urls is empty"))
         #expect(complaint { $0.tenant = "A.b" }.hasPrefix("tenant is \"A.b\""))
+        #expect(complaint { $0.tenant = String(repeating: "a", count: 65) }.hasPrefix("tenant is \"aaa"))
         #expect(complaint { $0.producer = "a b" }.hasPrefix("producer is \"a b\""))
         #expect(complaint { $0.memoryBytes = 5 }.hasPrefix("memoryBytes is 5; choose 262144 to"))
         #expect(complaint { $0.batchEvents = 0 }.hasPrefix("batchEvents is 0"))

@@ -8,6 +8,7 @@ struct PublishLog {
     private let logger: Logger
     private var times: [String: UInt64] = [:]
     private var logged: [DropReason: Int] = [:]
+    private var loggedSyncs = 0
 
     private static let pause: UInt64 = 60_000_000_000
 
@@ -17,7 +18,7 @@ struct PublishLog {
         logger.error("the spool cannot be used, events stay in memory", metadata: ["error": "\(error)"])
     }
 
-    func found(events: Int, tornBytes: Int) {
+    func found(events: Int, tornBytes: Int, unreadableFiles: Int) {
         if events > 0 {
             logger.info("events of an earlier process are on disk and will be sent", metadata: ["events": "\(events)"])
         }
@@ -25,6 +26,11 @@ struct PublishLog {
             logger.warning(
                 "a process was killed while it wrote to the spool; the torn record is left out",
                 metadata: ["bytes": "\(tornBytes)"])
+        }
+        if unreadableFiles > 0 {
+            logger.error(
+                "files of the spool cannot be read; damaged ones were renamed to .damaged, those of a later version stay",
+                metadata: ["files": "\(unreadableFiles)"])
         }
     }
 
@@ -36,6 +42,14 @@ struct PublishLog {
     mutating func notWritten(_ error: PublisherError) {
         guard isDue("disk", now: DispatchTime.now().uptimeNanoseconds) else { return }
         logger.error("events cannot be written to the spool and stay in memory", metadata: ["error": "\(error)"])
+    }
+
+    /// - Parameter count: of all.
+    mutating func notForced(_ count: Int) {
+        guard count > loggedSyncs, isDue("sync", now: DispatchTime.now().uptimeNanoseconds) else { return }
+        loggedSyncs = count
+        logger.error(
+            "what was written to the spool could not be forced to the disk", metadata: ["failures_total": "\(count)"])
     }
 
     mutating func dropped(_ dropped: [DropReason: Int], now: UInt64) {

@@ -175,9 +175,12 @@ final class PublishLoop: Sendable {
         latest.withLock { statistics in
             statistics.found = found.reduce(0) { $0 + $1.events }
             statistics.tornBytes = spool?.tornBytes ?? 0
+            statistics.unreadableFiles = spool?.unreadableFiles ?? 0
             statistics.diskBytes = machine.diskBytes
         }
-        log.found(events: found.reduce(0) { $0 + $1.events }, tornBytes: spool?.tornBytes ?? 0)
+        log.found(
+            events: found.reduce(0) { $0 + $1.events }, tornBytes: spool?.tornBytes ?? 0,
+            unreadableFiles: spool?.unreadableFiles ?? 0)
         return Local(machine: machine, spool: spool, log: log)
     }
 
@@ -296,8 +299,11 @@ final class PublishLoop: Sendable {
     private func report(_ local: inout Local) {
         let machine = local.machine
         local.log.dropped(machine.counts.dropped, now: uptime())
+        let failedSyncs = local.spool?.failedSyncs ?? 0
+        if failedSyncs > 0 { local.log.notForced(failedSyncs) }
         latest.withLock { statistics in
             statistics.take(machine.counts)
+            statistics.diskFailures += failedSyncs
             statistics.diskBytes = machine.diskBytes
             statistics.memoryBytes = machine.memoryBytes - machine.newBytes
             statistics.peakMemoryBytes = max(statistics.peakMemoryBytes, statistics.memoryBytes)

@@ -6,8 +6,8 @@ extension PublisherConfiguration {
     func validate() throws(PublisherError) {
         func complain(_ text: String) -> PublisherError { PublisherError(.configuration, text) }
         guard !urls.isEmpty else { throw complain("urls is empty; name the broker, such as nats://127.0.0.1:4222") }
-        guard SkeinSubjects.isTenant(tenant) else {
-            throw complain("tenant is \"\(tenant)\"; use a-z, 0-9, _ and -, and not _ alone")
+        guard SkeinSubjects.isTenant(tenant), tenant.utf8.count <= 64 else {
+            throw complain("tenant is \"\(tenant)\"; use up to 64 of a-z, 0-9, _ and -, and not _ alone")
         }
         let isName = producer.utf8.allSatisfy { byte in
             switch byte {

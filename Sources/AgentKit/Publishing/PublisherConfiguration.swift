@@ -30,6 +30,7 @@ public struct PublisherConfiguration: Sendable {
         public enum Sync: Sendable {
             /// After every write, before anything of it is sent.
             case always
+            /// So long after the last time, and at the end of a file.
             case interval(Duration)
             /// When the system does it.
             case never
@@ -65,7 +66,7 @@ public struct PublisherConfiguration: Sendable {
     /// Between attempts to reconnect, which never end.
     public var reconnectWait = Duration.seconds(1)
 
-    /// The tenant that the events belong to: a-z, 0-9, _ and -.
+    /// The tenant that the events belong to: a-z, 0-9, _ and -, 64 at most.
     public var tenant = "default"
     /// Begins the name under which the collector lists what is missing of this process: letters, digits, -, _ and ., 64 at most.
     public var producer = "agentkit"
@@ -76,7 +77,8 @@ public struct PublisherConfiguration: Sendable {
     public var batchEvents = 256
     /// Bytes of a message, about, at most.
     public var batchBytes = 256 << 10
-    /// A larger event is given up and counted. One that is larger than a message goes in chunks.
+    /// A larger event is given up and counted: more than half of `memoryBytes` never counts, which is 16 MiB as long as both have their
+    /// defaults. One that is larger than a message goes in chunks.
     public var maximumEventBytes = 64 << 20
 
     /// Bytes in memory, whether they wait, are on their way or come from disk.

@@ -12,6 +12,8 @@ public struct PublisherError: Error, Sendable, CustomStringConvertible {
         case timedOut
         /// The publisher has ended.
         case closed
+        /// `run` was called before.
+        case alreadyRun
     }
 
     /// What kind of failure it is.

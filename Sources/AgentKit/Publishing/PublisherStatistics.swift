@@ -10,6 +10,7 @@ public struct PublisherStatistics: Sendable, Equatable {
         case diskFull = "disk_full"
         /// There was no room in time, and they were the newest.
         case timedOut = "timed_out"
+        /// They were larger than the maximum, or than the whole spool.
         case tooLarge = "too_large"
         /// The broker will never take them.
         case refused
@@ -33,8 +34,11 @@ public struct PublisherStatistics: Sendable, Equatable {
     public internal(set) var messages = 0
     /// Messages that were not acknowledged and had to be sent again.
     public internal(set) var failedMessages = 0
-    /// Writes to disk that failed.
+    /// Writes to disk that failed, and what was written and could not be forced to it.
     public internal(set) var diskFailures = 0
+    /// Spool files of earlier processes of which nothing can be read: damaged ones, which are renamed to `….damaged`, and those of a later
+    /// version of the library, which stay as they are.
+    public internal(set) var unreadableFiles = 0
     /// Bytes at the end of spool files that a process left when it was killed in the middle of a write.
     public internal(set) var tornBytes = 0
     /// Events on disk that an earlier process had left.

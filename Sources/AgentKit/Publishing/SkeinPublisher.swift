@@ -61,9 +61,11 @@ public final class SkeinPublisher: EventOutput {
     /// After `shutdown` it returns when the broker has everything, or everything is on disk while the broker is away, or
     /// `shutdownTimeout` is over. After a cancellation it does not wait for the broker: what is in memory goes to disk if there is a spool.
     ///
-    /// - Throws: only with `throwsWhenRefused`, a `PublisherError` with code `refused`.
+    /// - Throws: with `throwsWhenRefused` a `PublisherError` with code `refused`; with code `alreadyRun` when it was called before.
     public func run() async throws {
-        guard !isStarted.exchange(true, ordering: .relaxed) else { return }
+        guard !isStarted.exchange(true, ordering: .relaxed) else {
+            throw PublisherError(.alreadyRun, "the publisher runs already, or has ended; make another one to run again")
+        }
         loop.start()
         keeper.start()
         await withTaskCancellationHandler {

@@ -16,18 +16,28 @@ final class SpoolDirectory {
     let found: [FoundSegment]
     /// Bytes behind the last whole record of files that were found.
     private(set) var tornBytes = 0
+    /// Files of which not one record can be read: set aside, or left to the later version that has written them.
+    private(set) var unreadableFiles = 0
+    /// How often the disk could not be forced.
+    private(set) var failedSyncs = 0
 
     private var tail: (id: SpoolSegmentID, descriptor: Int32, size: Int)?
     private var reader: (id: SpoolSegmentID, descriptor: Int32)?
     private var isDirty = false
     private var lastSync: UInt64 = 0
+    private let force: (_ descriptor: Int32, _ isFolder: Bool) -> Int32
 
     /// Takes over what dead processes have left.
     ///
+    /// - Parameter force: forces a file or a folder to the disk; 0 when that has succeeded.
     /// - Throws: `.configuration` when the directory cannot be used.
-    init(_ spool: PublisherConfiguration.Spool, instance: String) throws(PublisherError) {
+    init(
+        _ spool: PublisherConfiguration.Spool, instance: String,
+        force: @escaping (_ descriptor: Int32, _ isFolder: Bool) -> Int32 = { $1 ? fsync($0) : fdatasync($0) }
+    ) throws(PublisherError) {
         root = spool.directory
         sync = spool.sync
+        self.force = force
         try SpoolDirectory.prepare(root)
         let millis = String(Int(Date().timeIntervalSince1970 * 1000))
         ownName = String(repeating: "0", count: max(0, 15 - millis.count)) + millis + "-" + instance
@@ -39,9 +49,19 @@ final class SpoolDirectory {
             let numbers = folder.numbers
             for number in numbers {
                 let id = SpoolSegmentID(source: source, number: number)
-                guard let (segment, torn) = SpoolDirectory.survey(folder.file(number), id) else { continue }
-                tornBytes += torn
-                if segment.records > 0 { found.append(segment) } else { unlink(folder.file(number)) }
+                switch SpoolDirectory.survey(folder.file(number), id) {
+                case nil: continue
+                case .found(let segment, let torn)?:
+                    tornBytes += torn
+                    found.append(segment)
+                case .empty?: unlink(folder.file(number))
+                case .unreadable(let bytes)?:
+                    // It may be the first write of a process that was killed in it.
+                    tornBytes += bytes
+                    unreadableFiles += 1
+                    folder.setAside(number)
+                case .ofOtherVersion?: unreadableFiles += 1
+                }
             }
             if folder.numbers.isEmpty {
                 folder.removeIfEmpty()
@@ -64,8 +84,15 @@ final class SpoolDirectory {
         guard access(root, W_OK | X_OK | R_OK) == 0 else { throw SpoolFolder.failure("cannot be written to", root) }
     }
 
+    private enum Survey {
+        case found(FoundSegment, torn: Int)
+        case empty
+        case unreadable(bytes: Int)
+        case ofOtherVersion
+    }
+
     /// Goes through the lengths of a file's records.
-    private static func survey(_ path: String, _ id: SpoolSegmentID) -> (FoundSegment, torn: Int)? {
+    private static func survey(_ path: String, _ id: SpoolSegmentID) -> Survey? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
@@ -80,7 +107,15 @@ final class SpoolDirectory {
             records += 1
             events += record.events
         }
-        return (FoundSegment(id: id, bytes: offset, records: records, events: events), size - offset)
+        if records > 0 {
+            return .found(
+                FoundSegment(id: id, bytes: offset, records: records, events: events), torn: size - offset)
+        }
+        if size == 0 { return .empty }
+        let length = prefix.withUnsafeBytes { SpoolRecord.length($0) }
+        guard length <= size else { return .unreadable(bytes: size) }
+        let record = SpoolDirectory.read(descriptor, 0, length)
+        return record.withUnsafeBytes { SpoolRecord.isOfOtherVersion($0) } ? .ofOtherVersion : .unreadable(bytes: size)
     }
 
     // MARK: Writing
@@ -103,7 +138,7 @@ final class SpoolDirectory {
         tail?.size += written
         isDirty = true
         if case .always = sync {
-            guard fdatasync(descriptor) == 0 else { return try takeBack(descriptor, size) }
+            guard force(descriptor, false) == 0 else { return try takeBack(descriptor, size) }
             isDirty = false
         }
     }
@@ -117,24 +152,32 @@ final class SpoolDirectory {
     private func openTail(_ id: SpoolSegmentID) throws(PublisherError) -> (Int32, Int) {
         if let tail, tail.id == id { return (tail.descriptor, tail.size) }
         closeTail()
-        if folders[source] == nil { folders[source] = try SpoolFolder.create("\(root)/\(ownName)") }
+        if folders[source] == nil {
+            folders[source] = try SpoolFolder.create("\(root)/\(ownName)")
+            // What makes the folder one of the directory, and the directory one of its parent: either may be new.
+            if !isLazy {
+                syncFolder(root)
+                syncFolder("\(root)/..")
+            }
+        }
         guard let path = file(id) else { throw SpoolFolder.failure("has no such file", root) }
         // A segment that was closed for the sake of another goes on at its end.
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SpoolFolder.failure("cannot be written to", root) }
         let size = Int(lseek(descriptor, 0, SEEK_END))
         tail = (id, descriptor, size)
-        if !isLazy { syncFolder() }
+        if !isLazy { syncFolder("\(root)/\(ownName)") }
         return (descriptor, size)
     }
 
     private var isLazy: Bool { if case .never = sync { true } else { false } }
 
-    /// So that a new file is found after a loss of power.
-    private func syncFolder() {
-        let descriptor = open("\(root)/\(ownName)", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    /// So that what is new in it is found after a loss of power.
+    private func syncFolder(_ path: String) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        // The directory's parent may be nobody's business.
         guard descriptor >= 0 else { return }
-        fsync(descriptor)
+        if force(descriptor, true) != 0 { failedSyncs += 1 }
         close(descriptor)
     }
 
@@ -142,8 +185,13 @@ final class SpoolDirectory {
     func syncDue(now: UInt64) {
         guard case .interval(let interval) = sync, isDirty, now >= lastSync + interval.wholeNanoseconds else { return }
         lastSync = now
-        if let tail { fdatasync(tail.descriptor) }
-        isDirty = false
+        if let tail { forceTail(tail.descriptor) }
+    }
+
+    /// What cannot be forced now is tried again at the next interval.
+    private func forceTail(_ descriptor: Int32) {
+        isDirty = force(descriptor, false) != 0
+        if isDirty { failedSyncs += 1 }
     }
 
     /// When `syncDue` has something to do.
@@ -154,7 +202,7 @@ final class SpoolDirectory {
 
     private func closeTail() {
         guard let tail else { return }
-        if isDirty, !isLazy { fdatasync(tail.descriptor) }
+        if isDirty, !isLazy { forceTail(tail.descriptor) }
         isDirty = false
         close(tail.descriptor)
         self.tail = nil

@@ -10,9 +10,9 @@ final class SpoolFolder {
 
     private static let lockName = "lock"
 
-    /// Makes a folder of one's own.
+    /// Makes a folder of one's own. Nobody else has its name: it may be there from an attempt before, of which only a part succeeded.
     static func create(_ path: String) throws(PublisherError) -> SpoolFolder {
-        guard mkdir(path, 0o700) == 0 else { throw SpoolFolder.failure("cannot be created", path) }
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw SpoolFolder.failure("cannot be created", path) }
         guard let folder = SpoolFolder(locking: path) else { throw SpoolFolder.failure("cannot be locked", path) }
         return folder
     }
@@ -44,6 +44,9 @@ final class SpoolFolder {
     }
 
     func file(_ number: Int64) -> String { "\(path)/\(SpoolFolder.name(of: number))" }
+
+    /// Renames a file that nobody can read, so that somebody may look at it.
+    func setAside(_ number: Int64) { rename(file(number), file(number) + ".damaged") }
 
     /// Removes the folder when there is no segment in it.
     func removeIfEmpty() {
