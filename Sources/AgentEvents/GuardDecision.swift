@@ -2,7 +2,10 @@ internal import ATOF
 
 /// What a conditional guardrail says about a call that has not begun.
 public enum GuardDecision: Sendable, Hashable {
+    /// The call may go on.
     case allow
+    /// The call must not begin.
+    ///
     /// - Parameter reason: the caller gets `guardrail rejected: <reason>`.
     case reject(String)
 }

@@ -1,13 +1,14 @@
 internal import ATOF
+internal import Foundation
 
 extension JSON {
-    /// The JSON form of a Swift value, as its `encode(to:)` describes it. Keys are sorted; dates and data are what they encode
-    /// themselves as.
+    /// The JSON form of a Swift value, the one that `JSONEncoder` gives by default: a URL is its text, `Decimal` a number, with the precision
+    /// of `Double` where it is no integer, `Data` base64, and a `Date` the seconds since 2001. Keys are sorted.
     ///
     /// - Throws: what the value throws.
     public init(encoding value: some Encodable) throws {
         let target = EncodingTarget()
-        try value.encode(to: JSONValueEncoder(target: target, codingPath: []))
+        try target.encode(value, at: [])
         self.init(target.value)
     }
 }
@@ -71,8 +72,18 @@ private final class EncodingTarget {
         case let value as Double: set(.double(value))
         case let value as Float: set(.double(Double(value)))
         case let value as any BinaryInteger: set(JSON(value).value)
+        case let value as URL: set(.string(value.absoluteString))
+        case let value as Data: set(.string(value.base64EncodedString()))
+        case let value as Decimal: set(EncodingTarget.number(value))
         default: try value.encode(to: JSONValueEncoder(target: self, codingPath: path))
         }
+    }
+}
+
+extension EncodingTarget {
+    fileprivate static func number(_ decimal: Decimal) -> JSONValue {
+        let text = "\(decimal)"
+        return Int64(text).map { .int($0) } ?? UInt64(text).map { .unsigned($0) } ?? .double(Double(text) ?? .nan)
     }
 }
 

@@ -4,16 +4,23 @@ internal import ATOF
 public struct MetricMeasurement: Sendable, Hashable {
     /// What an instrument does with measurements.
     public enum Kind: String, Sendable, Hashable {
+        /// Adds what was measured; never negative.
         case counter
+        /// Adds what was measured, which may be negative.
         case upDownCounter = "up_down_counter"
+        /// The last measurement counts.
         case gauge
+        /// Counts measurements by their size.
         case histogram
     }
 
     /// A number with the type that its instrument has.
     public enum Value: Sendable, Hashable {
+        /// Published as `u64`.
         case unsigned(UInt64)
+        /// Published as `i64`.
         case signed(Int64)
+        /// Published as `f64`; finite.
         case double(Double)
 
         var type: String {

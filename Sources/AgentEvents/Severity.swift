@@ -2,7 +2,16 @@ internal import ATOF
 
 /// How serious a mark is (`middleware-guardrails-pii.md` 1.2); `warn` is also written `warning`.
 public enum Severity: String, Sendable, Hashable, CaseIterable {
-    case trace, debug, info, warn, error
+    /// Steps of one operation.
+    case trace
+    /// For whoever looks for a fault.
+    case debug
+    /// What normally happens.
+    case info
+    /// Something that may become a fault.
+    case warn
+    /// Something has failed.
+    case error
 
     /// The metadata key that holds it.
     package static let key = "nemo_relay.log.severity"

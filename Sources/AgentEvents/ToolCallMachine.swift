@@ -55,22 +55,14 @@ package struct ToolCallMachine: Sendable {
     ///   - result: what is published of the result; nil when a sanitizer failed, and null when there is none.
     ///   - annotation: of the result.
     ///   - marks: in their final order.
-    ///   - isManaged: whether the call ran here; of one that somebody else made nobody says how it went (4.4).
     package mutating func succeeded(
-        result: JSON?, annotation: JSON, marks: [PendingMark], isManaged: Bool = true, at now: EventTime,
-        makeUUID: () -> EventUUID
+        result: JSON?, annotation: JSON, marks: [PendingMark], at now: EventTime, makeUUID: () -> EventUUID
     ) -> [EventFields] {
-        guard case .running(let start) = state else { return [] }
-        state = .ended
-        let time = now.endTime(after: start)
-        var profile = profile
-        if !annotation.isNull { profile["tool_result_annotation"] = annotation.value }
-        let data = result.map { $0.isNull ? call.data : $0 } ?? .null
-        var events = [
-            call.event(
-                .scopeEnd, at: time, data: data,
-                metadata: isManaged ? CallStatus.succeeded(call.metadata) : call.metadata, profile: profile)
-        ]
+        guard
+            let (end, time) = returned(
+                result: result, annotation: annotation, metadata: CallStatus.succeeded(call.metadata), at: now)
+        else { return [] }
+        var events = [end]
         for (index, mark) in marks.enumerated() {
             // The place counts also for marks that are dropped.
             if let mark = call.mark(mark, uuid: makeUUID(), at: time.adding(microseconds: index + 1)) {
@@ -78,6 +70,23 @@ package struct ToolCallMachine: Sendable {
             }
         }
         return events
+    }
+
+    /// Somebody else has made the call: its end does not say how it went (4.4).
+    package mutating func recorded(result: JSON?, annotation: JSON, at now: EventTime) -> [EventFields] {
+        returned(result: result, annotation: annotation, metadata: call.metadata, at: now).map { [$0.end] } ?? []
+    }
+
+    private mutating func returned(
+        result: JSON?, annotation: JSON, metadata: JSON, at now: EventTime
+    ) -> (end: EventFields, time: EventTime)? {
+        guard case .running(let start) = state else { return nil }
+        state = .ended
+        let time = now.endTime(after: start)
+        var profile = profile
+        if !annotation.isNull { profile["tool_result_annotation"] = annotation.value }
+        let data = result.map { $0.isNull ? call.data : $0 } ?? .null
+        return (call.event(.scopeEnd, at: time, data: data, metadata: metadata, profile: profile), time)
     }
 
     /// The tool or an intercept around it threw, or the call was dropped. Pending marks are lost with it.

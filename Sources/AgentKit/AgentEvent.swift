@@ -4,7 +4,12 @@ internal import ATOF
 public struct AgentEvent: Sendable {
     /// What happened: a scope or call began or ended, or something was noted.
     public enum Kind: Sendable, Hashable {
-        case scopeStart, scopeEnd, mark
+        /// A scope or a call began.
+        case scopeStart
+        /// A scope or a call ended.
+        case scopeEnd
+        /// Something was noted.
+        case mark
     }
 
     /// What an event sanitizer may replace: these three and nothing else.

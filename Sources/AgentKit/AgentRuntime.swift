@@ -96,8 +96,9 @@ public final class AgentRuntime: Sendable {
     /// the chunks of a stream later is outside: take it where the stream is opened.
     public static var currentModelCall: RunningModelCall? { position?.modelCall }
 
-    /// The innermost scope of this task; outside of any, one that is never published and that is the parent of everything there.
-    public var currentScope: AgentScope { openScope ?? AgentScope(bottom: bottom, runtime: self) }
+    /// The innermost scope of this task; outside of any, one that is never published and that is the parent of everything there. Nothing
+    /// can be registered for that one.
+    public var currentScope: AgentScope { openScope ?? AgentScope(bottom: bottom, runtime: self, isNoScope: true) }
 
     private var openScope: AgentScope? {
         guard let position = AgentRuntime.position, position.scope.runtime === self else { return nil }

@@ -40,11 +40,13 @@ extension AgentScope {
             let response = try await AgentRuntime.$position.withValue(position) {
                 try await AgentScope.execute(chain[...], name, live, body)
             }
-            let published = sanitized(response, name: name, \.modelResponseSanitizers)
+            let published = sanitized(
+                response, name: name, \.modelResponseSanitizers, through: running.registrations)
             running.end { machine, now in machine.succeeded(response: published, at: now) }
             return response
         } catch {
-            let partial = data.isNull ? nil : sanitized(data, name: name, \.modelResponseSanitizers)
+            let partial = data.isNull
+                ? nil : sanitized(data, name: name, \.modelResponseSanitizers, through: running.registrations)
             let failure = CallFailure(error, isCancelled: Task.isCancelled)
             running.end { machine, now in machine.failed(failure, partial: partial, at: now) }
             throw error
@@ -109,7 +111,7 @@ extension AgentScope {
             machine.started(
                 observed, marks: draft.marks, optimizations: draft.optimizations, at: runtime.clock.now(),
                 makeUUID: makeUUID))
-        return (RunningModelCall(machine, scope: self), live)
+        return (RunningModelCall(machine, scope: self, registrations: registrations), live)
     }
 
     private static func sanitized(

@@ -1,4 +1,4 @@
-internal import ATOF
+public import ATOF
 
 extension AgentScope {
     /// Calls a tool: guardrails, request intercepts, the start event, execution intercepts around the tool, and an end event for
@@ -22,6 +22,8 @@ extension AgentScope {
 
     /// Calls a tool whose result has an annotation.
     @discardableResult
+    // A closure that returns neither, because it throws, is one of the other kind.
+    @_disfavoredOverload
     public func callTool(
         _ name: String, _ arguments: JSON = .null, id: String? = nil, attributes: [ToolAttribute] = [],
         data: JSON = .null, metadata: JSON = .null, _ body: @escaping @Sendable (JSON) async throws -> ToolResult
@@ -91,28 +93,27 @@ extension AgentScope {
         outcome.marks = downstream.ordered + outcome.marks
         return outcome
     }
+}
 
-    // MARK: Calls that somebody else has made
+// MARK: Calls that somebody else has made
 
+extension AgentScope {
     /// Publishes a tool call that has been made without AgentKit: start and end, now. Sanitizers run; guardrails and intercepts do not. The
     /// end does not say how it went, unless `metadata` does.
     ///
     /// - Returns: the identity of the call.
     @discardableResult
     public func recordTool(
-        _ name: String, _ arguments: JSON = .null, result: ToolResult, id: String? = nil,
+        _ name: String, _ arguments: JSON = .null, result: JSON, annotation: JSON = .null, id: String? = nil,
         attributes: [ToolAttribute] = [], metadata: JSON = .null
     ) -> EventUUID {
         let call = ManagedCall(
             .tool, name, uuid: makeUUID(), parent: frame, attributes: attributes.map(\.rawValue), metadata: metadata)
         var machine = ToolCallMachine(call, callID: id)
-        let told = sanitized(arguments, name: name, \.toolRequestSanitizers)
-        publish(machine.started(arguments: arguments, published: told, at: runtime.clock.now(), makeUUID: makeUUID))
-        let published = sanitized(result.result, name: name, \.toolResponseSanitizers)
-        publish(
-            machine.succeeded(
-                result: published, annotation: result.annotation, marks: [], isManaged: false,
-                at: runtime.clock.now(), makeUUID: makeUUID))
+        let asked = sanitized(arguments, name: name, \.toolRequestSanitizers)
+        publish(machine.started(arguments: arguments, published: asked, at: runtime.clock.now(), makeUUID: makeUUID))
+        let answered = sanitized(result, name: name, \.toolResponseSanitizers)
+        publish(machine.recorded(result: answered, annotation: annotation, at: runtime.clock.now()))
         return call.uuid
     }
 }

@@ -3,13 +3,15 @@ internal import Synchronization
 
 /// An open scope: marks, calls and further scopes below it.
 ///
-/// What is called on it belongs to it, whatever else is open. Once it has ended, marks and calls still name it as their parent; they
-/// come late then, but are not lost.
+/// What is called on it belongs to it, whatever else is open. Once it has ended, marks and calls still name it as their parent, and
+/// pass what was registered for it; they come late then, but are not lost.
 public final class AgentScope: Sendable {
     let frame: ScopeFrame
     let runtime: AgentRuntime
     let outer: AgentScope?
     let run: RunState
+    /// Whether it stands for "no scope is open": then it is made anew whenever it is asked for.
+    private let isNoScope: Bool
     private let state = Mutex(State())
 
     private struct State: Sendable {
@@ -20,9 +22,10 @@ public final class AgentScope: Sendable {
     }
 
     /// The bottom of a new stack.
-    init(bottom frame: ScopeFrame, runtime: AgentRuntime) {
+    init(bottom frame: ScopeFrame, runtime: AgentRuntime, isNoScope: Bool = false) {
         self.frame = frame
         self.runtime = runtime
+        self.isNoScope = isNoScope
         outer = nil
         run = RunState()
         for frame in sequence(first: frame, next: \.outer).reversed() { run.scopeStarted(frame) }
@@ -31,6 +34,7 @@ public final class AgentScope: Sendable {
     private init(_ frame: ScopeFrame, below outer: AgentScope) {
         self.frame = frame
         runtime = outer.runtime
+        isNoScope = false
         self.outer = outer
         run = outer.run
         run.scopeStarted(frame)
@@ -128,20 +132,21 @@ public final class AgentScope: Sendable {
             case let error?: CallStatus.threw(frame.metadata, "\(error)")
             }
         publish(frame.endEvent(output: output, metadata: metadata.merging(added), at: runtime.clock.now()))
-        // Only now: the end is treated as the start was.
-        state.withLock { state in
-            state.isEnded = true
-            state.registrations = nil
-        }
+        // What was registered stays for what comes late: a stream that is read behind the scope has secrets like any other.
+        state.withLock { $0.isEnded = true }
         run.scopeEnded(frame)
     }
 
     // MARK: Registrations
 
-    /// Registers something for this scope and what is below it, until it ends.
+    /// Registers something for this scope and what is below it. It is gone with the scope: what comes late of it, such as the rest of a
+    /// stream, still passes it.
     ///
-    /// - Throws: `AgentKitError` when the name is taken, or the scope has ended.
+    /// - Throws: `AgentKitError` when the name is taken, the scope has ended, or no scope was open where this one comes from.
     public func register(_ middleware: AgentMiddleware) throws(AgentKitError) {
+        if isNoScope {
+            throw AgentKitError(.scopeStackEmpty, "no scope is open: register on the runtime, or in a scope")
+        }
         try state.withLock { (state) throws(AgentKitError) in
             if state.isEnded { throw AgentKitError(.notFound, "scope handle not found: \(frame.name) has ended") }
             var registrations = state.registrations?.registrations ?? Registrations()

@@ -47,6 +47,17 @@ public func callTool(
         name, arguments, id: id, attributes: attributes, data: data, metadata: metadata, body)
 }
 
+/// Calls a tool whose result has an annotation, in the current scope; see `AgentScope`.
+@discardableResult
+@_disfavoredOverload
+public func callTool(
+    _ name: String, _ arguments: JSON = .null, id: String? = nil, attributes: [ToolAttribute] = [],
+    data: JSON = .null, metadata: JSON = .null, _ body: @escaping @Sendable (JSON) async throws -> ToolResult
+) async throws -> ToolResult {
+    try await AgentRuntime.current.startingScope.callTool(
+        name, arguments, id: id, attributes: attributes, data: data, metadata: metadata, body)
+}
+
 /// Calls a model in the current scope; see `AgentScope`.
 @discardableResult
 public func callModel(
@@ -58,6 +69,18 @@ public func callModel(
         name, request, model: model, codec: codec, attributes: attributes, data: data, metadata: metadata, body)
 }
 
+/// Calls a model whose request and response have different interfaces, in the current scope; see `AgentScope`.
+@discardableResult
+public func callModel(
+    _ name: String, _ request: ModelRequest, model: String? = nil, requestCodec: ModelCodec?,
+    responseCodec: ModelCodec?, attributes: [ModelAttribute] = [], data: JSON = .null, metadata: JSON = .null,
+    _ body: @escaping @Sendable (ModelRequest) async throws -> JSON
+) async throws -> JSON {
+    try await AgentRuntime.current.startingScope.callModel(
+        name, request, model: model, requestCodec: requestCodec, responseCodec: responseCodec, attributes: attributes,
+        data: data, metadata: metadata, body)
+}
+
 /// Calls a model that streams, in the current scope; see `AgentScope`.
 public func streamModel(
     _ name: String, _ request: ModelRequest, model: String? = nil, codec: ModelCodec? = nil,
@@ -65,8 +88,7 @@ public func streamModel(
     _ body: @escaping @Sendable (ModelRequest) async throws -> ModelChunks
 ) async throws -> ModelStream {
     try await AgentRuntime.current.startingScope.streamModel(
-        name, request, model: model, codec: codec, attributes: attributes, metadata: metadata, finalize: finalize,
-        body)
+        name, request, model: model, codec: codec, attributes: attributes, metadata: metadata, finalize: finalize, body)
 }
 
 /// Tells what was saved in the model call that runs around this task; see `RunningModelCall`.

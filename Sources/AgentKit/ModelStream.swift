@@ -105,11 +105,13 @@ final class StreamState: Sendable {
     private func end(_ end: @escaping @Sendable (inout ModelCallMachine, JSON?, EventTime) -> [EventFields]) {
         for lease in leases { lease.revoke() }
         // Of this object nothing may stay: it may be on its way out of memory.
-        let (scope, body) = (call.scope, body)
+        let (scope, registrations, body) = (call.scope, call.registrations, body)
         call.end { machine, now in
             let value = body.taken()
             let name = machine.call.name
-            let sanitized = value.isNull ? nil : scope.sanitized(value, name: name, \.modelResponseSanitizers)
+            let sanitized =
+                value.isNull
+                ? nil : scope.sanitized(value, name: name, \.modelResponseSanitizers, through: registrations)
             return end(&machine, sanitized, now)
         }
     }

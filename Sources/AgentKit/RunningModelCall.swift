@@ -28,14 +28,17 @@ public final class RunningModelCall: Sendable {
     }
 
     let scope: AgentScope
+    /// Of the call's start: it holds for all of the call, also when the scope has ended meanwhile.
+    let registrations: [Registrations]
     /// The identity of the call, which its start and its end have.
     public let uuid: EventUUID
     /// As it was called with.
     public let name: String
     private let state: Mutex<State>
 
-    init(_ machine: ModelCallMachine, scope: AgentScope) {
+    init(_ machine: ModelCallMachine, scope: AgentScope, registrations: [Registrations]) {
         self.scope = scope
+        self.registrations = registrations
         uuid = machine.call.uuid
         name = machine.call.name
         state = Mutex(State(machine: machine))
@@ -76,7 +79,7 @@ public final class RunningModelCall: Sendable {
         }
         guard let events else { return false }
         // Not under the lock: sanitizers and subscribers look at it.
-        scope.publish(events)
+        scope.publish(events, through: registrations)
         let end = state.withLock { state in
             state.publishing -= 1
             return state.publishing == 0 ? state.waiting.take() : nil
@@ -103,6 +106,6 @@ public final class RunningModelCall: Sendable {
     /// Comes once: the machine does not change any more.
     private func publish(_ end: End) {
         var machine = state.withLock { $0.machine }
-        scope.publish(end(&machine, scope.runtime.clock.now()))
+        scope.publish(end(&machine, scope.runtime.clock.now()), through: registrations)
     }
 }

@@ -2,8 +2,11 @@
 public struct NATSOptions: Sendable {
     /// How the client proves who it is.
     public enum Authentication: Sendable {
+        /// By nothing: the server lets everybody in, or asks for a certificate.
         case none
+        /// A name and its password.
         case userPassword(user: String, password: String)
+        /// A token that the server knows.
         case token(String)
         /// An NKey: the public key (`U…`) and the file that holds its seed. cnats signs with the seed but does not
         /// derive the public key.

@@ -1,5 +1,6 @@
 import ATOF
 import AgentKit
+import Foundation
 import Testing
 
 @Suite("Scopes, isolation and propagation")
@@ -92,6 +93,93 @@ struct IsolationTests {
         #expect(events[0].metadata == nil)
         #expect(events[1].data == nil)
         #expect(events[1].metadata == nil)
+    }
+
+    @Test("what is registered for a scope holds for what comes late of it: marks, calls, and the rest of a stream")
+    func late() async throws {
+        let hidden: AgentMiddleware.EventSanitizer = { event in
+            var payloads = event.payloads
+            payloads.metadata = ["hidden": true]
+            return payloads
+        }
+        let (scope, stream) = try await runtime.withScope(.function, "ask") { scope in
+            try scope.register(.modelResponseSanitizer("response") { _, _ in "HIDDEN" })
+            try scope.register(.toolResponseSanitizer("result") { _, _ in "HIDDEN" })
+            try scope.register(.scopeEndSanitizer("end", hidden))
+            try scope.register(.markSanitizer("mark", hidden))
+            let stream = try await scope.streamModel(
+                "llm", ModelRequest(content: ["q": 1]), finalize: { _ in "SECRET" }
+            ) { _ in ModelChunks([["a": 1]]) }
+            // The call has begun: whatever happens to the registration, it passes it.
+            scope.remove(.modelResponseSanitizer, "response")
+            return (scope, stream)
+        }
+        scope.mark("late", metadata: "SECRET")
+        try await scope.callTool("tool") { _ in "SECRET" }
+        for try await _ in stream {}
+        #expect(throws: AgentKitError.self) { try scope.register(.markSanitizer("another", hidden)) }
+        let late = try recorder.output.events.drop { $0.name != "late" }
+        #expect(late.map(\.name) == ["late", "tool", "tool", "llm.chunk", "llm"])
+        #expect(late.filter { $0.kind != .scopeStart }.allSatisfy { $0.metadata?.value == ["hidden": true] })
+        #expect(late.filter { $0.kind == .scopeEnd }.map { $0.data?.value } == ["HIDDEN", "HIDDEN"])
+    }
+
+    @Test("what callbacks publish comes right behind the event that they look at")
+    func reactions() async throws {
+        try runtime.register(
+            .subscriber("reacts") { event in
+                if event.kind == .scopeStart, event.name == "inner" {
+                    withScope(.function, "check") { _ in mark("in-check") }
+                    mark("second")
+                }
+                if event.name == "in-check" { mark("nested") }
+            })
+        try runtime.register(
+            .markSanitizer("also") { event in
+                if event.name == "second" { mark("by-sanitizer") }
+                return event.payloads
+            })
+        runtime.withScope(.agent, "outer") { outer in outer.withScope(.function, "inner") { _ in } }
+        #expect(
+            try recorder.outline == [
+                "start agent outer", "start function inner", "start function check", "mark in-check", "mark nested",
+                "end function check", "mark second", "mark by-sanitizer", "end function inner", "end agent outer",
+            ])
+    }
+
+    @Test("reactions to reactions end at a depth of four, and the sanitizers see all that is published")
+    func endlessReactions() async throws {
+        let runtime = runtime
+        try runtime.register(.subscriber("always") { _ in runtime.currentScope.mark("again") })
+        try runtime.register(.markSanitizer("hides") { _ in AgentEvent.Payloads(data: "HIDDEN") })
+        runtime.withScope(.agent, "a") { _ in }
+        #expect(
+            try recorder.outline
+                == ["start agent a"] + Array(repeating: "mark again", count: 4) + ["end agent a"]
+                + Array(repeating: "mark again", count: 4))
+        #expect(try recorder.output.events.filter(\.isMark).allSatisfy { $0.data?.value == "HIDDEN" })
+    }
+
+    @Test("where no scope is open nothing can be registered for one: it would hold for nobody")
+    func noScope() throws {
+        #expect {
+            try runtime.currentScope.register(.markSanitizer("m") { _ in AgentEvent.Payloads() })
+        } throws: { ($0 as? AgentKitError)?.code == .scopeStackEmpty }
+    }
+
+    @Test("a closure that only throws is one of the plain kind, and one may return an annotation")
+    func toolClosures() async throws {
+        let runtime = runtime
+        await #expect(throws: KeyError.self) {
+            try await runtime.currentScope.callTool("t") { _ in throw KeyError(description: "k") }
+        }
+        try await runtime.withScope(.agent, "a") { scope in
+            let result = try await scope.callTool("t") { _ in ToolResult("r", annotation: ["a": 1]) }
+            #expect(result.annotation == ["a": 1])
+            let free = try await callTool("f", data: "none") { _ in ToolResult(.null, annotation: 2) }
+            #expect(free.annotation == 2)
+        }
+        #expect(try recorder.output.events.last { $0.name == "f" }?.data?.value == "none")
     }
 
     @Test("subscribers see what is published")
@@ -231,6 +319,13 @@ struct IsolationTests {
                 "x": 1, "tags": ["a", "b"], "nested": ["k": [true, false]], "big": JSON(UInt64.max),
                 "json": ["any": nil], "kind": "one",
             ])
+        let url = try #require(URL(string: "https://example.org/a?b=c"))
+        let numbers: [Decimal] = [1.5, -3, Decimal(UInt64.max)]
+        #expect(try JSON(encoding: ["url": url]) == ["url": "https://example.org/a?b=c"])
+        #expect(try JSON(encoding: url) == "https://example.org/a?b=c")
+        #expect(try JSON(encoding: numbers) == [1.5, -3, JSON(UInt64.max)])
+        #expect(try JSON(encoding: Data([0, 255])) == "AP8=")
+        #expect(try JSON(encoding: Date(timeIntervalSinceReferenceDate: 2.5)) == 2.5)
         #expect(try JSON(encoding: [1, 2]) == [1, 2])
         #expect(try JSON(encoding: "text") == "text")
     }

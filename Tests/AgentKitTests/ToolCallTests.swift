@@ -14,12 +14,13 @@ struct ToolCallTests {
     func recorded() throws {
         try runtime.register(.toolGuardrail("never asked") { _, _ in .reject("no") })
         try runtime.register(.toolRequestSanitizer("hides") { _, _ in ["hidden": true] })
+        try runtime.register(.toolResponseSanitizer("out") { _, _ in "RESULT" })
         let uuid = runtime.currentScope.recordTool(
-            "search", ["q": 1], result: ToolResult(["hits": 2], annotation: ["a": 1]), id: "c1", metadata: ["m": 1])
+            "search", ["q": 1], result: ["hits": 2], annotation: ["a": 1], id: "c1", metadata: ["m": 1])
         #expect(try recorder.outline == ["start tool search", "end tool search"])
         let (start, end) = (try recorder.output.events[0], try recorder.output.events[1])
         #expect((start.uuid, end.uuid) == (uuid, uuid))
-        #expect((start.data?.value, end.data?.value) == (["hidden": true], ["hits": 2]))
+        #expect((start.data?.value, end.data?.value) == (["hidden": true], "RESULT"))
         #expect(start.categoryProfile?.value == ["tool_call_id": "c1"])
         #expect(end.categoryProfile?.value == ["tool_call_id": "c1", "tool_result_annotation": ["a": 1]])
         #expect(end.metadata?.value == ["m": 1])
