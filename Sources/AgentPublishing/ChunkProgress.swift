@@ -4,8 +4,8 @@
 /// with what nobody waits for any more. So all of them are sent again, under other message ids and the same chunk id: a collector that still
 /// has the half, or has the whole already, takes them for repetitions; one that gave it up begins it anew.
 package struct ChunkProgress: Sendable {
-    /// How long after a chunk was sent for the first time the next one may still be sent, nanoseconds. With the time that one takes to be
-    /// stored it is less than the shortest timeout that collectors can be given.
+    /// How long after a chunk was sent for the first time the broker may still say that it has the next one, nanoseconds: the two are not
+    /// further apart in the stream then. It is half of the shortest timeout that collectors can be given.
     package static let patience: UInt64 = 30_000_000_000
 
     /// The chunk that has to be stored next, from 0.
@@ -22,18 +22,23 @@ package struct ChunkProgress: Sendable {
 
     /// The chunk is about to be sent, for the first time or again; it may be the first one once more.
     package mutating func sending(now: UInt64) {
-        if index > 0, now > previous + ChunkProgress.patience {
-            index = 0
-            restarts += 1
-            sent = nil
-        }
+        if isLate(now) { restart() }
         if sent == nil { sent = now }
     }
 
-    /// The broker has stored the chunk.
-    package mutating func stored() {
+    /// The broker says that it has stored the chunk. When it says so late, nobody knows whether that was in time.
+    package mutating func stored(now: UInt64) {
+        if isLate(now) { return restart() }
         index += 1
         previous = sent ?? previous
+        sent = nil
+    }
+
+    private func isLate(_ now: UInt64) -> Bool { index > 0 && now > previous + ChunkProgress.patience }
+
+    private mutating func restart() {
+        index = 0
+        restarts += 1
         sent = nil
     }
 }

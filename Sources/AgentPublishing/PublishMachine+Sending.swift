@@ -22,7 +22,7 @@ extension PublishMachine {
         guard let slot = land(token) else { return }
         (pausedUntil, backoff, isProbing) = (0, 0, false)
         lanes[slot]?.strikes = 0
-        lanes[slot]?.progress.stored()
+        lanes[slot]?.progress.stored(now: now)
         lanes[slot]?.lastUsed = now
         guard let lane = lanes[slot], let first = lane.queue.first else { return }
         if lane.progress.index >= first.batch.envelope.messageCount(limit: lane.chunkLimit ?? messageBytes) {

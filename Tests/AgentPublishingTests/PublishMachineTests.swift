@@ -135,6 +135,24 @@ struct PublishMachineTests {
         #expect(machine.isDrained && machine.counts.acknowledged == 1)
     }
 
+    @Test("begins again when the broker says late that it has a chunk, also the last one")
+    func chunksAcknowledgedLate() {
+        var progress = ChunkProgress()
+        func send(at sent: UInt64, stored: UInt64) -> String {
+            progress.sending(now: sent * 1_000_000_000)
+            defer { progress.stored(now: stored * 1_000_000_000) }
+            return "\(progress.index) \(progress.attempt ?? "-")"
+        }
+        // The first one has as long as it likes.
+        #expect(send(at: 0, stored: 20) == "0 -")
+        #expect(send(at: 21, stored: 31) == "1 -")
+        #expect(send(at: 31, stored: 100) == "0 1")
+        #expect(send(at: 100, stored: 100) == "0 2")
+        #expect(send(at: 101, stored: 130) == "1 2")
+        #expect(send(at: 131, stored: 131) == "2 2")
+        #expect(progress.index == 3)
+    }
+
     @Test("the chunks of what an earlier process left have other ids than it may have given them")
     func foreignChunks() throws {
         var machine = Self.machine({ $0.spooling = .always }, connected: false)
