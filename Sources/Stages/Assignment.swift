@@ -44,7 +44,7 @@ package struct Assignment: Sendable, Hashable {
                     loads[$1, default: 0], Assignment.weight($1, stage, -1)
                 )
             }.prefix(extra)
-            var room = Dictionary(uniqueKeysWithValues: able.map { ($0, share) })
+            var room = Dictionary(able.map { ($0, share) }) { $0 + $1 }
             for id in favoured { room[id, default: 0] += 1 }
             for (id, load) in room { loads[id, default: 0] += load }
             for partition in 0..<count {

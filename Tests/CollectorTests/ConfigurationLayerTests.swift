@@ -263,4 +263,86 @@ struct ConfigurationLayerTests {
             #expect(only.0.middleware.piiRedaction?.profiles.map(\.priority) == [5])
         }
     }
+
+    @Test("keys are told apart by their bytes, also those that are the same text in two Unicode forms")
+    func unicodeForms() throws {
+        let (one, other) = ("caf\u{E9}", "cafe\u{301}")
+        let text = "[policy]\nunknown_field = \"error\"\n[collector]\n\"\(one)\" = 1\n\"\(other)\" = { a = 1 }\n"
+        for texts in [[text], ["", text], [text, text]] {
+            let error = #expect(throws: ConfigurationError.self) { try Self.read(texts) }
+            let fields = error?.diagnostics.map(\.field) ?? []
+            #expect(fields.map { Array($0.utf8) }.contains(Array("collector.\(one)".utf8)), "\(fields)")
+            #expect(fields.map { Array($0.utf8) }.contains(Array("collector.\(other)".utf8)), "\(fields)")
+        }
+    }
+
+    /// A directory with NeMo Relay's own file below it, for the user and nobody else.
+    private static func withOwn(_ text: String, _ body: (_ directory: String, _ own: String) throws -> Void) throws {
+        try withFiles([]) { directory, _ in
+            try FileManager.default.createDirectory(
+                atPath: "\(directory)/nemo-relay", withIntermediateDirectories: true)
+            let own = "\(directory)/nemo-relay/plugins.toml"
+            try text.write(toFile: own, atomically: true, encoding: .utf8)
+            try body(directory, own)
+        }
+    }
+
+    private static func inherited(_ directory: String) throws(ConfigurationError) -> CollectorConfiguration {
+        try ConfigurationSource(files: [], inherits: true, environment: ["XDG_CONFIG_HOME": directory]).read().0
+    }
+
+    @Test("an own file of NeMo Relay that leads nowhere is none that is absent")
+    func dangling() throws {
+        try Self.withOwn(Self.profiles(5)) { directory, own in
+            #expect(try Self.inherited(directory).middleware.piiRedaction != nil)
+            let elsewhere = "\(directory)/elsewhere"
+            try FileManager.default.moveItem(atPath: own, toPath: elsewhere)
+            #expect(try Self.inherited(directory).middleware.piiRedaction == nil)
+            try FileManager.default.createSymbolicLink(atPath: own, withDestinationPath: elsewhere)
+            #expect(try Self.inherited(directory).middleware.piiRedaction != nil)
+            try FileManager.default.removeItem(atPath: elsewhere)
+            let dangling = #expect(throws: ConfigurationError.self) { try Self.inherited(directory) }
+            #expect(dangling?.diagnostics.map(\.code) == ["configuration.unreadable"])
+            // It leads to itself, and then to its folder's.
+            try FileManager.default.removeItem(atPath: own)
+            try FileManager.default.createSymbolicLink(atPath: own, withDestinationPath: own)
+            #expect(throws: ConfigurationError.self) { try Self.inherited(directory) }
+            try FileManager.default.removeItem(atPath: "\(directory)/nemo-relay")
+            #expect(try Self.inherited(directory).middleware.piiRedaction == nil)
+            try FileManager.default.createSymbolicLink(
+                atPath: "\(directory)/nemo-relay", withDestinationPath: "\(directory)/unmounted")
+            let folder = #expect(throws: ConfigurationError.self) { try Self.inherited(directory) }
+            #expect(folder?.diagnostics.map(\.code) == ["configuration.unreadable"])
+            try FileManager.default.removeItem(atPath: "\(directory)/nemo-relay")
+            try "no folder".write(toFile: "\(directory)/nemo-relay", atomically: true, encoding: .utf8)
+            #expect(throws: ConfigurationError.self) { try Self.inherited(directory) }
+        }
+    }
+
+    @Test("a file that was named and has nothing in it is one that is being saved; a comment is something")
+    func blank() throws {
+        for (text, isRead) in [("", false), (" \n\t\n", false), ("# nothing yet\n", true)] {
+            try Self.withFiles([Self.profiles(5), text]) { _, files in
+                let source = ConfigurationSource(files: files, inherits: false, environment: [:])
+                do throws(ConfigurationError) {
+                    let configuration = try source.read().0
+                    #expect(isRead && configuration.middleware.piiRedaction != nil)
+                } catch {
+                    #expect(!isRead && error.diagnostics.map(\.code) == ["configuration.malformed"])
+                    #expect(error.diagnostics.map(\.field) == [files[1]])
+                }
+            }
+        }
+        // A layer that nobody has named says nothing then.
+        try Self.withOwn("") { directory, _ in
+            #expect(try Self.inherited(directory).middleware.piiRedaction == nil)
+        }
+    }
+
+    @Test("integers may be written as TOML writes them")
+    func integers() throws {
+        for number in ["0x10", "0o20", "0b10000", "1_6", "+16"] {
+            #expect(try Self.read(["[collector]\npartitions = \(number)\n"]).0.streams.partitions == 16)
+        }
+    }
 }

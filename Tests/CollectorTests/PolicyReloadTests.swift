@@ -107,6 +107,12 @@ struct PolicyReloadTests {
             #expect(skein.errors.contains("[collector] has changed, which needs a restart"))
             #expect(try await !Self.showsAddress(4, rig))
 
+            // As a file is while an editor saves it.
+            _ = try rig.file("skein.toml", "")
+            skein.signal(SIGHUP)
+            try await Self.wait(for: "skein_policy_reloads_total{result=\"refused\"} 3", rig)
+            #expect(try await !Self.showsAddress(6, rig))
+
             _ = try rig.file("skein.toml", try Self.toml(rig, Self.redaction))
             skein.signal(SIGHUP)
             try await Self.wait(for: "skein_policy_reloads_total{result=\"unchanged\"} 1", rig)

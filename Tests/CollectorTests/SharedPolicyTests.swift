@@ -1,4 +1,5 @@
 import Collector
+import Foundation
 import NATSTransport
 import Stages
 import Testing
@@ -122,6 +123,36 @@ struct SharedPolicyTests {
             try await Self.running(collector) {
                 try await Self.shows(collector, "skein_policy_is_shared 0")
                 #expect(log.all.contains { $0.contains("there is no shared policy") })
+            }
+        }
+    }
+
+    @Test("an inherited layer that goes, or is emptied, takes nobody's policy away")
+    func inheritedLayer() async throws {
+        try await Rig.with { rig in
+            let home = "\(rig.directory)/home"
+            let folder = "\(home)/nemo-relay"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            let own = "\(folder)/plugins.toml"
+            try Self.redaction.write(toFile: own, atomically: true, encoding: .utf8)
+            let file = try rig.file(
+                "skein.toml",
+                "[nats]\nurls = [\"\(rig.server.url)\"]\n[collector]\npartitions = 2\n[http]\nenabled = false\n")
+            let source = ConfigurationSource(files: [file], inherits: true, environment: ["XDG_CONFIG_HOME": home])
+            let log = LogLines()
+            let collector = Collector(try source.read().0, source: source, logger: log.logger)
+            try await Self.running(collector) {
+                try await Self.shows(collector, "skein_policy_generation 1")
+                try "".write(toFile: own, atomically: true, encoding: .utf8)
+                collector.reload()
+                try await Self.shows(collector, #"skein_policy_reloads_total{result="refused"} 1"#)
+                try FileManager.default.removeItem(atPath: own)
+                collector.reload()
+                try await Self.shows(collector, #"skein_policy_reloads_total{result="refused"} 2"#)
+                #expect(log.all.contains { $0.contains("configuration.missing_layer") && $0.contains(own) })
+                try "# Nothing any more.\n".write(toFile: own, atomically: true, encoding: .utf8)
+                collector.reload()
+                try await Self.shows(collector, "skein_policy_generation 2")
             }
         }
     }

@@ -17,6 +17,19 @@ extension CollectorConfiguration {
             "has changed, which needs a restart; take it back, or restart this collector")
     }
 
+    /// A file that was found is policy of somebody who does not start this collector: that it is gone, or emptied, is not taken for his wish.
+    ///
+    /// - Throws: `ConfigurationError` that names each such file.
+    func checkLayers(since before: CollectorConfiguration) throws(ConfigurationError) {
+        let gone = before.document.discovered.subtracting(document.discovered).sorted().map { file in
+            Diagnostic(
+                .error, "configuration.missing_layer", field: file,
+                "was a layer of the policy and is no longer there, or empty; put it back, or restart this collector to go on without it"
+            )
+        }
+        if !gone.isEmpty { throw ConfigurationError(diagnostics: gone) }
+    }
+
     /// A collector that starts takes all policy from the shared document, also what one that runs could not take. What it was connected and
     /// set up with before it could read the document stays the files'.
     ///

@@ -5,12 +5,15 @@ package struct ConfigurationDocument: Sendable {
     private(set) var root = JSONObject()
     /// The files, low to high.
     package let files: [String]
+    /// Those that were found and not named.
+    let discovered: Set<String>
     private(set) var diagnostics: [Diagnostic] = []
     private var layered = LayeredValue([:], layer: 0)
 
     /// - Parameter layers: low to high. The last one that somebody has named counts as the program's own document: only it
     ///   can turn a component off that is on below it.
     init(_ layers: [ConfigurationFile]) {
+        discovered = Set(layers.filter(\.isDiscovered).map(\.name))
         let layers = ConfigurationDocument.unique(layers)
         files = layers.map(\.name)
         if layers.count == 1, let only = layers.first, !only.isDiscovered {

@@ -2,6 +2,12 @@ internal import ATOF
 internal import Foundation
 internal import TOMLKit
 
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Musl
+#endif
+
 /// One file of the configuration, parsed.
 struct ConfigurationFile {
     /// As it was named; empty for a text that is no file.
@@ -11,6 +17,8 @@ struct ConfigurationFile {
     var isDiscovered = false
     /// False for a text from elsewhere.
     var isFile = true
+    /// Whether there is nothing in it, not even a comment: what is left of a file while it is being saved.
+    let isBlank: Bool
 
     /// - Throws: `ConfigurationError` for a file that cannot be read, or is no TOML.
     init(path: String) throws(ConfigurationError) {
@@ -21,9 +29,9 @@ struct ConfigurationFile {
             throw ConfigurationError(diagnostics: [
                 Diagnostic(
                     .error, "configuration.unreadable", field: path,
-                    FileManager.default.fileExists(atPath: path)
-                        ? "cannot be read as UTF-8 text; check its permissions and encoding"
-                        : "does not exist; give the path of a TOML file")
+                    (try? ConfigurationFile.isPresent(path)) == false
+                        ? "does not exist; give the path of a TOML file"
+                        : "cannot be read as UTF-8 text; check its permissions, its encoding and where it leads")
             ])
         }
         try self.init(text: text, name: path)
@@ -33,6 +41,7 @@ struct ConfigurationFile {
     init(text: String, name: String, isFile: Bool = true) throws(ConfigurationError) {
         self.name = name
         self.isFile = isFile
+        isBlank = text.allSatisfy(\.isWhitespace)
         // The parser takes the text for ended there, and whatever follows would be no policy.
         if let end = text.utf8.firstIndex(of: 0) {
             let line = text.utf8[..<end].count { $0 == UInt8(ascii: "\n") } + 1
@@ -42,6 +51,8 @@ struct ConfigurationFile {
                     "holds a NUL, which TOML does not allow")
             ])
         }
+        // JSON has decimal numbers only: what is written as 0x10 is 16.
+        let options: FormatOptions = [.allowUnicodeStrings]
         do {
             let table = try TOMLTable(string: text)
             if let field = ConfigurationFile.infinite(in: table) {
@@ -51,7 +62,7 @@ struct ConfigurationFile {
                         "is nan or inf; give a number that is finite")
                 ])
             }
-            root = try JSONParser.parse(table.convert(to: .json)).objectValue ?? JSONObject()
+            root = try JSONParser.parse(table.convert(to: .json, options: options)).objectValue ?? JSONObject()
         } catch let error as ConfigurationError {
             throw error
         } catch let error as TOMLParseError {
@@ -94,7 +105,26 @@ struct ConfigurationFile {
         isFile && !name.isEmpty ? URL(fileURLWithPath: name).resolvingSymlinksInPath().path : nil
     }
 
-    /// NeMo Relay's own files, low to high: the user's, then the system's. Those that do not exist are left out.
+    /// A file that somebody has named.
+    ///
+    /// - Throws: `ConfigurationError` as for any file, and for one with nothing in it: a policy must not go because a file was read before it
+    ///   was saved.
+    static func named(_ path: String) throws(ConfigurationError) -> ConfigurationFile {
+        let file = try ConfigurationFile(path: path)
+        guard !file.isBlank else {
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "configuration.malformed", field: path,
+                    "is empty; write a TOML document into it, or a comment for one that says nothing")
+            ])
+        }
+        return file
+    }
+
+    /// NeMo Relay's own files, low to high: the user's, then the system's. Those that do not exist, and those with nothing in them, are
+    /// left out.
+    ///
+    /// - Throws: `ConfigurationError` for one that cannot be read, and where nobody can say whether there is one.
     static func discovered(_ environment: [String: String]) throws(ConfigurationError) -> [ConfigurationFile] {
         var paths: [String] = []
         if let directory = environment["XDG_CONFIG_HOME"], !directory.isEmpty {
@@ -104,11 +134,29 @@ struct ConfigurationFile {
         }
         paths.append("/etc/nemo-relay/plugins.toml")
         var files: [ConfigurationFile] = []
-        for path in paths where FileManager.default.fileExists(atPath: path) {
+        for path in paths where try isPresent(path) {
             var file = try ConfigurationFile(path: path)
+            if file.isBlank { continue }
             file.isDiscovered = true
             files.append(file)
         }
         return files
+    }
+
+    /// Whether there is an entry at a path, whatever it leads to: what cannot be looked at may be a policy.
+    private static func isPresent(_ path: String) throws(ConfigurationError) -> Bool {
+        var status = stat()
+        if lstat(path, &status) == 0 { return true }
+        let code = errno
+        let folder = (path as NSString).deletingLastPathComponent
+        if code == ENOENT, folder.isEmpty || folder == path { return false }
+        // A folder that is a link to nothing, such as a volume that is not mounted, is not there either, and is not absent.
+        if code == ENOENT, try !isPresent(folder) || stat(folder, &status) == 0 { return false }
+        throw ConfigurationError(diagnostics: [
+            Diagnostic(
+                .error, "configuration.unreadable", field: path,
+                "cannot be looked at (\(String(cString: strerror(code)))); mend what leads to it, or leave --inherit out"
+            )
+        ])
     }
 }

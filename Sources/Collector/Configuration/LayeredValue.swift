@@ -3,9 +3,18 @@ internal import ATOF
 /// A value of the configuration that knows which layer it is from; 0 is the lowest.
 struct LayeredValue: Sendable, Equatable {
     enum Content: Sendable, Equatable {
-        case table([String: LayeredValue])
+        case table([Key: LayeredValue])
         case list([LayeredValue])
         case plain(JSONValue)
+    }
+
+    /// As `JSONObject` has them, keys are the same when their bytes are: texts are so in other Unicode forms, too.
+    struct Key: Sendable, Hashable {
+        let text: String
+
+        static func == (left: Key, right: Key) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+
+        func hash(into hasher: inout Hasher) { for byte in text.utf8 { hasher.combine(byte) } }
     }
 
     var content: Content
@@ -19,7 +28,10 @@ struct LayeredValue: Sendable, Equatable {
             switch value {
             case .object(let object):
                 .table(
-                    Dictionary(uniqueKeysWithValues: object.map { ($0.key, LayeredValue($0.value, layer: layer)) }))
+                    Dictionary(
+                        uniqueKeysWithValues: object.map {
+                            (Key(text: $0.key), LayeredValue($0.value, layer: layer))
+                        }))
             case .array(let elements):
                 .list(
                     elements.enumerated().map { index, element in
@@ -33,17 +45,17 @@ struct LayeredValue: Sendable, Equatable {
 
     var value: JSONValue {
         switch content {
-        case .table(let members): .object(JSONObject(members.map { ($0.key, $0.value.value) }))
+        case .table(let members): .object(JSONObject(members.map { ($0.key.text, $0.value.value) }))
         case .list(let elements): .array(elements.map(\.value))
         case .plain(let value): value
         }
     }
 
     subscript(key: String) -> LayeredValue? {
-        get { if case .table(let members) = content { members[key] } else { nil } }
+        get { if case .table(let members) = content { members[Key(text: key)] } else { nil } }
         set {
             guard case .table(var members) = content else { return }
-            members[key] = newValue
+            members[Key(text: key)] = newValue
             content = .table(members)
         }
     }
@@ -62,7 +74,7 @@ struct LayeredValue: Sendable, Equatable {
         switch (content, higher.content) {
         case (.table(var members), .table(let others)):
             for (key, other) in others {
-                members[key] = members[key]?.merged(below: other, path: path + [key], join: join) ?? other
+                members[key] = members[key]?.merged(below: other, path: path + [key.text], join: join) ?? other
             }
             var merged = higher
             merged.content = .table(members)
@@ -121,10 +133,13 @@ struct LayeredValue: Sendable, Equatable {
         case .table(let members):
             // A key may have dots in it.
             let keys = members.keys.filter { key in
-                rest.hasPrefix(key) && [nil, ".", "["].contains(rest.dropFirst(key.count).first)
+                rest.utf8.starts(with: key.text.utf8)
+                    && [nil, UInt8(ascii: "."), UInt8(ascii: "[")].contains(
+                        rest.utf8.dropFirst(key.text.utf8.count).first)
             }
-            guard let key = keys.max(by: { $0.count < $1.count }), let member = members[key] else { return nil }
-            return (member, rest.dropFirst(key.count))
+            guard let key = keys.max(by: { $0.text.utf8.count < $1.text.utf8.count }), let member = members[key]
+            else { return nil }
+            return (member, Substring(rest.utf8.dropFirst(key.text.utf8.count)))
         }
     }
 }

@@ -23,7 +23,7 @@ package struct ConfigurationSource: Sendable {
         below shared: String? = nil, needsSecrets: Bool = true
     ) throws(ConfigurationError) -> (CollectorConfiguration, [Diagnostic]) {
         var layers = inherits ? try ConfigurationFile.discovered(environment) : []
-        for file in files { layers.append(try ConfigurationFile(path: file)) }
+        for file in files { layers.append(try ConfigurationFile.named(file)) }
         if let shared {
             layers.append(try ConfigurationFile(text: shared, name: ConfigurationSource.sharedName, isFile: false))
         }

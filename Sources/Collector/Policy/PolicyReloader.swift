@@ -114,6 +114,7 @@ final class PolicyReloader: Sendable {
     private func apply(_ shared: SharedPolicy.Document?) async throws(ConfigurationError) -> Result {
         let (configuration, warnings) = try source.read(below: try shared?.text())
         try configuration.checkActivation()
+        try configuration.checkLayers(since: state.withLock { $0.configuration })
         try configuration.checkRestart(since: state.withLock { $0.configuration })
         for warning in warnings { logger.warning("configuration", metadata: ["warning": "\(warning.sentence)"]) }
         let generation = try policy.replace(by: configuration)
