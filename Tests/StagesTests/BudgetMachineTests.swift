@@ -264,4 +264,41 @@ struct BudgetCountersTests {
         #expect(BudgetCall.id("a", "bc") != BudgetCall.id("ab", "c"))
         #expect(BudgetCall.id("a", "") != BudgetCall.id("", "a"))
     }
+
+    @Test("a message with two demands on one counter is none; what is not a member's ends nobody")
+    func repeatedDemands() throws {
+        let half = BudgetDemand(budget: "b", subject: .tenant, limit: .max, amount: 1 << 63)
+        let repeated = BudgetCall(id: 1, demands: [half, half], deadline: 1500)
+        let message = BudgetMessage(tenant: "acme", call: repeated).bytes(now: 1000)
+        #expect(throws: SnapshotError.self) { try BudgetMessage(message, now: 1000) }
+        var counters = BudgetCounters()
+        #expect(Self.count(&counters, 1, repeated.demands, at: 0) == .counted)
+        #expect(counters.used(half, now: 0) == .max)
+        // Of other windows and subjects they are other counters.
+        let others = [
+            half, BudgetDemand(budget: "b", subject: .tenant, limit: 1, window: Self.minute),
+            BudgetDemand(budget: "b", subject: .agent("a"), limit: 1),
+        ]
+        let call = BudgetCall(id: 1, demands: others, deadline: 1500)
+        let received = try BudgetMessage(BudgetMessage(tenant: "acme", call: call).bytes(now: 1000), now: 1000)
+        #expect(received.call == call)
+    }
+
+    @Test("subjects that were forgotten for new ones are told of")
+    func forgottenSubjects() {
+        var limits = BudgetCounters.Limits()
+        limits.counters = 2
+        var machine = BudgetMachine(tenant: "acme", limits: limits)
+        func call(_ id: UInt64) -> BudgetCall {
+            BudgetCall(
+                id: id, demands: [BudgetDemand(budget: "b", subject: .agent("\(id)"), limit: 9)], deadline: .max)
+        }
+        _ = machine.asked(1, call(1), now: 1)
+        let first = machine.loaded(nil, revision: nil, now: 1)
+        _ = machine.written(revision: 1, now: 1)
+        let second = machine.asked(2, call(2), now: 2)
+        _ = machine.written(revision: 2, now: 2)
+        let third = machine.asked(3, call(3), now: 3)
+        #expect(first.forgotten == 0 && second.forgotten == 0 && third.forgotten == 1)
+    }
 }

@@ -75,6 +75,7 @@ final class BudgetDesk: Sendable {
 
     /// The next write begins before the answers go out: it is what everybody waits for.
     private func perform(_ actions: BudgetMachine.Actions, _ tenant: String) {
+        metrics.add("skein_guard_budget_subjects_forgotten_total", actions.forgotten)
         switch actions.access {
         case .write(let bytes, let revision?): write(bytes, revision, tenant)
         case .write(let bytes, nil): work.continuation.yield(Work(tenant: tenant, access: .create(bytes)))

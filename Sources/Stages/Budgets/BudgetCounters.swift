@@ -21,6 +21,16 @@ package struct BudgetCounters: Sendable {
         package let subject: BudgetSubject
         /// 0 without one.
         package let window: UInt64
+
+        init(budget: String, subject: BudgetSubject, window: UInt64) {
+            self.budget = budget
+            self.subject = subject
+            self.window = window
+        }
+
+        init(_ demand: BudgetDemand) {
+            self.init(budget: demand.budget, subject: demand.subject, window: demand.window ?? 0)
+        }
     }
 
     package struct Counter: Sendable, Hashable {
@@ -82,8 +92,9 @@ package struct BudgetCounters: Sendable {
         }
         for demand in call.demands {
             let (key, start) = place(demand, now: now)
-            let used = used(demand, now: now)
-            set(key, Counter(start: start, used: used + demand.amount, time: now))
+            // Of demands on different counters it is what was looked at above; those of a stranger must not end the collector.
+            let (sum, overflow) = used(demand, now: now).addingReportingOverflow(demand.amount)
+            set(key, Counter(start: start, used: overflow ? .max : sum, time: now))
             note(key)
         }
         counted += 1
@@ -101,9 +112,8 @@ package struct BudgetCounters: Sendable {
 
     /// The clock of a new owner may be a little behind its predecessor's: a window that has begun is not left again.
     private func place(_ demand: BudgetDemand, now: UInt64) -> (Key, start: UInt64) {
-        let window = demand.window ?? 0
-        let key = Key(budget: demand.budget, subject: demand.subject, window: window)
-        let start = window == 0 ? 0 : now - now % window
+        let key = Key(demand)
+        let start = key.window == 0 ? 0 : now - now % key.window
         return (key, max(start, counters[key]?.start ?? 0))
     }
 

@@ -38,6 +38,8 @@ package struct BudgetMachine: Sendable {
         }
 
         package var answers: [Answer] = []
+        /// Subjects that were forgotten because there were too many.
+        package var forgotten = 0
         package var access: Access?
         package var base: BaseWrite?
 
@@ -240,7 +242,7 @@ package struct BudgetMachine: Sendable {
     private mutating func settle(_ held: inout Held, now: UInt64) -> Actions {
         var batch: [(call: Waiting, verdict: BudgetVerdict)] = []
         batch.reserveCapacity(waiting.count)
-        let before = held.counters.counted
+        let (before, evicted) = (held.counters.counted, held.counters.evicted)
         var isTurnedAway = false
         for call in waiting {
             let verdict = call.call.deadline <= now ? .expired : held.counters.count(call.call, now: now)
@@ -256,8 +258,10 @@ package struct BudgetMachine: Sendable {
             headSize = head.count
             held.headBase = held.base
             let revision = held.revision
+            var actions = Actions(access: .write(head, revision: revision))
+            actions.forgotten = held.counters.evicted - evicted
             phase = .writing(held, batch)
-            return Actions(access: .write(head, revision: revision))
+            return actions
         }
         if isTurnedAway, now >= held.seen + BudgetMachine.sight { return load() }
         waiting = []

@@ -30,7 +30,15 @@ package struct BudgetMessage: Sendable, Hashable {
         let id = try reader.readNumber()
         let left = try reader.readTime()
         var demands: [BudgetDemand] = []
-        for _ in 0..<(try reader.readCount()) { demands.append(try reader.readDemand()) }
+        var counters: Set<BudgetCounters.Key> = []
+        for _ in 0..<(try reader.readCount()) {
+            let demand = try reader.readDemand()
+            // No member asks a counter twice about one call: each demand is looked at without the others.
+            guard counters.insert(.init(demand)).inserted else {
+                throw SnapshotError("a call has two demands on one counter")
+            }
+            demands.append(demand)
+        }
         call = BudgetCall(id: id, demands: demands, deadline: now + left)
         try reader.end()
     }
