@@ -97,6 +97,40 @@ struct GuardPolicyTests {
         #expect(seen.all == ["b?", "a?", "b!", "a!"])
     }
 
+    /// Says no to arguments with a word in them, and puts another one in the place of a second.
+    private static func rules(_ priority: Int32) throws -> GuardrailRules {
+        func rule(_ name: String, _ word: String, _ actions: Set<GuardrailRule.Action>) throws -> GuardrailRule {
+            let test = try GuardrailRule.ContentTest(matchers: [.pattern(word)], replacement: "[GONE]")
+            var rule = GuardrailRule(name: name, condition: .content(test), actions: actions, reason: "no \(word)")
+            rule.priority = priority
+            return rule
+        }
+        return GuardrailRules(rules: [
+            try rule("never", "bad", [.reject, .redact, .alert]), try rule("hide", "secret", [.redact]),
+        ])
+    }
+
+    @Test(
+        "rules judge what others make of a call, wherever they stand: a rejection is one, and what they redact is redacted",
+        arguments: [50, 150] as [Int32])
+    func judgedAgain(_ priority: Int32) async throws {
+        let seen = Seen()
+        let rules = try Self.rules(priority)
+        func outcome(_ word: JSONValue) async -> GuardPolicy.Outcome {
+            let policy = GuardPolicy(rules, beside: [Scripted(name: "w", answer: .rewrite(word), seen: seen)])
+            return await policy.answer(Self.context, until: .now + .seconds(60)) { _ in .counted }
+        }
+        let rejected = await outcome("bad")
+        #expect(rejected.reply.decision == .reject(rule: "never", reason: "no bad"))
+        #expect(rejected.reply.evaluations.last == .init(name: "never", outcome: .rejected(reason: "no bad")))
+        #expect(rejected.alerts == [.init(rule: "never", message: "no bad")])
+        let hidden = await outcome("secret")
+        #expect(hidden.reply.decision == .transform(.tool(arguments: ["first", "[GONE]"])))
+        let good = await outcome("good")
+        #expect(good.reply.decision == .transform(.tool(arguments: ["first", "good"])))
+        #expect(seen.all == ["w?", "w!", "w?", "w!", "w?", "w!"])
+    }
+
     @Test("a decider that fails is an error, never an allow, and names itself")
     func failure() async {
         let seen = Seen()

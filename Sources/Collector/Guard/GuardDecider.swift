@@ -8,6 +8,8 @@ package protocol GuardDecider: Sendable {
     var name: String { get }
     /// Lower is asked first (`middleware-guardrails-pii.md` 2.2).
     var priority: Int32 { get }
+    /// Whether it also judges what others make of a call: it does so at once, and asks nobody else.
+    var judgesRewritten: Bool { get }
 
     /// Whether the call may begin, by what was asked for (`middleware-guardrails-pii.md` 4.1, stage 1).
     ///
@@ -21,6 +23,8 @@ package protocol GuardDecider: Sendable {
 }
 
 extension GuardDecider {
+    package var judgesRewritten: Bool { false }
+
     package func rewrite(
         _ context: GuardContext, until deadline: ContinuousClock.Instant
     ) async throws -> GuardQuestion.Call? { nil }

@@ -44,8 +44,8 @@ package struct GuardPolicy: Sendable {
         package var alerts: [GuardVerdict.Alert] = []
     }
 
-    /// Asks the deciders on the call as it is asked for, and the first rejection ends it; then lets them rewrite it, one after the other;
-    /// then counts it against the budgets. So a call that is rejected is never counted.
+    /// Asks the deciders on the call as it is asked for, and the first rejection ends it; then lets them rewrite it, one after the other,
+    /// and rules judge what they made of it; then counts it against the budgets. So a call that is rejected is never counted.
     ///
     /// - Parameters:
     ///   - now: looked at between any two steps: nothing begins behind the deadline.
@@ -56,6 +56,10 @@ package struct GuardPolicy: Sendable {
     ) async -> Outcome {
         var evaluations: [GuardReply.Evaluation] = []
         var alerts: [GuardVerdict.Alert] = []
+        func reject(_ rejection: GuardVerdict.Rejection, by name: String) -> Outcome {
+            evaluations.append(.init(name: name, outcome: .rejected(reason: rejection.reason)))
+            return outcome(.reject(rule: rejection.rule, reason: rejection.reason))
+        }
         func outcome(_ decision: GuardReply.Decision) -> Outcome {
             Outcome(reply: GuardReply(decision, evaluations: evaluations), alerts: alerts)
         }
@@ -68,11 +72,7 @@ package struct GuardPolicy: Sendable {
                     evaluations.append(.init(name: name, outcome: .allowed))
                 }
                 if let rejection = verdict.rejection {
-                    evaluations.append(
-                        .init(
-                            name: verdict.evaluated.last ?? rejection.rule, outcome: .rejected(reason: rejection.reason)
-                        ))
-                    return outcome(.reject(rule: rejection.rule, reason: rejection.reason))
+                    return reject(rejection, by: verdict.evaluated.last ?? rejection.rule)
                 }
             } catch {
                 let failure = GuardFailure.failed(decider.name, error)
@@ -81,14 +81,26 @@ package struct GuardPolicy: Sendable {
             }
         }
         var rewritten = context
-        for decider in deciders {
+        // Rules in front of somebody else who rewrites the call have not seen it: they are asked once more.
+        let order = Array(deciders.indices) + deciders.indices.filter { deciders[$0].judgesRewritten }
+        var lastStranger = -1
+        for (step, index) in order.enumerated() where step < deciders.count || index < lastStranger {
+            let decider = deciders[index]
             if now() >= deadline { return outcome(.error(.late("before \(decider.name) could rewrite the request"))) }
             do {
+                if decider.judgesRewritten, rewritten != context {
+                    let verdict = try await decider.evaluate(rewritten, until: deadline)
+                    alerts += verdict.alerts.filter { !alerts.contains($0) }
+                    if let rejection = verdict.rejection {
+                        return reject(rejection, by: verdict.evaluated.last ?? rejection.rule)
+                    }
+                }
                 guard let call = try await decider.rewrite(rewritten, until: deadline) else { continue }
                 guard call.kind == context.question.call.kind else {
                     return outcome(
                         .error(GuardFailure(.ruleFailed, "\(decider.name): made a call of another kind of it")))
                 }
+                if !decider.judgesRewritten, call != rewritten.question.call { lastStranger = index }
                 rewritten.question.call = call
             } catch {
                 return outcome(.error(.failed(decider.name, error)))

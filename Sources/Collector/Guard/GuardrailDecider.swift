@@ -6,6 +6,7 @@ internal import Stages
 struct GuardrailDecider: GuardDecider {
     let name: String
     let priority: Int32
+    var judgesRewritten: Bool { true }
     private let evaluator: GuardrailEvaluator
 
     /// - Returns: nil for a rule that has nothing to say before the act.

@@ -86,7 +86,8 @@ package struct GuardrailEvaluator: Sendable {
         case (.tools(let lists), .tool(let name, _)): lists.fires(for: name)
         case (.content(let test), .tool(let name, let arguments)):
             test.redacted(arguments) != nil || test.redacted(text: name) != nil
-        case (.content(let test), .llm(_, _, let body)): test.redacted(body) != nil
+        case (.content(let test), .llm(let name, _, let body)):
+            test.redacted(body) != nil || test.redacted(text: name) != nil
         case (.tools, .llm), (.arguments, _), (.budget, _), (.loop, _): false
         }
     }
