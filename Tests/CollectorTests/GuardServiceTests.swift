@@ -237,4 +237,33 @@ struct GuardServiceTests {
             }
         }
     }
+
+    @Test(
+        "a call_id stands for one call with its arguments: asked again it counts once, another call under it is another"
+    )
+    func callIDs() async throws {
+        try await Rig.with { rig in
+            try await rig.guarding(rules: [.budget("runs", limit: 3)]) { _ in
+                let client = GuardClient(rig.jetStream.connection)
+                func ask(_ arguments: JSONValue, parent: EventUUID? = nil) async throws -> GuardReply.Decision {
+                    var question = GuardQuestion.tool("pay", arguments, callID: "call_0")
+                    question.parent = parent
+                    return try await client.ask(question, tenant: "acme").decision
+                }
+                for _ in 0..<3 {
+                    let decision = try await ask(["to": "a", "n": 1])
+                    #expect(decision == .allow)
+                }
+                let others = [
+                    try await ask(["to": "b", "n": 1]),
+                    try await ask(["to": "a", "n": 1], parent: EventUUID(high: 1, low: 2)),
+                ]
+                #expect(others == [.allow, .allow])
+                let over = try await ask(["to": "c"])
+                #expect(over == .reject(rule: "runs", reason: "runs is used up"))
+                let llm = GuardQuestion(name: "pay", call: .llm(headers: JSONObject(), content: ["to": "a"]))
+                #expect(try await client.ask(llm, tenant: "acme").decision != .allow)
+            }
+        }
+    }
 }

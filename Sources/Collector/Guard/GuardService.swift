@@ -168,15 +168,24 @@ final class GuardService: Sendable {
     ) async -> GuardReply {
         let policy = state.withLock { $0.policy }
         let question = context.question
-        // A call without an id is another one each time that it is asked.
-        let id = BudgetCall.id(
-            question.call.kind.rawValue, question.trajectory?.description ?? "", question.agent ?? "", question.name,
-            question.callID ?? UUID().uuidString)
         let outcome = await policy.answer(context, until: deadline) { demands in
-            await router.count(demands, id: id, tenant: context.tenant, until: deadline)
+            await router.count(demands, id: GuardService.callID(of: question), tenant: context.tenant, until: deadline)
         }
         alerts.tell(outcome.alerts, of: context)
         return outcome.reply
+    }
+
+    /// The same for a call that is asked about again. One without a `call_id` is another one each time; so is one that only has the
+    /// `call_id` of another, as agents that number their calls anew in every turn have.
+    private static func callID(of question: GuardQuestion) -> UInt64 {
+        let content: JSONValue =
+            switch question.call {
+            case .tool(let arguments): arguments
+            case .llm(_, let content): content
+            }
+        return BudgetCall.id(
+            question.call.kind.rawValue, question.trajectory?.description ?? "", question.parent?.description ?? "",
+            question.agent ?? "", question.name, question.callID ?? UUID().uuidString, content.compactText)
     }
 
     private func serviceAnswer(_ reply: GuardReply, _ encoding: GuardEncoding) -> ServiceAnswer {
