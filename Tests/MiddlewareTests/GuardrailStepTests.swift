@@ -202,5 +202,36 @@ struct GuardrailStepTests {
                 == .transformed(GuardRequest(tenant: "acme", call: .tool(name: "mail", arguments: ["to": "[GONE]"]))))
         let model = GuardRequest(tenant: "acme", call: .llm(name: "planner", model: "m", request: ["content": "hush"]))
         #expect(evaluator.decide(model).decision == .reject(rule: "rule", reason: "not here"))
+        let named = GuardRequest(tenant: "acme", call: .llm(name: "hush", model: "m", request: [:]))
+        #expect(evaluator.decide(named).decision == .reject(rule: "rule", reason: "not here"))
+    }
+
+    /// Brings something in behind the rules.
+    private struct Bringing: ChainStep {
+        let name = "bringing"
+        let priority: Int32 = 200
+        var bringsContent: Bool { true }
+
+        func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) -> ChainDecision {
+            draft.data = ["said": "hush"]
+            return .pass
+        }
+    }
+
+    @Test(
+        "what a rule hides does not come in from behind it",
+        arguments: [.redact, .dropPayload, .dropEvent] as [GuardrailRule.Action])
+    func behind(_ action: GuardrailRule.Action) throws {
+        let rule = Self.rule(try Self.content(.pattern("hush")), [action])
+        let event = try Passage(rule, .mark, category: nil, name: "m", data: ["said": "nothing"]).before
+        var chain = MiddlewareChain(GuardrailRules(rules: [rule]).steps + [Bringing()] as [any ChainStep])
+        var notes = ChainNotes()
+        guard case .changed(let packed) = chain.apply(event, tenant: "acme", &notes) else {
+            Issue.record("nothing came in")
+            return
+        }
+        var writer = EventBatchWriter()
+        writer.append(packed: packed)
+        #expect(try EventBatch(unpacking: writer.bytes).event(at: 0).data?.value == ["said": "[GONE]"])
     }
 }
