@@ -283,4 +283,57 @@ struct NeMoGuardrailsTests {
         let silent = try Self.run(calls, failure)
         #expect(silent.checks.isEmpty && silent.event.data != nil)
     }
+
+    private static func end(_ category: String, data: String = "null", profile: JSONValue) throws -> Event {
+        try WorkerMessages.event(
+            """
+            {"kind":"scope","scope_category":"end","category":"\(category)","atof_version":"0.1","name":"t","attributes":[],\
+            "uuid":"018f0000-0000-7000-8000-000000000001","timestamp":1,"data":\(data),"category_profile":\(profile.compactText)}
+            """)
+    }
+
+    @Test(
+        "all that a response says is checked, wherever it says it",
+        arguments: [
+            (nil, ["annotated_response": ["message": "BAD"]], "BAD"),
+            (
+                nil, ["annotated_response": ["message": [["type": "text", "text": "BAD"], ["refusal": "no"]]]],
+                "BAD\nno"
+            ),
+            (nil, ["annotated_response": ["message": .null, "refusal": "BAD"]], "BAD"),
+            (nil, ["annotated_response": "BAD"], "BAD"),
+            (["content": .null, "refusal": "BAD"], [:], "BAD"),
+            (["content": "fine", "reasoning_content": "BAD"], [:], "fine\nBAD"),
+            (["content": "fine"], ["annotated_response": ["message": "fine"]], "fine"),
+            (["content": "fine"], ["annotated_response": ["message": "BAD"]], "fine\nBAD"),
+        ] as [(JSONValue?, JSONValue, String)])
+    func saidElsewhere(_ message: JSONValue?, _ profile: JSONValue, _ text: String) throws {
+        func body(_ message: JSONValue) -> JSONValue { ["choices": [["message": message]]] }
+        let data = message.map { body($0).compactText } ?? "null"
+        let event = try Self.end("llm", data: data, profile: profile)
+        let failure = NeMoGuardrailsOutcome.failure(.init(.timeout, "late"))
+        for outcome in [Self.verdict(.blocked(rail: "r")), failure] {
+            let closed = try Self.run(event, outcome)
+            #expect(closed.checks == [.output(model: "", text: text)])
+            #expect(closed.event.data == nil && closed.event.categoryProfile?.value["annotated_response"] == nil)
+        }
+        // What has several places cannot be rewritten, and goes.
+        let modified = try Self.run(event, Self.verdict(.modified("safe")))
+        let isPlain = message == ["content": "fine"] && text == "fine"
+        #expect(modified.event.data?.value == (isPlain ? body(["content": "safe"]) : nil))
+        #expect(modified.event.categoryProfile?.value["annotated_response"] == nil)
+    }
+
+    @Test("a tool's result of which there is the annotation only is checked by it")
+    func annotatedResult() throws {
+        let event = try Self.end("tool", profile: ["tool_result_annotation": ["r": 1], "tool_call_id": "c"])
+        let failure = NeMoGuardrailsOutcome.failure(.init(.timeout, "late"))
+        for outcome in [Self.verdict(.blocked(rail: "r")), Self.verdict(.modified(["r": 2])), failure] {
+            let closed = try Self.run(event, outcome)
+            #expect(closed.checks == [.toolOutput(name: "t", arguments: [:], result: ["r": 1])])
+            #expect(closed.event.data == nil && closed.event.categoryProfile?.value == ["tool_call_id": "c"])
+        }
+        let nothing = try Self.run(try Self.end("tool", profile: ["tool_call_id": "c"]), Self.verdict(.passed))
+        #expect(nothing.checks.isEmpty)
+    }
 }

@@ -251,4 +251,31 @@ struct WorkerStepTests {
         let many = (0..<3000).map { question(.mark, $0, bytes: 1) }
         #expect(WorkerBatch.batches(of: many, maximumBytes: 1 << 20).map(\.members.count) == [1024, 1024, 952])
     }
+
+    @Test(
+        "an annotation without its payload is asked about in its place",
+        arguments: [
+            ("llm", "start", WorkerSurface.llmRequest, "annotated_request"),
+            ("llm", "end", .llmResponse, "annotated_response"),
+            ("tool", "end", .toolResponse, "tool_result_annotation"),
+        ])
+    func annotationAlone(_ category: String, _ phase: String, _ surface: WorkerSurface, _ key: String) throws {
+        let event = try Self.scope(category, phase, data: "null", profile: #"{"\#(key)":{"a":1},"model_name":"m"}"#)
+        let chain = Self.chain([surface])
+        let result = try Self.run(chain, event) { question in
+            #expect(question.item == .value(["a": 1], name: "search"))
+            return .success(.value(["a": 2]))
+        }
+        let changed = try Self.event(result.outcome)
+        #expect(changed.data == nil && changed.categoryProfile?.value == [key: ["a": 2], "model_name": "m"])
+        let same = try Self.run(chain, event) { _ in .success(.value(["a": 1])) }
+        #expect(same.outcome == .unchanged)
+        for answer in [WorkerAnswer.success(.omitted), .failure(.gone)] {
+            let without = try Self.event(try Self.run(chain, event) { _ in answer }.outcome)
+            #expect(without.categoryProfile?.value == ["model_name": "m"])
+        }
+        let nothing = try Self.scope(category, phase, data: "null", profile: #"{"\#(key)":null,"model_name":"m"}"#)
+        let silent = try Self.run(chain, nothing) { _ in .failure(.gone) }
+        #expect(silent.rounds == 0 && silent.outcome == .unchanged)
+    }
 }

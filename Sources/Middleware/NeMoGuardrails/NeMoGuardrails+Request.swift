@@ -114,27 +114,62 @@ extension NeMoGuardrailsCheck {
         return .object(object)
     }
 
-    /// The check of an OpenAI Chat response.
+    /// The check of an OpenAI Chat response: of all that the model says, its refusal and its reasoning too, and of what its annotation says
+    /// beyond that. Of several texts each has lines of its own.
     ///
+    /// - Parameters:
+    ///   - body: nil for a response of which there is the annotation only.
     /// - Throws: `NeMoGuardrailsFailure` for a body that is none, or has several choices. Nil when the model says nothing in it.
-    package init?(response body: JSONValue) throws(NeMoGuardrailsFailure) {
-        guard let choices = body["choices"]?.arrayValue, choices.count == 1, choices[0]["message"]?.objectValue != nil
+    package init?(response body: JSONValue?, annotation: JSONValue? = nil) throws(NeMoGuardrailsFailure) {
+        var texts = try body.map { body throws(NeMoGuardrailsFailure) in try NeMoGuardrailsCheck.texts(body) } ?? []
+        for text in annotation.map(NeMoGuardrailsCheck.texts(annotation:)) ?? [] where !texts.contains(text) {
+            texts.append(text)
+        }
+        if texts.isEmpty { return nil }
+        let model = body?["model"]?.stringValue ?? annotation?["model"]?.stringValue
+        self = .output(model: model ?? "", text: texts.joined(separator: "\n"))
+    }
+
+    private static func texts(_ body: JSONValue) throws(NeMoGuardrailsFailure) -> [String] {
+        guard let choices = body["choices"]?.arrayValue, choices.count == 1,
+            let message = choices[0]["message"]?.objectValue
         else {
             throw NeMoGuardrailsFailure(
                 .unsupported, "the response has not exactly one choice: only such OpenAI Chat bodies can be checked")
         }
-        guard let content = choices[0]["message"]?["content"]?.nonNull else { return nil }
-        guard let text = content.stringValue else {
+        let content = message["content"]?.nonNull
+        if let content, content.stringValue == nil {
             throw NeMoGuardrailsFailure(.unsupported, "the response's content is no text")
         }
-        if text.isEmpty { return nil }
-        self = .output(model: body["model"]?.stringValue ?? "", text: text)
+        return ([content] + besideContent.map { message[$0] }).compactMap { $0?.stringValue }.filter { !$0.isEmpty }
     }
 
-    /// The response with what the rails made of its text.
-    package static func rewritten(response body: JSONValue, text: JSONValue) -> JSONValue? {
-        guard var object = body.objectValue, var choices = object["choices"]?.arrayValue, choices.count == 1,
-            var choice = choices[0].objectValue, var message = choice["message"]?.objectValue
+    /// Where a message has text beside its content; `reasoning` is that of other servers of the same API.
+    private static let besideContent = ["refusal", "reasoning_content", "reasoning"]
+
+    private static func texts(annotation: JSONValue) -> [String] {
+        guard let object = annotation.objectValue else { return texts(content: annotation) }
+        return (["message"] + besideContent).flatMap { object[$0].map(texts(content:)) ?? [] }
+    }
+
+    /// Of content in any form: of parts the texts and refusals.
+    private static func texts(content: JSONValue) -> [String] {
+        let texts: [String] =
+            switch content {
+            case .null: []
+            case .string(let text): [text]
+            case .array(let parts):
+                parts.compactMap { $0.stringValue ?? $0["text"]?.stringValue ?? $0["refusal"]?.stringValue }
+            case .bool, .int, .unsigned, .double, .object: [content.compactText]
+            }
+        return texts.filter { !$0.isEmpty }
+    }
+
+    /// The response with what the rails made of its text; nil where that was not its content alone.
+    package static func rewritten(response body: JSONValue?, _ checked: String, text: JSONValue) -> JSONValue? {
+        guard body?["choices"]?[0]?["message"]?["content"] == .string(checked), var object = body?.objectValue,
+            var choices = object["choices"]?.arrayValue, choices.count == 1, var choice = choices[0].objectValue,
+            var message = choice["message"]?.objectValue
         else { return nil }
         message["content"] = text
         choice["message"] = .object(message)

@@ -24,13 +24,15 @@ package struct NeMoGuardrailsStep: ChainStep {
     package var bringsContent: Bool { true }
 
     package mutating func apply(_ draft: inout EventDraft, _ notes: inout ChainNotes) throws -> ChainDecision {
-        guard draft.event.kind == .scopeEnd, let data = draft.data else { return .pass }
+        guard draft.event.kind == .scopeEnd else { return .pass }
+        let (data, annotation) = (draft.data, draft.categoryProfile?[annotationKey]?.nonNull)
+        guard data != nil || annotation != nil else { return .pass }
         let check: NeMoGuardrailsCheck
         switch surface {
         case .output:
             guard draft.event.category?.known == .llm else { return .pass }
             do throws(NeMoGuardrailsFailure) {
-                guard let found = try NeMoGuardrailsCheck(response: data) else { return .pass }
+                guard let found = try NeMoGuardrailsCheck(response: data, annotation: annotation) else { return .pass }
                 check = found
             } catch {
                 fail(error, &draft, &notes)
@@ -39,7 +41,7 @@ package struct NeMoGuardrailsStep: ChainStep {
         case .toolOutput:
             guard draft.event.category?.known == .tool else { return .pass }
             // The arguments were in the event of the start.
-            check = .toolOutput(name: draft.name, arguments: [:], result: data)
+            check = .toolOutput(name: draft.name, arguments: [:], result: data ?? annotation ?? .null)
         }
         let place = WorkerExchange.Place(
             worker: NeMoGuardrails.name, surface: surface == .output ? .llmResponse : .toolResponse,
@@ -57,25 +59,26 @@ package struct NeMoGuardrailsStep: ChainStep {
             about: draft.event.uuid, parent: draft.event.parentUUID, moment: draft.event.timestamp,
             tool: surface == .toolOutput ? draft.name : nil, outcome)
         switch outcome {
-        case .success(let answer): apply(answer.verdict, data, &draft, &notes)
+        case .success(let answer): apply(answer.verdict, to: check, &draft, &notes)
         case .failure(let failure): fail(failure, &draft, &notes)
         }
         return .pass
     }
 
     private func apply(
-        _ verdict: NeMoGuardrailsVerdict, _ data: JSONValue, _ draft: inout EventDraft, _ notes: inout ChainNotes
+        _ verdict: NeMoGuardrailsVerdict, to check: NeMoGuardrailsCheck, _ draft: inout EventDraft,
+        _ notes: inout ChainNotes
     ) {
+        let data = draft.data
         switch verdict {
         case .passed: return
         case .modified(let value):
-            switch surface {
-            case .output:
-                omit(&draft)
-                draft.data = NeMoGuardrailsCheck.rewritten(response: data, text: value)
-            case .toolOutput:
-                omit(&draft)
-                draft.data = value
+            omit(&draft)
+            switch check {
+            case .output(_, let text):
+                draft.data = NeMoGuardrailsCheck.rewritten(response: data, text, text: value)
+            case .toolOutput: if data != nil { draft.data = value }
+            case .input: break
             }
         case .blocked: omit(&draft)
         }
@@ -87,12 +90,14 @@ package struct NeMoGuardrailsStep: ChainStep {
         if settings.onFailure == .closed { omit(&draft) }
     }
 
+    /// Of what was made of the payload.
+    private var annotationKey: String { surface == .output ? "annotated_response" : "tool_result_annotation" }
+
     /// The payload, and the annotation that says the same.
     private func omit(_ draft: inout EventDraft) {
         draft.data = nil
-        let key = surface == .output ? "annotated_response" : "tool_result_annotation"
-        guard var profile = draft.categoryProfile?.objectValue, profile[key] != nil else { return }
-        profile[key] = nil
+        guard var profile = draft.categoryProfile?.objectValue, profile[annotationKey] != nil else { return }
+        profile[annotationKey] = nil
         draft.categoryProfile = .object(profile)
     }
 }

@@ -42,17 +42,19 @@ package struct WorkerStep: ChainStep {
         case .mark: event.kind == .mark
         case .scopeStart: event.kind == .scopeStart
         case .scopeEnd: event.kind == .scopeEnd
-        case .toolRequest: event.kind == .scopeStart && event.category?.known == .tool && draft.data != nil
-        case .toolResponse: event.kind == .scopeEnd && event.category?.known == .tool && draft.data != nil
-        case .llmRequest: event.kind == .scopeStart && event.category?.known == .llm && draft.data != nil
-        case .llmResponse: event.kind == .scopeEnd && event.category?.known == .llm && draft.data != nil
+        case .toolRequest: event.kind == .scopeStart && event.category?.known == .tool && hasContent(draft)
+        case .toolResponse: event.kind == .scopeEnd && event.category?.known == .tool && hasContent(draft)
+        case .llmRequest: event.kind == .scopeStart && event.category?.known == .llm && hasContent(draft)
+        case .llmResponse: event.kind == .scopeEnd && event.category?.known == .llm && hasContent(draft)
         case .toolConditional, .llmConditional, .toolIntercept, .llmIntercept: false
         }
     }
 
+    private func hasContent(_ draft: EventDraft) -> Bool { draft.data != nil || annotation(of: draft) != nil }
+
     private func item(of draft: EventDraft) -> WorkerCall.Item {
         switch surface.kind {
-        case .payload, .conditional, .intercept: .value(draft.data ?? .null, name: draft.name)
+        case .payload, .conditional, .intercept: .value(draft.data ?? annotation(of: draft) ?? .null, name: draft.name)
         case .event, .injector: .event(draft.packed() ?? draft.event.packed.array)
         }
     }
@@ -69,9 +71,14 @@ package struct WorkerStep: ChainStep {
             draft.metadata = metadata
             return true
         case .value(let value):
-            guard value != draft.data else { return false }
+            guard value != draft.data ?? annotation(of: draft) else { return false }
+            // What it was shown was the annotation.
+            if draft.data == nil {
+                replaceAnnotation(of: &draft, by: value)
+                return true
+            }
             draft.data = value
-            dropAnnotation(of: &draft)
+            replaceAnnotation(of: &draft, by: nil)
             return true
         case .omitted:
             omitPayload(of: &draft)
@@ -101,28 +108,34 @@ package struct WorkerStep: ChainStep {
         }
     }
 
-    /// A model call's annotation says the same as its payload, so it goes when that is changed (`middleware-guardrails-pii.md` 5.2).
-    private func dropAnnotation(of draft: inout EventDraft) {
+    /// Where the profile has what was made of the payload.
+    private var annotationKey: String? {
         switch surface {
-        case .llmRequest: removeFromProfile("annotated_request", &draft)
-        case .llmResponse: removeFromProfile("annotated_response", &draft)
-        case .toolResponse: removeFromProfile("tool_result_annotation", &draft)
+        case .llmRequest: "annotated_request"
+        case .llmResponse: "annotated_response"
+        case .toolResponse: "tool_result_annotation"
         case .metadataInjector, .toolRequest, .toolConditional, .llmConditional, .toolIntercept, .llmIntercept, .mark,
             .scopeStart, .scopeEnd:
-            break
+            nil
         }
+    }
+
+    private func annotation(of draft: EventDraft) -> JSONValue? {
+        annotationKey.flatMap { draft.categoryProfile?[$0]?.nonNull }
+    }
+
+    /// An annotation says the same as its payload, so it goes when that is changed (`middleware-guardrails-pii.md` 5.2).
+    private func replaceAnnotation(of draft: inout EventDraft, by value: JSONValue?) {
+        guard let key = annotationKey, var profile = draft.categoryProfile?.objectValue, profile[key] != nil else {
+            return
+        }
+        profile[key] = value?.nonNull
+        draft.categoryProfile = .object(profile)
     }
 
     private func omitPayload(of draft: inout EventDraft) {
         draft.data = nil
-        dropAnnotation(of: &draft)
-        if surface == .toolResponse { removeFromProfile("tool_result_annotation", &draft) }
-    }
-
-    private func removeFromProfile(_ key: String, _ draft: inout EventDraft) {
-        guard var profile = draft.categoryProfile?.objectValue, profile[key] != nil else { return }
-        profile[key] = nil
-        draft.categoryProfile = .object(profile)
+        replaceAnnotation(of: &draft, by: nil)
     }
 }
 
