@@ -158,6 +158,15 @@ struct GuardrailsConfigurationTests {
             "unsupported_value", "loop"
         ),
         ("name = \"a\"\ntools = { }\nactions = [\"alert\"]", "unsupported_value", "tools.deny"),
+        ("name = \"a\"\ntools = { deny = [\"\"] }\nactions = [\"alert\"]", "unsupported_value", "tools.deny"),
+        (
+            "name = \"a\"\ntools = { allow = [\"x\", \"\"] }\nactions = [\"alert\"]", "unsupported_value",
+            "tools.allow"
+        ),
+        (
+            "name = \"a\"\ncontent = { patterns = [\"a\", \"\"] }\nactions = [\"alert\"]", "unsupported_value",
+            "content.patterns[1]"
+        ),
         ("name = \"a\"\ntools = { deny = [\"x\"] }\nactions = [\"verdict\"]", "unsupported_value", "actions"),
         (
             "name = \"a\"\ntools = { deny = [\"x\"] }\nagents = [\"y\"]\nactions = [\"drop_event\"]",
@@ -421,6 +430,8 @@ struct GuardrailsConfigurationTests {
             Self.read("\(loop)\n[[components.config.rules]]\n\(loop)").1.map(\.field)
                 == ["components[0].config.rules[1].name"])
         #expect(Self.read(loop, component: "version = 2").1.map(\.code) == ["guardrails.unsupported_config_version"])
+        let empty = Self.read(document: "[[components]]\nkind = \"guardrails\"\nconfig = { rules = [] }").1
+        #expect(empty.map(\.field) == ["components[0].config.rules"])
         #expect(Self.read(loop, component: "rule = 2").1.map(\.code) == ["guardrails.unknown_field"])
     }
 }

@@ -89,6 +89,20 @@ struct PIIRedactionConfigurationTests {
     private static let table: [Case] = [
         .init(config: mask, complaints: [], activates: true),
         .init(config: "\(mask)\nenabled = true", complaints: ["warning unknown_field enabled"], activates: true),
+        // What may be policy with a slip of the pen keeps a collector from running, unless the document says that it does not matter.
+        .init(config: "\(mask)\n[[components.config.profile]]\n\(mask)", complaints: ["warning unknown_field profile"]),
+        .init(
+            config: "\(mask)\n[components.config.Profiles]\npriority = 1",
+            complaints: ["warning unknown_field Profiles"]),
+        .init(
+            config: "profiles = [{ \(mask), bultin = {} }]", complaints: ["warning unknown_field profiles[0].bultin"]),
+        .init(
+            config:
+                "\(mask)\n[components.config.policy]\nunknown_field = \"warn\"\n[[components.config.profile]]\n\(mask)",
+            complaints: ["warning unknown_field profile"], activates: true),
+        .init(
+            config: "\(mask)\npolicy = { unknown_field = \"ignore\" }\n[[components.config.profile]]\n\(mask)",
+            complaints: [], activates: true),
         .init(config: "mode = \"local_model\"", complaints: []),
         .init(
             config: "mode = \"local_model\"\nlocal = { backend = \"x\", foo = 1 }",

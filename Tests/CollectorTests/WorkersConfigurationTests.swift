@@ -71,6 +71,7 @@ struct WorkersConfigurationTests {
             (#"on_conflict = "both""#, "workers[0].on_conflict", "unsupported_value"),
             (#"config_digest = "a.b""#, "workers[0].config_digest", "unsupported_value"),
             (#"tenants = ["Acme"]"#, "workers[0].tenants[0]", "unsupported_value"),
+            ("tenants = []", "workers[0].tenants", "unsupported_value"),
             (#"on_failure = { mark = "shut" }"#, "workers[0].on_failure.mark", "unsupported_value"),
             (#"on_failure = { scope_end = "open" }"#, "workers[0].on_failure.scope_end", "unsupported_value"),
             (
@@ -212,6 +213,18 @@ struct WorkersConfigurationTests {
                 document(more: "[components.config.request_defaults.rails]\ninput = [1]"),
                 "request_defaults.rails.input", "unsupported_value"
             ),
+            (
+                document(more: "[components.config.request_defaults.rails]\ninput = false"),
+                "request_defaults.rails.input", "unsupported_value"
+            ),
+            (
+                document("input = false", more: "[components.config.request_defaults.rails]\ninput = []\noutput = []"),
+                "request_defaults.rails.output", "unsupported_value"
+            ),
+            (
+                document("tool_output = true", more: "[components.config.request_defaults.rails]\ntool_output = false"),
+                "request_defaults.rails.tool_output", "unsupported_value"
+            ),
         ])
     func wrongGuardrails(_ text: String, _ field: String, _ code: String) {
         let (configuration, diagnostics) = Self.read(text)
@@ -228,6 +241,9 @@ struct WorkersConfigurationTests {
             (document().replacing("http://127", with: "ftp://127"), "remote.endpoint"),
             (document(remote: "timeout_millis = 0"), "remote.timeout_millis"),
             (document(remote: "headers = { \"a b\" = \"1\" }"), "remote.headers.a b"),
+            (document(remote: "headers = { \"Content-Length\" = \"0\" }"), "remote.headers.Content-Length"),
+            (document(remote: "headers = { host = \"secret\" }"), "remote.headers.host"),
+            (document(remote: "headers = { Transfer-Encoding = \"chunked\" }"), "remote.headers.Transfer-Encoding"),
             (
                 "version = 1\n[[components]]\nkind = \"nemo_guardrails\"\n[components.config]\nmode = \"local\"\n"
                     + "codec = \"anthropic_messages\"\nconfig_path = \"rails\"", "mode"

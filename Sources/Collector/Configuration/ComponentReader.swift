@@ -66,6 +66,8 @@ struct Component {
     let isEnabled: Bool
     /// Its own policies below those of the document.
     let policies: ConfigurationPolicies
+    /// Whether it says by itself, or the document does by another word than the default, what becomes of unknown fields.
+    private let namesUnknownFields: Bool
     /// Where secrets come from.
     let environment: [String: String]
     var configuration: CollectorConfiguration
@@ -84,6 +86,7 @@ struct Component {
         // Of kinds that are Skein's own nobody relies on a key that is not known, and it may be a rule with a slip of the pen.
         if ComponentReader.own.contains(kind), policies.unknownField == .warn { policies.unknownField = .error }
         self.policies = policies
+        namesUnknownFields = config["policy"]?["unknown_field"]?.stringValue != nil || policies.unknownField != .warn
         self.environment = environment
         self.configuration = configuration
     }
@@ -108,14 +111,18 @@ struct Component {
     ///
     /// A value of the wrong type rejects the component as a whole: then nothing else is said about it.
     ///
-    /// - Parameter governsEvents: whether the component says what becomes of events. No collector runs with values of such a
-    ///   component that cannot be used, also where a policy lets them pass: nobody knows what was meant.
-    mutating func finish(_ section: ConfigurationSection, governsEvents: Bool = true) {
+    /// - Parameters:
+    ///   - governsEvents: whether the component says what becomes of events. No collector runs with values of such a component that
+    ///     cannot be used, also where a policy lets them pass: nobody knows what was meant.
+    ///   - needsTables: whether a table that is not known keeps a collector from running, unless a policy says what becomes of it: it may
+    ///     be what decides about events, with a slip of the pen.
+    mutating func finish(_ section: ConfigurationSection, governsEvents: Bool = true, needsTables: Bool = false) {
         var section = section
         section.close()
         let invalid = section.diagnostics.filter { $0.code == "\(kind).invalid_plugin_config" }
         diagnostics += invalid.isEmpty ? section.diagnostics : invalid
         if governsEvents, isEnabled { obstacles += section.unusable }
+        if needsTables, isEnabled, !namesUnknownFields { obstacles += section.unknownTables }
     }
 
     mutating func takeOver(_ others: [Diagnostic]) { diagnostics += others }

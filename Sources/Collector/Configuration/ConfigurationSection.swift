@@ -9,6 +9,8 @@ struct ConfigurationSection {
     private(set) var diagnostics: [Diagnostic] = []
     /// What the policy for unsupported values made less of than an error.
     private(set) var unusable: [Diagnostic] = []
+    /// Tables, and lists of tables, that nobody asked for.
+    private(set) var unknownTables: [Diagnostic] = []
 
     /// How the section's complaints are called, and what the document's policies make of them.
     struct Codes {
@@ -162,6 +164,7 @@ struct ConfigurationSection {
         section.close()
         diagnostics += section.diagnostics
         unusable += section.unusable
+        unknownTables += section.unknownTables
     }
 
     /// Complains about the keys that nobody asked for.
@@ -169,8 +172,11 @@ struct ConfigurationSection {
         guard let level = codes.unknownField.level else { return }
         for key in table.keys where !asked.contains(key) {
             let known = asked.sorted().joined(separator: ", ")
-            report(
-                level, "unknown_field", key, known.isEmpty ? "is not known" : "is not known here; known are \(known)")
+            let message = known.isEmpty ? "is not known" : "is not known here; known are \(known)"
+            report(level, "unknown_field", key, message)
+            if table[key]?.objectValue != nil || table[key]?.arrayValue?.first?.objectValue != nil {
+                unknownTables.append(Diagnostic(.error, "\(codes.prefix).unknown_field", field: field(key), message))
+            }
         }
     }
 

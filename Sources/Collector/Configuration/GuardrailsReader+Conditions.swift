@@ -26,8 +26,8 @@ extension GuardrailsReader {
 
     private static func readTools(_ table: inout ConfigurationSection) -> GuardrailRule.ToolLists? {
         guard var section = table.section("tools") else { return nil }
-        let allow = section.strings("allow")?.map { NameGlob($0) }
-        let deny = section.strings("deny")?.map { NameGlob($0) }
+        let allow = globs(&section, "allow")
+        let deny = globs(&section, "deny")
         if !section.has("allow"), deny?.isEmpty ?? true {
             section.complain("deny", "is missing; name the tools that are denied, or in allow those that are allowed")
         }
@@ -132,6 +132,7 @@ extension GuardrailsReader {
             }
         }
         for (index, text) in (section.strings("patterns") ?? []).enumerated() {
+            if text.isEmpty { section.complain("patterns[\(index)]", "is empty, which is found in every text") }
             do throws(PatternError) {
                 _ = try Pattern(text)
                 matchers.append(.pattern(text))

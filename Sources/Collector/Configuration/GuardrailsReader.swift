@@ -26,6 +26,9 @@ struct GuardrailsReader {
         if !section.has("rules") {
             section.complain("rules", "is missing; give a [[components.config.rules]], or remove the component")
         }
+        if section.raw("rules")?.arrayValue?.isEmpty == true {
+            section.complain("rules", "is empty; give a [[components.config.rules]], or turn the component off")
+        }
         if tables.count > maximumRules {
             section.complain("rules", "has \(tables.count) rules, the most is \(maximumRules)")
         }
@@ -86,7 +89,7 @@ struct GuardrailsReader {
         return name
     }
 
-    private static func globs(_ table: inout ConfigurationSection, _ key: String) -> [NameGlob]? {
+    static func globs(_ table: inout ConfigurationSection, _ key: String) -> [NameGlob]? {
         table.strings(key).map { texts in
             if texts.contains("") { table.complain(key, "has an empty pattern; use \"*\" for every name") }
             return texts.map { NameGlob($0) }

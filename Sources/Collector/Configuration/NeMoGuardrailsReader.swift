@@ -147,9 +147,16 @@ struct NeMoGuardrailsReader {
         }
     }
 
+    private static let transferHeaders: Set = [
+        "connection", "content-length", "content-type", "expect", "host", "te", "trailer", "transfer-encoding",
+        "upgrade",
+    ]
+
     private mutating func addHeader(_ key: String, _ name: String, _ value: String) {
         if let defect = HTTPRequest.defect(ofHeader: name, value) {
             obstacles.append((key, "cannot be sent: \(defect)"))
+        } else if NeMoGuardrailsReader.transferHeaders.contains(name.lowercased()) {
+            obstacles.append((key, "is a header of the transfer, which follows from the request; remove it"))
         } else if settings.headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
             obstacles.append((key, "the header is set twice; names do not depend on case"))
         }
@@ -195,11 +202,19 @@ struct NeMoGuardrailsReader {
 
     private func readRails(_ rails: inout ConfigurationSection) -> JSONObject {
         var result = JSONObject()
+        let on = [
+            "input": settings.checksInput, "output": settings.checksOutput, "tool_output": settings.checksToolOutput,
+        ]
         for key in ["input", "output", "retrieval", "dialog", "tool_output", "tool_input"] {
             guard let value = rails.raw(key) else { continue }
             if value.boolValue == nil, key == "dialog" || !NeMoGuardrailsReader.isNames(value) {
                 rails.complain(
                     key, key == "dialog" ? "must be true or false" : "must be true, false or an array of names")
+            }
+            if on[key] == true, value == false || value.arrayValue?.isEmpty == true {
+                rails.complain(
+                    key, "leaves no rail for what \(key) = true checks; name the rails, or set \(key) = false beside it"
+                )
             }
             result[key] = value
         }

@@ -55,7 +55,11 @@ struct WorkersReader {
             }
             settings.configDigest = digest
         }
-        for (index, tenant) in (section.strings("tenants") ?? []).enumerated() {
+        let tenants = section.strings("tenants")
+        if tenants?.isEmpty == true {
+            section.complain("tenants", "is empty; name the tenants, or leave it out for all of them")
+        }
+        for (index, tenant) in (tenants ?? []).enumerated() {
             if !SkeinSubjects.isTenant(tenant) {
                 section.complain("tenants[\(index)]", "is \"\(tenant)\", a tenant is of a-z, 0-9, _ and -")
             }
