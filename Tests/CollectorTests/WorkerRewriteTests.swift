@@ -60,7 +60,10 @@ struct WorkerRewriteTests {
     @Test(
         "what is no request of its kind ends the call, or leaves it as it was where it fails open",
         arguments: [
-            ["value": ["content": 1]], ["value": 1], ["omitted": true], ["verdict": ["allowed": true]],
+            ["value": ["content": 1]], ["value": 1], ["value": ["headers": [:], "content": 1]],
+            ["value": ["headers": ["a": 1], "content": ["model": "m"]]],
+            ["value": ["headers": [:], "content": ["model": "m"], "model": "n"]], ["omitted": true],
+            ["verdict": ["allowed": true]],
             ["error": ["code": "x"]],
         ] as [JSONValue])
     func failures(_ result: JSONValue) async throws {

@@ -163,4 +163,17 @@ struct WorkerCallMachineTests {
         note(machine.timePassed(now + .seconds(2)))
         #expect(sent.count + refused.count == Int(last))
     }
+
+    @Test("nobody waits longer than he has time, and no call is longer under way than it may be")
+    func askersTime() {
+        var machine = Self.machine(inFlight: 1)
+        let first = machine.requested(1, at: .zero, until: .milliseconds(400))
+        let second = machine.requested(2, at: .zero, until: .milliseconds(300))
+        let third = machine.requested(3, at: .zero, until: .seconds(9))
+        #expect(first == [.send(1, until: .milliseconds(400))] && second.isEmpty && third.isEmpty)
+        let late = machine.timePassed(.milliseconds(300))
+        #expect(late == [.refuse(2, .deadline)])
+        let next = machine.ended(1, nil, at: .milliseconds(350))
+        #expect(next == [.send(3, until: .seconds(1))])
+    }
 }

@@ -57,13 +57,12 @@ final class NeMoGuardrailsClient: Sendable {
         _ check: NeMoGuardrailsCheck, until deadline: ContinuousClock.Instant? = nil
     ) async -> NeMoGuardrailsOutcome {
         let pass: CallGate.Pass
-        switch await gate.enter() {
+        switch await gate.enter(until: deadline) {
         case .success(let admitted): pass = admitted
         case .failure(let failure): return count(.failure(NeMoGuardrailsFailure(refused: failure)), check)
         }
         let begin = ContinuousClock.now
-        let end = deadline.map { min($0, pass.until) } ?? pass.until
-        let outcome = await send(check, timeout: max(.milliseconds(1), end - begin))
+        let outcome = await send(check, timeout: max(.milliseconds(1), pass.until - begin))
         switch outcome {
         case .success: gate.leave(pass, nil)
         // An answer that refuses the request shows that the server is there.
@@ -71,7 +70,8 @@ final class NeMoGuardrailsClient: Sendable {
             gate.leave(pass, nil)
         case .failure(let failure) where failure.kind == .unasked: gate.leave(pass, .disconnected)
         // Who asks with less time than is configured says nothing about the server.
-        case .failure where end < pass.until && ContinuousClock.now >= end: gate.leave(pass, .disconnected)
+        case .failure where deadline.map({ $0 <= pass.until && ContinuousClock.now >= $0 }) == true:
+            gate.leave(pass, .disconnected)
         case .failure: gate.leave(pass, .workerError)
         }
         metrics.observe("skein_nemo_guardrails_check_seconds", ContinuousClock.now - begin)

@@ -32,7 +32,10 @@ final class CallGate: Sendable {
     }
 
     /// Waits for leave to send; whoever has it calls `leave` at the end.
-    func enter() async -> Result<Pass, WorkerFailure> {
+    ///
+    /// - Parameter deadline: of whoever asks; a pass is good until then at the most.
+    func enter(until deadline: ContinuousClock.Instant? = nil) async -> Result<Pass, WorkerFailure> {
+        let end = deadline.map { $0 - start }
         let id = state.withLock { state in
             state.last += 1
             return state.last
@@ -42,7 +45,7 @@ final class CallGate: Sendable {
                 let now = now
                 let actions = state.withLock { state in
                     state.waiters[id] = continuation
-                    return state.machine.requested(id, at: now)
+                    return state.machine.requested(id, at: now, until: end)
                 }
                 perform(actions)
                 // The handler may have run before there was anything to withdraw.

@@ -55,9 +55,7 @@ struct WorkerDecider: GuardDecider {
             switch context.question.call {
             case .tool: return .tool(arguments: value)
             case .llm:
-                if let headers = value["headers"]?.objectValue, let content = value["content"] {
-                    return .llm(headers: headers, content: content)
-                }
+                if let call = WorkerDecider.modelCall(value) { return call }
                 pool.refuse(.wrongReply, settings.name, surface)
                 try fail(.wrongReply, surface)
             }
@@ -65,6 +63,15 @@ struct WorkerDecider: GuardDecider {
         case .success: try fail(.wrongReply, surface)
         }
         return nil
+    }
+
+    /// Exactly a request: what a worker adds beside it would be lost, and what is none no agent can send.
+    private static func modelCall(_ value: JSONValue) -> GuardQuestion.Call? {
+        guard let request = value.objectValue, request.count == 2, let headers = request["headers"]?.objectValue,
+            headers.allSatisfy({ $0.value.stringValue != nil }), let content = request["content"],
+            content.objectValue != nil
+        else { return nil }
+        return .llm(headers: headers, content: content)
     }
 
     /// - Returns: nil when the worker is not asked about such calls.

@@ -24,9 +24,16 @@ final class WorkerPool: Sendable {
     private static let tick = Duration.milliseconds(100)
     private static let maximumRefused = 256
 
+    /// A question that waits for the workers to be heard of.
+    private struct Early {
+        let continuation: CheckedContinuation<Void, Never>
+        /// When whoever asks has no more time.
+        let until: ContinuousClock.Instant?
+    }
+
     private struct State {
         var registry: WorkerRegistry
-        var early: [CheckedContinuation<Void, Never>] = []
+        var early: [Early] = []
         var isOpen: Bool
         var lastCall: UInt64 = 0
         /// Announcements that could not be used and were told of, by subject and field.
@@ -118,6 +125,7 @@ final class WorkerPool: Sendable {
         tell(state.withLock { $0.registry.timePassed(now) })
         for gate in gates.values { gate.timePassed() }
         openIfReady()
+        endEarly()
         for (name, gate) in gates {
             let figures = gate.figures
             let instances = state.withLock { $0.registry.instances(of: name) }
@@ -174,13 +182,24 @@ final class WorkerPool: Sendable {
             defer { state.early = [] }
             return state.early
         }
-        for waiter in waiters { waiter.resume() }
+        for waiter in waiters { waiter.continuation.resume() }
     }
 
-    private func opened() async {
+    /// Lets the questions go whose time is over.
+    private func endEarly() {
+        let now = ContinuousClock.now
+        let over = state.withLock { state in
+            let over = state.early.filter { $0.until.map { $0 <= now } ?? false }
+            state.early.removeAll { $0.until.map { $0 <= now } ?? false }
+            return over
+        }
+        for waiter in over { waiter.continuation.resume() }
+    }
+
+    private func opened(until deadline: ContinuousClock.Instant?) async {
         await withCheckedContinuation { continuation in
             let isOpen = state.withLock { state in
-                if !state.isOpen { state.early.append(continuation) }
+                if !state.isOpen { state.early.append(Early(continuation: continuation, until: deadline)) }
                 return state.isOpen
             }
             if isOpen { continuation.resume() }
@@ -221,14 +240,13 @@ final class WorkerPool: Sendable {
         guard let gate = gates[worker], let settings = settings[worker] else {
             return failed(.gone, items.count, worker, surface)
         }
-        await opened()
+        await opened(until: deadline)
         let pass: CallGate.Pass
-        switch await gate.enter() {
+        switch await gate.enter(until: deadline) {
         case .success(let admitted): pass = admitted
         case .failure(let failure): return failed(failure, items.count, worker, surface)
         }
-        let outcome = await send(
-            settings, surface, tenant, items, until: deadline.map { min($0, pass.until) } ?? pass.until)
+        let outcome = await send(settings, surface, tenant, items, until: pass.until)
         switch outcome {
         case .success(let answers):
             gate.leave(pass, answers.contains(.failure(.wrongReply)) ? .wrongReply : nil)
@@ -242,7 +260,7 @@ final class WorkerPool: Sendable {
             return await first + second
         case .failure(let failure):
             // Who asks with less time than the worker has says nothing about the worker.
-            let isAskers = failure == .deadline && deadline.map { $0 < pass.until } == true
+            let isAskers = failure == .deadline && deadline.map { $0 <= pass.until } == true
             gate.leave(pass, isAskers ? .disconnected : failure)
             return failed(failure, items.count, worker, surface)
         }

@@ -42,15 +42,17 @@ package struct WorkerCallMachine: Sendable {
     /// When `timePassed` has something to do. Calls under way have a time limit of the shell's own.
     package var deadline: Duration? { waiting.map(\.until).min() }
 
-    package mutating func requested(_ id: CallID, at now: Duration) -> [Action] {
+    /// - Parameter end: when whoever asks has no more time; the call's own time may be over earlier.
+    package mutating func requested(_ id: CallID, at now: Duration, until end: Duration? = nil) -> [Action] {
+        let until = end.map { min($0, now + patience) } ?? now + patience
         if inFlight.count < maximumInFlight {
             guard circuit.admits(at: now) else { return [.refuse(id, .circuitOpen)] }
             inFlight.insert(id)
-            return [.send(id, until: now + patience)]
+            return [.send(id, until: until)]
         }
         if circuit.isOpen { return [.refuse(id, .circuitOpen)] }
         guard waiting.count < maximumWaiting else { return [.refuse(id, .overloaded)] }
-        waiting.append(Waiting(id: id, until: now + patience))
+        waiting.append(Waiting(id: id, until: until))
         return []
     }
 
