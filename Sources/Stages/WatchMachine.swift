@@ -207,7 +207,9 @@ package struct WatchMachine: Sendable {
                 }
             case .loop(let loop):
                 guard let call, call == GuardRequest.Kind(loop.call) else { continue }
-                let print = Fingerprint(event.name, WatchMachine.asked(of: call, event.data?.value))
+                // Without what it was called with a call is like every other one: nobody knows whether it is.
+                guard let data = event.data else { continue }
+                let print = Fingerprint(event.name, WatchMachine.asked(of: call, data.value))
                 guard let count = runs[run]?.tallies[watched.count, default: .init()].note(print, for: loop, at: now)
                 else { continue }
                 fire(
@@ -219,10 +221,10 @@ package struct WatchMachine: Sendable {
     }
 
     /// What makes two calls of a name equal: of a model the body alone, because headers differ from request to request.
-    private static func asked(of call: GuardRequest.Kind, _ data: JSONValue?) -> String {
+    private static func asked(of call: GuardRequest.Kind, _ data: JSONValue) -> String {
         switch call {
-        case .tool: data?.compactText ?? ""
-        case .llm: (LLMNormalizer.body(of: data) ?? data)?.compactText ?? ""
+        case .tool: data.compactText
+        case .llm: (LLMNormalizer.body(of: data) ?? data).compactText
         }
     }
 

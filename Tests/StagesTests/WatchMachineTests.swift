@@ -202,6 +202,16 @@ struct WatchMachineTests {
         #expect(tools.isSilent)
     }
 
+    @Test("calls whose payload was dropped are no equal ones: nobody knows what they were")
+    func loopOfDropped() throws {
+        var rig = WatchRig(.test("loop", .loop(.init(repeats: 3))))
+        try rig.open()
+        for number: UInt64 in 10..<20 { try rig.send(.scopeStart, number, parent: 1, "tool", "search") }
+        #expect(rig.isSilent)
+        for number: UInt64 in 20..<23 { try rig.call(number) }
+        #expect(rig.alerts.map(\.event) == [TestEvents.uuid(22)])
+    }
+
     @Test("with a window equal calls are a loop whatever is between them")
     func loopInWindow() throws {
         var rig = WatchRig(.test("loop", .loop(.init(repeats: 3, window: 60 * WatchRig.second))))
