@@ -211,22 +211,27 @@ struct WorkerPoolTests {
     @Test("who has less time than a worker waits no longer for its place, nor for it to be heard of")
     func askersTime() async throws {
         try await Rig.with { rig in
+            let begin = ContinuousClock.now
             // Nobody is heard of, and nothing but the asker's deadline ends the wait.
             try await Self.pool(rig, [Self.settings()], patience: .seconds(60)) { pool in
                 let answers = await pool.call(
                     "w", .mark, tenant: "acme", [try Self.question().item], until: .now + .milliseconds(100))
                 #expect(answers.count == 1 && answers != [Self.unchanged])
+                #expect(ContinuousClock.now - begin < .seconds(50))
             }
             let worker = try await FakeWorker(rig, behaviour: .silent) { call in .init(results: call.items) }
-            try await Self.pool(rig, [Self.settings { ($0.maximumInFlight, $0.deadline) = (1, .seconds(5)) }]) { pool in
+            try await Self.pool(rig, [Self.settings { ($0.maximumInFlight, $0.deadline) = (1, .seconds(40)) }]) {
+                pool in
                 let item = try Self.question().item
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { _ = await pool.call("w", .mark, tenant: "acme", [item]) }
                     defer { group.cancelAll() }
                     try await eventually("the place is taken") { worker.calls.count == 1 }
+                    let begin = ContinuousClock.now
                     let answers = await pool.call(
                         "w", .mark, tenant: "acme", [item], until: .now + .milliseconds(100))
                     #expect(answers == [.failure(.deadline)])
+                    #expect(ContinuousClock.now - begin < .seconds(30))
                 }
                 #expect(worker.calls.count == 1)
             }
