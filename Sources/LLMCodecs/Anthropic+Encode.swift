@@ -35,22 +35,30 @@ extension Anthropic {
                 case .auto: ["type": "auto"]
                 case .required: ["type": "any"]
                 case .none: ["type": "none"]
-                case .function(let function): ["name": .string(function), "type": "tool"]
+                case .function(let function): choosing(function, continuing: editor)
                 case .native(let native): try BodyEditor.value(of: native, provider: name)
                 }
             }
         }
         if let parallel = editor.edited.members["parallel_tool_calls"]?.boolValue {
-            guard var object = (choice ?? ["type": "auto"]).objectValue else {
+            if var object = (choice ?? ["type": "auto"]).objectValue {
+                object["disable_parallel_tool_use"] = .bool(!parallel)
+                choice = .object(object)
+            } else if isParallelChanged {
                 throw CodecError(.invalidArgument, "parallel_tool_calls needs a tool_choice that is an object")
             }
-            object["disable_parallel_tool_use"] = .bool(!parallel)
-            choice = .object(object)
         } else if isParallelChanged, var object = choice?.objectValue {
             object["disable_parallel_tool_use"] = nil
             choice = .object(object)
         }
         editor.body["tool_choice"] = choice
+    }
+
+    /// A choice of another function keeps what it has besides.
+    private static func choosing(_ function: String, continuing editor: BodyEditor) -> JSONValue {
+        var choice = editor.continuedChoice ?? JSONObject([("type", "tool")])
+        choice["name"] = .string(function)
+        return .object(choice)
     }
 
     private static func json(_ message: Message) throws(CodecError) -> JSONValue {

@@ -13,7 +13,10 @@ struct BodyEditor {
     init(baseline: NormalizedRequest, edited: NormalizedRequest, body: JSONObject) {
         self.baseline = baseline
         // What the model does not know of a message has no way into a body.
-        let edited = edited.replacing(messages: edited.messages.map(\.modelled))
+        let known = Set(baseline.tools ?? [])
+        let edited = edited.replacing(
+            messages: edited.messages.map(\.modelled),
+            tools: edited.tools?.map { known.contains($0) ? $0 : $0.modelled })
         self.edited = edited
         self.body = body
         before = baseline.members
@@ -51,6 +54,14 @@ struct BodyEditor {
     mutating func sampling(temperature: String = "temperature", topP: String) {
         parameter(\.temperature, at: temperature) { .double($0) }
         parameter(\.topP, at: topP) { .double($0) }
+    }
+
+    /// The choice of a function that the body has, if the edit chooses a function as well.
+    var continuedChoice: JSONObject? {
+        for choice in [before["tool_choice"], after["tool_choice"]] {
+            guard let choice, case .function = try? ToolChoice(choice) else { return nil }
+        }
+        return body["tool_choice"]?.objectValue
     }
 
     /// Writes changed members of `api_specific`; without it all of them are removed.
@@ -91,7 +102,9 @@ struct BodyEditor {
         guard isChanged("messages") else { return }
         let originals = body["messages"]?.arrayValue ?? []
         body["messages"] = .array(
-            try items(edited.messages, baseline: baseline.messages, originals: originals, encode: encode))
+            try items(
+                edited.messages, baseline: baseline.messages, originals: originals, identity: \.identity,
+                encode: encode))
     }
 
     /// Writes changed tools into `tools`; none removes them.
@@ -112,14 +125,16 @@ struct BodyEditor {
     ///
     /// - Parameters:
     ///   - patching: which edited items are written into their originals.
+    ///   - identity: what tells an item from others.
     ///   - encode: the JSON of an item; the second value is the original into which it goes, if any.
     func items<Item: Hashable>(
         _ edited: [Item], baseline: [Item], originals: [JSONValue], patching: ItemAlignment.Patching = .onePair,
+        identity: (Item) -> String? = { _ in nil },
         encode: (Item, _ original: JSONValue?) throws(CodecError) -> JSONValue
     ) throws(CodecError) -> [JSONValue] {
         // What was decoded item by item has as many originals; anything else is written anew.
         let baseline = baseline.count == originals.count ? baseline : []
-        let sources = ItemAlignment.sources(of: edited, baseline: baseline, patching: patching)
+        let sources = ItemAlignment.sources(of: edited, baseline: baseline, patching: patching, identity: identity)
         var result: [JSONValue] = []
         result.reserveCapacity(edited.count)
         for (item, source) in zip(edited, sources) {

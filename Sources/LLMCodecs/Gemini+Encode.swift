@@ -60,14 +60,16 @@ extension Gemini {
             case nil: break
             case .text(let text): texts.append(text)
             case .parts(let parts):
-                for part in parts {
+                let lines = try parts.map { (part) throws(CodecError) in
                     guard part.kind == .text, let text = part.text else {
                         throw CodecError(.invalidArgument, "a system message must be text")
                     }
-                    texts.append(text)
+                    return text
                 }
+                texts.append(lines.joined(separator: "\n"))
             }
         }
+        texts.removeAll(where: \.isEmpty)
         return texts.isEmpty ? nil : texts.joined(separator: "\n")
     }
 

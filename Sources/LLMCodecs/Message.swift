@@ -20,6 +20,15 @@ package struct Message: Sendable, Hashable {
 
     /// Which call a tool's message answers; empty when it has no such member.
     var toolCallID: String { members["tool_call_id"]?.stringValue ?? "" }
+    /// The call that a call, or the answer to one, is; nil for other messages.
+    var identity: String? {
+        switch role {
+        case .tool: "\(role.rawValue) \(toolCallID)"
+        case .toolCall, .toolResult: members["call_id"]?.stringValue.map { "\(role.rawValue) \($0)" }
+        case .system, .user, .developer, .assistant, .function, .native: nil
+        }
+    }
+
     package var native: NativeValue? { role == .native ? NativeValue(members) : nil }
 
     init(role: Role, content: MessageContent?, toolCalls: [ToolCall]? = nil, members: JSONObject) {
@@ -88,7 +97,7 @@ package struct Message: Sendable, Hashable {
         self.init(role: role, content: content, toolCalls: toolCalls, members: members)
     }
 
-    /// The message with nothing but what its role has in the model; what surfaces call items has all.
+    /// The message with nothing but what its role has in the model, and without nulls; what surfaces call items has all else.
     var modelled: Message {
         let keys: [String]
         switch role {
@@ -96,12 +105,18 @@ package struct Message: Sendable, Hashable {
         case .assistant: keys = ["role", "content", "name", "tool_calls"]
         case .tool: keys = ["role", "content", "tool_call_id"]
         case .function: keys = ["role", "content", "name"]
-        case .toolCall, .toolResult, .native: return self
+        case .toolCall, .toolResult:
+            guard members["id"]?.isNull ?? false else { return self }
+            var members = members
+            members["id"] = nil
+            return Message(role: role, content: nil, members: members)
+        case .native: return self
         }
+        let content = content?.modelled
         let all = members
         var members = all.filtered { keys.contains(all.members[$0].key) }
         members["tool_calls"] = toolCalls.map { .array($0.map(\.requestJSON)) }
-        if role != .function { members["content"] = members["content"]?.nonNull }
+        if role != .function { members["content"] = content?.json }
         members["name"] = members["name"]?.nonNull
         return Message(role: role, content: content, toolCalls: toolCalls, members: members)
     }

@@ -21,6 +21,18 @@ package enum MessageContent: Sendable, Hashable {
         }
     }
 
+    /// The content without members that are null where the model has none.
+    var modelled: MessageContent {
+        guard case .parts(let parts) = self else { return self }
+        return .parts(
+            parts.map { part in
+                guard part.kind == .toolResult, part.members["is_error"]?.isNull ?? false else { return part }
+                var members = part.members
+                members["is_error"] = nil
+                return ContentPart(kind: part.kind, members: members)
+            })
+    }
+
     /// Reads a string or a list of parts.
     ///
     /// - Parameter part: reads a part; without it the part has the form of annotations.

@@ -22,7 +22,9 @@ extension NormalizedRequest {
     }
 
     /// The request with other messages.
-    package func replacing(messages: [Message]) -> NormalizedRequest {
+    package func replacing(messages: [Message]) -> NormalizedRequest { replacing(messages: messages, tools: tools) }
+
+    func replacing(messages: [Message], tools: [ToolDefinition]?) -> NormalizedRequest {
         var others = members
         others["messages"] = nil
         return NormalizedRequest(

@@ -16,7 +16,7 @@ extension OCI {
         if editor.isChanged("messages") {
             if format == cohere { try encodeCohere(&editor) } else { try encodeMessages(&editor, format: format) }
         }
-        try encodeTools(&editor, format: format)
+        try encodeTools(&editor)
         editor.sampling(topP: "topP")
         editor.parameter(\.maxTokens, at: "maxTokens") { JSONValue(count: $0) }
         editor.parameter(\.stop, at: stopKey(format: format)) { .array($0.map { .string($0) }) }
@@ -49,7 +49,8 @@ extension OCI {
     private static func encodeMessages(_ editor: inout BodyEditor, format: String) throws(CodecError) {
         let messages = try editor.items(
             editor.edited.messages, baseline: editor.baseline.messages,
-            originals: editor.body["messages"]?.arrayValue ?? [], patching: .samePlace
+            originals: editor.body["messages"]?.arrayValue ?? [], patching: .samePlace,
+            identity: \.identity
         ) { (message, _) throws(CodecError) in try json(message, format: format) }
         editor.body["messages"] = .array(messages)
     }
@@ -133,14 +134,14 @@ extension OCI {
 
     // MARK: Tools
 
-    private static func encodeTools(_ editor: inout BodyEditor, format: String) throws(CodecError) {
+    private static func encodeTools(_ editor: inout BodyEditor) throws(CodecError) {
         if editor.isChanged("tools") {
             editor.body["tools"] = try editor.edited.tools.map { (tools) throws(CodecError) in
                 .array(
                     try editor.items(
                         tools, baseline: editor.baseline.tools ?? [],
                         originals: editor.body["tools"]?.arrayValue ?? []
-                    ) { (tool, _) throws(CodecError) in try json(tool, format: format) })
+                    ) { (tool, _) throws(CodecError) in try json(tool) })
             }
         }
         guard editor.isChanged("tool_choice") else { return }
@@ -152,11 +153,8 @@ extension OCI {
         }
     }
 
-    private static func json(_ tool: ToolDefinition, format: String) throws(CodecError) -> JSONValue {
+    private static func json(_ tool: ToolDefinition) throws(CodecError) -> JSONValue {
         guard let function = tool.function else { return try BodyEditor.value(of: tool.native, provider: name) }
-        if format == cohere {
-            throw CodecError(.invalidArgument, "a function tool has no place in the format COHERE")
-        }
         var members = tool.members
         members["type"] = "FUNCTION"
         members["function"] = nil

@@ -49,7 +49,7 @@ extension OpenAIResponses {
             editor.body["tool_choice"] = try editor.edited.members["tool_choice"].map { (value) throws(CodecError) in
                 switch try ToolChoice(value) {
                 case .auto, .none, .required: value
-                case .function(let function): ["name": .string(function), "type": "function"]
+                case .function(let function): choosing(function, continuing: editor)
                 case .native(let native): try BodyEditor.value(of: native, provider: name)
                 }
             }
@@ -63,6 +63,18 @@ extension OpenAIResponses {
         }
     }
 
+    /// A choice of another function keeps what it has besides, and its form.
+    private static func choosing(_ function: String, continuing editor: BodyEditor) -> JSONValue {
+        guard var choice = editor.continuedChoice else { return ["name": .string(function), "type": "function"] }
+        if choice["name"]?.stringValue == nil, var inner = choice["function"]?.objectValue {
+            inner["name"] = .string(function)
+            choice["function"] = .object(inner)
+        } else {
+            choice["name"] = .string(function)
+        }
+        return .object(choice)
+    }
+
     // MARK: Input
 
     private static func input(_ editor: inout BodyEditor) throws(CodecError) -> JSONValue {
@@ -74,7 +86,8 @@ extension OpenAIResponses {
         }
         return .array(
             try editor.items(
-                messages, baseline: editor.baseline.messages, originals: editor.body["input"]?.arrayValue ?? []
+                messages, baseline: editor.baseline.messages, originals: editor.body["input"]?.arrayValue ?? [],
+                identity: \.identity
             ) { (message, _) throws(CodecError) in try json(message) })
     }
 

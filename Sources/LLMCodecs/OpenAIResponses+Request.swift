@@ -58,13 +58,13 @@ extension OpenAIResponses {
     private static func exchange(
         _ role: Message.Role, _ reader: inout MemberReader, with strings: [String], payload: (key: String, JSONValue)
     ) throws(CodecError) -> Message {
-        var members = JSONObject()
+        var members = JSONObject([("role", .string(role.rawValue))])
         for key in ["call_id"] + strings { members[key] = .string(try reader.requiredString(key)) }
         members["id"] = try reader.string("id").map { .string($0) }
         members[payload.key] = payload.1
         _ = reader.any("role")
         for member in reader.rest { members[member.key] = member.value }
-        return Message(role, nil, others: members)
+        return Message(role: role, content: nil, members: members)
     }
 
     /// A message with nothing but role and content; nil for another item, and for content that cannot be read.

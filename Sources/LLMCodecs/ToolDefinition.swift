@@ -33,6 +33,13 @@ package struct ToolDefinition: Sendable, Hashable {
         return function
     }
 
+    /// The tool without members that are null where the model has none.
+    var modelled: ToolDefinition {
+        guard var function else { return self }
+        for key in ["description", "parameters", "strict"] { function[key] = function[key]?.nonNull }
+        return ToolDefinition(function: function, extra: members)
+    }
+
     init(native: NativeValue) {
         var members = native.members
         members["type"] = "provider_native"

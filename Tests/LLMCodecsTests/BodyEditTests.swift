@@ -169,9 +169,12 @@ struct BodyEditTests {
                     ["role": "model", "parts": [["functionCall": ["id": "c1", "name": "f", "args": ["a": 1]]]]],
                     [
                         "role": "user",
+                        "parts": [["functionResponse": ["id": "c1", "name": "f", "response": ["b": 2]]]],
+                    ],
+                    [
+                        "role": "user",
                         "parts": [
-                            ["functionResponse": ["id": "c1", "name": "f", "response": ["b": 2]]],
-                            ["functionResponse": ["name": "g", "response": ["output": "no JSON"]]],
+                            ["functionResponse": ["id": "g", "name": "g", "response": ["output": "no JSON"]]]
                         ],
                     ],
                 ]
@@ -314,12 +317,93 @@ struct BodyEditTests {
                 "contents": [
                     [
                         "role": "user",
-                        "parts": [["functionResponse": ["name": "a", "response": ["output": 1]]]],
+                        "parts": [["functionResponse": ["id": "a", "name": "a", "response": ["output": 1]]]],
                     ],
                     [
                         "role": "user",
-                        "parts": [["functionResponse": ["name": "a", "response": ["output": 2]]]],
+                        "parts": [["functionResponse": ["id": "a", "name": "a", "response": ["output": 2]]]],
                     ],
+                ]
+            ]),
+        Edit(
+            "each of several changed messages of Gemini keeps what lies beside it, in its own role", .gemini,
+            [
+                "contents": [
+                    ["role": "user", "parts": [["text": "a", "x": 1]], "y": 1],
+                    ["role": "model", "parts": [["text": "b"], ["text": "t", "thought": true]], "y": 2],
+                    ["role": "model", "parts": [["text": "c"]], "y": 3],
+                ]
+            ],
+            [
+                "messages": [
+                    ["role": "user", "content": "A"], ["role": "assistant", "content": "B"],
+                    ["role": "user", "content": "C"],
+                ]
+            ],
+            [
+                "contents": [
+                    ["role": "user", "parts": [["text": "A", "x": 1]], "y": 1],
+                    ["role": "model", "parts": [["text": "B"], ["text": "t", "thought": true]], "y": 2],
+                    ["role": "user", "parts": [["text": "C"]]],
+                ]
+            ]),
+        Edit(
+            "each of several changed messages of OCI keeps what lies beside it", .ociGenAI,
+            [
+                "apiFormat": "GENERIC",
+                "messages": [["role": "USER", "content": "a", "x": 1], ["role": "USER", "content": "b", "x": 2]],
+            ],
+            ["messages": [["role": "user", "content": "c"], ["role": "user", "content": "d"]]],
+            [
+                "apiFormat": "GENERIC",
+                "messages": [
+                    ["role": "USER", "content": [["type": "TEXT", "text": "c"]], "x": 1],
+                    ["role": "USER", "content": [["type": "TEXT", "text": "d"]], "x": 2],
+                ],
+            ]),
+        Edit(
+            "another function is named where one was", .openAIResponses,
+            ["input": "a", "tool_choice": ["type": "function", "function": ["name": "f", "x": 1], "y": 1]],
+            ["tool_choice": ["type": "function", "function": ["name": "g"]]],
+            ["input": "a", "tool_choice": ["type": "function", "function": ["name": "g", "x": 1], "y": 1]]),
+        Edit(
+            "what a choice said against parallel calls stays", .openAIResponses,
+            ["input": "a", "tool_choice": ["type": "auto", "disable_parallel_tool_use": true]],
+            ["tool_choice": "required"],
+            ["input": "a", "tool_choice": "required", "parallel_tool_calls": false]),
+        Edit(
+            "parallel results of a function of Gemini that have no ids stay as they are beside others", .gemini,
+            [
+                "contents": [
+                    ["role": "user", "parts": [["text": "a"]]],
+                    [
+                        "role": "user",
+                        "parts": [
+                            ["functionResponse": ["name": "f", "response": [:]]],
+                            ["functionResponse": ["name": "f", "response": ["x": 1]]],
+                        ],
+                    ],
+                ]
+            ],
+            [
+                "messages": [
+                    ["role": "user", "content": "n"], ["role": "user", "content": "b"],
+                    ["role": "tool", "tool_call_id": "f", "content": "{}"],
+                    ["role": "tool", "tool_call_id": "f", "content": "{\"x\":1}"],
+                    ["role": "user", "content": "c"],
+                ]
+            ],
+            [
+                "contents": [
+                    ["role": "user", "parts": [["text": "n"]]], ["role": "user", "parts": [["text": "b"]]],
+                    [
+                        "role": "user",
+                        "parts": [
+                            ["functionResponse": ["name": "f", "response": [:]]],
+                            ["functionResponse": ["name": "f", "response": ["x": 1]]],
+                        ],
+                    ],
+                    ["role": "user", "parts": [["text": "c"]]],
                 ]
             ]),
         Edit(

@@ -19,7 +19,7 @@ struct WireFixtureTests {
         }
     }
 
-    @Test("writes edits back as recorded", arguments: try Fixtures.named("encode"))
+    @Test("writes edits back as recorded", arguments: try Fixtures.named("encode") + Fixtures.named("edit"))
     func encode(fixture: Fixtures.Fixture) throws {
         let edit = fixture.json["edit"]?.objectValue ?? JSONObject()
         try check(fixture) { surface, body throws(CodecError) in
