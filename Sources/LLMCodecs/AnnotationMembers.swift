@@ -87,9 +87,10 @@ extension NormalizedResponse {
     /// Gemini's codec does not always tag; that of any surface can have lost its tag, or the message.
     private static func surface(ofUntagged annotation: JSONObject, _ data: JSONValue?) -> Surface? {
         let specific = annotation["api_specific"]
-        guard specific?["api"]?.stringValue == nil, let surface = data?.objectValue.flatMap(Surface.ofResponse) else {
-            return nil
-        }
+        guard specific?["api"]?.stringValue == nil, let data, let body = data.objectValue else { return nil }
+        // What Gemini's codec does not know of a body is all there is of it.
+        if specific == nil, (try? Gemini.response(data).annotation) == annotation { return .gemini }
+        guard let surface = Surface.ofResponse(body) else { return nil }
         return surface == .gemini || specific != nil || annotation["message"]?.objectValue != nil ? surface : nil
     }
 }

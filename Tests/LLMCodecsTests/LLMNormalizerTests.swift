@@ -130,6 +130,33 @@ struct LLMNormalizerTests {
         #expect(response?.toolCalls == nil && response?.extra["tool_calls"] == calls)
     }
 
+    @Test(
+        "takes for Gemini's an annotation without a tag that is all that its codec makes of the body",
+        arguments: [
+            (["message": "top"], nil, ["message": "top"], true), (["message": .null], nil, ["message": .null], true),
+            (
+                ["tool_calls": [["id": "a", "name": "b", "arguments": [:]]]], nil,
+                ["tool_calls": [["id": "a", "name": "b", "arguments": [:]]]], true
+            ),
+            (
+                ["message": "x", "choices": [["message": ["content": "real"]]]], nil,
+                ["message": "x", "choices": [["message": ["content": "real"]]]], true
+            ),
+            (["finish_reason": "zz", "usage": ["x": 1]], nil, ["finish_reason": "zz", "usage": ["x": 1]], true),
+            // Somebody's own word, and a codec that says who it is.
+            (["message": "top"], "top", ["message": "top", "x": 1], false), (["message": "top"], "top", "top", false),
+            (
+                ["message": "top", "api_specific": ["api": "custom", "api_name": "a"]], "top", ["message": "top"], false
+            ),
+        ] as [(JSONValue, String?, JSONValue, Bool)])
+    func untaggedExtra(annotation: JSONValue, text: String?, data: JSONValue, isExtra: Bool) throws {
+        let response = try #require(
+            LLMNormalizer.annotatedResponse(["annotated_response": annotation], data: data))
+        #expect(response.message == text.map { .text($0) })
+        #expect(response.toolCalls == nil && response.usage == nil && response.finishReason == nil)
+        #expect((response.extra == annotation.objectValue) == isExtra)
+    }
+
     @Test("tells a provider's member from the one of the model that it hides in a request")
     func hiddenParameters() throws {
         let body: JSONValue = ["messages": [], "reasoning": ["effort": "high"], "params": "p", "temperature": 1]
