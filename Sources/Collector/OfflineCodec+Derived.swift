@@ -3,10 +3,12 @@ internal import LLMCodecs
 
 extension OfflineCodec {
     /// What follows from bodies: `stream`, `usage`, `pricing`, `catalog`, `history`, `skill-load`. Nil for another kind.
-    static func derivedAnswer(kind: String, _ request: JSONObject) throws -> JSONValue? {
+    static func derivedAnswer(
+        kind: String, _ request: JSONObject, _ compatibility: Compatibility
+    ) throws -> JSONValue? {
         let input = request["input"] ?? .null
         switch kind {
-        case "stream": return try streamAnswer(try surface(of: request), input)
+        case "stream": return try streamAnswer(try surface(of: request), input, compatibility)
         case "usage": return try usageAnswer(input)
         case "pricing": return try pricingAnswer(request, input)
         case "catalog":

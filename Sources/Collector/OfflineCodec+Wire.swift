@@ -1,16 +1,18 @@
-internal import ATOF
+package import ATOF
 internal import LLMCodecs
 
 extension OfflineCodec {
     /// Provider bodies to the common form and back: `request`, `response`, `encode`, `detect-*`. Nil for another kind.
-    static func wireAnswer(kind: String, _ request: JSONObject) throws -> JSONValue? {
+    static func wireAnswer(
+        kind: String, _ request: JSONObject, _ compatibility: Compatibility
+    ) throws -> JSONValue? {
         let input = request["input"] ?? .null
         switch kind {
-        case "request": return .object(try surface(of: request).decodeRequest(input).annotation)
-        case "response": return .object(try surface(of: request).decodeResponse(input).annotation)
+        case "request": return .object(try surface(of: request).decodeRequest(input, compatibility).annotation)
+        case "response": return .object(try surface(of: request).decodeResponse(input, compatibility).annotation)
         case "encode":
             let surface = try surface(of: request)
-            let baseline = try surface.decodeRequest(input)
+            let baseline = try surface.decodeRequest(input, compatibility)
             let edited = try baseline.edited(request["edit"]?.objectValue ?? JSONObject())
             return try surface.encode(edited, baseline: baseline, body: input)
         case "detect-request":
@@ -18,12 +20,13 @@ extension OfflineCodec {
             let surface = body.objectValue.flatMap {
                 Surface.ofRequest($0, hint: input["event_name"]?.stringValue ?? "")
             }
-            return detection(surface, (try? surface?.decodeRequest(body)) != nil)
+            return detection(surface, (try? surface?.decodeRequest(body, compatibility)) != nil)
         case "detect-response":
             let surface = input.objectValue.flatMap { Surface.ofResponse($0) }
-            return detection(surface, (try? surface?.decodeResponse(input)) != nil)
+            return detection(surface, (try? surface?.decodeResponse(input, compatibility)) != nil)
         case "detect-start-data":
-            return ["normalises": .bool(LLMNormalizer.request(profile: nil, data: input, name: "") != nil)]
+            let request = LLMNormalizer.request(profile: nil, data: input, name: "", compatibility)
+            return ["normalises": .bool(request != nil)]
         default: return nil
         }
     }
@@ -49,9 +52,11 @@ extension OfflineCodec {
     /// - Parameters:
     ///   - surface: one of `surfaces`; nil finds it out.
     ///   - name: the name of the event that had the body, which can hint at the surface of a request.
+    ///   - compatibility: whose rules decide.
     /// - Throws: `NotJSON`, or `CollectorError` that says, behind the name of the file, why there is no normalised form.
     package static func normalize(
-        _ direction: Direction, text: [UInt8], surface: String?, name: String
+        _ direction: Direction, text: [UInt8], surface: String?, name: String,
+        _ compatibility: Compatibility = .skein
     ) throws -> [UInt8] {
         guard var body = json(text) else { throw NotJSON() }
         if direction == .request, body["headers"]?.objectValue != nil, let content = body["content"] { body = content }
@@ -63,8 +68,8 @@ extension OfflineCodec {
         do throws(CodecError) {
             let annotation =
                 switch direction {
-                case .request: try surface.decodeRequest(body).annotation
-                case .response: try surface.decodeResponse(body).annotation
+                case .request: try surface.decodeRequest(body, compatibility).annotation
+                case .response: try surface.decodeResponse(body, compatibility).annotation
                 }
             return singleLine(annotation)
         } catch {

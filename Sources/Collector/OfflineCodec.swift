@@ -1,18 +1,22 @@
-internal import ATOF
+package import ATOF
 internal import LLMCodecs
 
 /// The codecs without a bus: one JSON object in, one out, as the conformance fixtures define them.
 package enum OfflineCodec {
     /// Answers a line `{"id", "kind", "input", …}` with `{"id", "output"}` or `{"id", "error": {"kind", "reason"}}`.
     ///
+    /// - Parameter compatibility: whose rules decide.
     /// - Throws: `CollectorError` for a line that is no request of a known kind.
-    package static func answer(line: [UInt8]) throws -> [UInt8] {
+    package static func answer(line: [UInt8], _ compatibility: Compatibility = .skein) throws -> [UInt8] {
         guard let request = json(line)?.objectValue else { throw CollectorError("is no JSON object") }
         guard let kind = request["kind"]?.stringValue else { throw CollectorError("kind is missing") }
         var answer = JSONObject()
         answer["id"] = request["id"]
         do {
-            guard let output = try wireAnswer(kind: kind, request) ?? derivedAnswer(kind: kind, request) else {
+            guard
+                let output = try wireAnswer(kind: kind, request, compatibility)
+                    ?? derivedAnswer(kind: kind, request, compatibility)
+            else {
                 throw CollectorError("kind is \"\(kind)\", which is not known")
             }
             answer["output"] = output

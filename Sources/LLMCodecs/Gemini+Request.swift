@@ -2,12 +2,16 @@ package import ATOF
 
 extension Gemini {
     /// - Throws: `CodecError` for a body that the reference refuses.
-    package static func request(_ body: JSONValue) throws(CodecError) -> NormalizedRequest {
+    package static func request(
+        _ body: JSONValue, _ compatibility: Compatibility = .skein
+    ) throws(CodecError) -> NormalizedRequest {
         guard let object = body.objectValue else { throw CodecError(.internal, "the body must be an object") }
         var reader = MemberReader(object, rejecting: .invalidArgument)
         var messages: [Message] = []
         if let text = try systemText(&reader), !text.isEmpty { messages.append(Message(.system, .text(text))) }
-        for content in try reader.requiredArray("contents") { messages += try self.messages(of: content) }
+        for content in try reader.requiredArray("contents") {
+            messages += try self.messages(of: content, compatibility)
+        }
         let parameters = try parameters(&reader)
         var tools: [ToolDefinition] = []
         if reader.any("tools") != nil {
@@ -52,7 +56,9 @@ extension Gemini {
     // MARK: Contents
 
     /// One message, or one for each response of a function.
-    private static func messages(of value: JSONValue) throws(CodecError) -> [Message] {
+    private static func messages(
+        of value: JSONValue, _ compatibility: Compatibility
+    ) throws(CodecError) -> [Message] {
         var reader = try MemberReader(value, "a content", rejecting: .invalidArgument)
         let role = try reader.strict("role", "a string", \.stringValue) ?? "user"
         guard role == "user" || role == "model" else {
@@ -63,14 +69,16 @@ extension Gemini {
             guard role == "user", parts.allSatisfy({ $0.isResponse || $0.isThought && !$0.isCall }) else {
                 throw CodecError(.invalidArgument, "a functionResponse must be alone, and the user's")
             }
-            return try parts.filter(\.isResponse).map(toolMessage)
+            let results = try parts.filter(\.isResponse).map(toolMessage)
+            try refuseRepeatedIDs(results.lazy.map(\.toolCallID), compatibility)
+            return results
         }
         let content = visibleContent(parts)
         guard parts.contains(where: \.isCall) else {
             return [Message(role == "user" ? .user : .assistant, content ?? .text(""))]
         }
         guard role == "model" else { throw CodecError(.invalidArgument, "a functionCall must be the model's") }
-        let calls = try calls(of: parts).map {
+        let calls = try calls(of: parts, compatibility).map {
             ToolCall(id: $0.id, name: $0.name, arguments: .string($0.arguments.compactText))
         }
         return [Message(.assistant, content, toolCalls: calls)]

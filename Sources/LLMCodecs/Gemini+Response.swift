@@ -4,15 +4,26 @@ extension Gemini {
     /// Only the first candidate counts.
     ///
     /// - Throws: `CodecError` when a member has the wrong type or a part breaks the rules of contents.
-    package static func response(_ body: JSONValue) throws(CodecError) -> NormalizedResponse {
+    package static func response(
+        _ body: JSONValue, _ compatibility: Compatibility = .skein
+    ) throws(CodecError) -> NormalizedResponse {
         var reader = try MemberReader(body, "the body", rejecting: .internal)
         let id = try reader.string("responseId")
         let model = try reader.string("modelVersion")
-        let candidate = try candidate(&reader)
-        var specific = candidate.specific
-        let usage = try reader.object("usageMetadata").map { (object) throws(CodecError) in
-            try counts(of: object, thoughts: &specific)
+        // The types of everything are checked before the parts of the first candidate.
+        let candidates = try (reader.array("candidates") ?? []).map { (element) throws(CodecError) in
+            try WireCandidate(element)
         }
+        var thoughts = JSONObject()
+        let usage = try reader.object("usageMetadata").map { (object) throws(CodecError) in
+            try counts(of: object, thoughts: &thoughts)
+        }
+        let candidate =
+            try candidates.first.map { (first) throws(CodecError) in
+                try self.candidate(first, compatibility)
+            } ?? Candidate()
+        var specific = candidate.specific
+        for member in thoughts { specific[member.key] = member.value }
         if !specific.isEmpty { specific["api"] = .string(name) }
         let blocked = try blockReason(body["promptFeedback"])
         return NormalizedResponse(
@@ -34,18 +45,16 @@ extension Gemini {
         "citationMetadata": "citation_metadata",
     ]
 
-    private static func candidate(_ reader: inout MemberReader) throws(CodecError) -> Candidate {
+    private static func candidate(
+        _ first: WireCandidate, _ compatibility: Compatibility
+    ) throws(CodecError) -> Candidate {
         var candidate = Candidate()
-        let elements = try reader.array("candidates") ?? []
-        // The types of all of them are checked, the parts of the first alone.
-        let checked = try elements.map { (element) throws(CodecError) in try WireCandidate(element) }
-        guard let first = checked.first else { return candidate }
-        let parts = try first.parts.filter { !isIgnored($0) }.map { (part) throws(CodecError) in try Part(part) }
+        let parts = try first.parts.compactMap(readable).map { (part) throws(CodecError) in try Part(part) }
         guard !parts.contains(where: \.isResponse) else {
             throw CodecError(.invalidArgument, "a response must not hold a functionResponse")
         }
         candidate.message = visibleContent(parts)
-        candidate.toolCalls = try calls(of: parts)
+        candidate.toolCalls = try calls(of: parts, compatibility)
         candidate.finishReason = finishReason(first.finishReason ?? "", hasCalls: !candidate.toolCalls.isEmpty)
         for member in first.rest where member.key != "api" {
             candidate.specific[specificKeys[member.key] ?? member.key] = member.value
@@ -72,9 +81,10 @@ extension Gemini {
         }
     }
 
-    /// A thought, whatever else it has: nobody reads it, so nothing can be wrong with it.
-    private static func isIgnored(_ part: JSONValue) -> Bool {
-        part["thought"] == true && part["functionCall"] == nil && part["functionResponse"] == nil
+    /// Of a thought only its call, whatever else it has: nobody reads the rest, so nothing can be wrong with it.
+    private static func readable(_ part: JSONValue) -> JSONValue? {
+        guard part["thought"] == true, part["functionResponse"] == nil else { return part }
+        return part["functionCall"].map { ["functionCall": $0, "thought": true] }
     }
 
     private static func finishReason(_ word: String, hasCalls: Bool) -> FinishReason? {

@@ -76,8 +76,21 @@ package enum Gemini {
     /// The calls of a content. Gemini gives them no ids as a rule, so several of one function have one id, its name.
     ///
     /// - Throws: `CodecError` when one is malformed.
-    static func calls(of parts: [Part]) throws(CodecError) -> [ToolCall] {
-        try parts.filter(\.isCall).map { (part) throws(CodecError) in try part.call() }
+    static func calls(of parts: [Part], _ compatibility: Compatibility) throws(CodecError) -> [ToolCall] {
+        let calls = try parts.filter(\.isCall).map { (part) throws(CodecError) in try part.call() }
+        try refuseRepeatedIDs(calls.lazy.map(\.id), compatibility)
+        return calls
+    }
+
+    /// The reference refuses contents in which two calls, or two results, have one id.
+    static func refuseRepeatedIDs(
+        _ ids: some Sequence<String>, _ compatibility: Compatibility
+    ) throws(CodecError) {
+        guard compatibility == .strict else { return }
+        var known: Set<String> = []
+        for id in ids where !known.insert(id).inserted {
+            throw CodecError(.invalidArgument, "calls and results of one content must have different ids")
+        }
     }
 
     /// The id of a call or a response, which is the name when it has none.

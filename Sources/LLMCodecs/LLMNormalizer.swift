@@ -10,7 +10,10 @@ package enum LLMNormalizer {
     /// - Parameters:
     ///   - profile: the event's category profile.
     ///   - name: the event's name, the hint at a provider.
-    package static func request(profile: JSONValue?, data: JSONValue?, name: String) -> NormalizedRequest? {
+    ///   - compatibility: whose rules decide what a body is refused for.
+    package static func request(
+        profile: JSONValue?, data: JSONValue?, name: String, _ compatibility: Compatibility = .skein
+    ) -> NormalizedRequest? {
         let body = body(of: data)
         if let annotation = profile?["annotated_request"]?.objectValue,
             let request = try? NormalizedRequest(annotation: annotation, body: body, name: name)
@@ -20,7 +23,7 @@ package enum LLMNormalizer {
         guard let body, let surface = body.objectValue.flatMap({ Surface.ofRequest($0, hint: name) }) else {
             return nil
         }
-        return try? surface.decodeRequest(body)
+        return try? surface.decodeRequest(body, compatibility)
     }
 
     /// The request as the producer annotated it, whatever its body may have hidden.
@@ -36,11 +39,14 @@ package enum LLMNormalizer {
 
     /// The normalised response of an LLM end.
     ///
-    /// - Parameter pricing: prices what is decoded; an annotation stays as it is.
+    /// - Parameters:
+    ///   - pricing: prices what is decoded; an annotation stays as it is.
+    ///   - compatibility: whose rules decide what a body is refused for.
     package static func response(
-        profile: JSONValue?, data: JSONValue?, pricing: PricingSources = PricingSources()
+        profile: JSONValue?, data: JSONValue?, pricing: PricingSources = PricingSources(),
+        _ compatibility: Compatibility = .skein
     ) -> NormalizedResponse? {
-        annotatedResponse(profile, data: data) ?? decodedResponse(data: data, pricing)
+        annotatedResponse(profile, data: data) ?? decodedResponse(data: data, pricing, compatibility)
     }
 
     /// The response as the producer annotated it.
@@ -51,9 +57,11 @@ package enum LLMNormalizer {
         return try? NormalizedResponse(annotation: annotation, data: data)
     }
 
-    private static func decodedResponse(data: JSONValue?, _ pricing: PricingSources) -> NormalizedResponse? {
+    private static func decodedResponse(
+        data: JSONValue?, _ pricing: PricingSources, _ compatibility: Compatibility
+    ) -> NormalizedResponse? {
         guard let data, let surface = data.objectValue.flatMap(Surface.ofResponse) else { return nil }
-        var response = try? surface.decodeResponse(data)
+        var response = try? surface.decodeResponse(data, compatibility)
         response?.estimateCost(by: pricing, surface: surface)
         return response
     }

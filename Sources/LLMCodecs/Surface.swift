@@ -62,27 +62,33 @@ package enum Surface: String, Sendable, Hashable, CaseIterable {
 extension Surface {
     /// The normalised form of a request body.
     ///
+    /// - Parameter compatibility: whose rules decide.
     /// - Throws: `CodecError` when the body breaks a rule of the surface.
-    package func decodeRequest(_ body: JSONValue) throws(CodecError) -> NormalizedRequest {
+    package func decodeRequest(
+        _ body: JSONValue, _ compatibility: Compatibility = .skein
+    ) throws(CodecError) -> NormalizedRequest {
         switch self {
         case .openAIChat: try OpenAIChat.request(body)
         case .openAIResponses: try OpenAIResponses.request(body)
         case .anthropicMessages: try Anthropic.request(body)
         case .ociGenAI: try OCI.request(body)
-        case .gemini: try Gemini.request(body)
+        case .gemini: try Gemini.request(body, compatibility)
         }
     }
 
     /// The normalised form of a response body.
     ///
+    /// - Parameter compatibility: whose rules decide.
     /// - Throws: `CodecError` when the body breaks a rule of the surface.
-    package func decodeResponse(_ body: JSONValue) throws(CodecError) -> NormalizedResponse {
+    package func decodeResponse(
+        _ body: JSONValue, _ compatibility: Compatibility = .skein
+    ) throws(CodecError) -> NormalizedResponse {
         switch self {
         case .openAIChat: try OpenAIChat.response(body)
         case .openAIResponses: try OpenAIResponses.response(body)
         case .anthropicMessages: try Anthropic.response(body)
         case .ociGenAI: try OCI.response(body)
-        case .gemini: try Gemini.response(body)
+        case .gemini: try Gemini.response(body, compatibility)
         }
     }
 

@@ -7,11 +7,12 @@ struct EventPayloads {
     let metadata: JSONValue?
     let profile: JSONValue?
     var promotion: MetadataPromotion
+    let compatibility: Compatibility
     /// Whether they are to be told as the reference does where it loses or distorts something.
-    let isStrict: Bool
+    var isStrict: Bool { compatibility == .strict }
 
     init(_ event: Event, configuration: ProjectionConfiguration, diagnostics: inout ProjectionDiagnostics) {
-        isStrict = configuration.compatibility == .strict
+        compatibility = configuration.compatibility
         data = event.data?.value.nonNull
         metadata = event.metadata?.value.nonNull
         profile = event.categoryProfile?.value.nonNull

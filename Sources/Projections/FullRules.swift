@@ -21,7 +21,8 @@ enum FullRules {
         start.attributes = attributes
         if category == .llm {
             start.modelName = LLMFacts.startModel(payloads) {
-                LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
+                LLMNormalizer.request(
+                    profile: payloads.profile, data: payloads.data, name: event.name, payloads.compatibility)
             }
         }
         return (ScopeRules.kind(category), start)
@@ -39,7 +40,8 @@ enum FullRules {
         ScopeRules.addToolAnnotation(category, payloads, &attributes)
         var modelName = start.modelName
         if category == .llm {
-            let response = LLMNormalizer.response(profile: payloads.profile, data: payloads.data, pricing: pricing)
+            let response = LLMNormalizer.response(
+                profile: payloads.profile, data: payloads.data, pricing: pricing, payloads.compatibility)
             if let cost = LLMFacts.cost(event, payloads, start, response, pricing, .anyCurrency),
                 let amount = cost.amount
             {

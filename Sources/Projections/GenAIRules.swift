@@ -147,7 +147,8 @@ enum GenAIRules {
         _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
     ) -> String {
         let lookup = GenAILookup(payloads)
-        let request = LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
+        let request = LLMNormalizer.request(
+            profile: payloads.profile, data: payloads.data, name: event.name, payloads.compatibility)
         let source = lookup.text("gen_ai.data_source.id", "data_source_id", "index_name", "collection_name")
         attributes.append(Names.operationName, "retrieval")
         addServer(lookup, provider(lookup, LowercaseName(event.name), request?.api), &attributes)
@@ -161,7 +162,8 @@ enum GenAIRules {
         _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
     ) -> String {
         let lookup = GenAILookup(payloads)
-        let request = LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
+        let request = LLMNormalizer.request(
+            profile: payloads.profile, data: payloads.data, name: event.name, payloads.compatibility)
         let model = requestModel(payloads, lookup, request)
         attributes.append(Names.operationName, "embeddings")
         addServer(lookup, provider(lookup, LowercaseName(event.name), request?.api), &attributes)
@@ -200,7 +202,8 @@ enum GenAIRules {
         let request: NormalizedRequest?
 
         init(_ event: Event, _ payloads: EventPayloads, _ lookup: GenAILookup) {
-            let request = LLMNormalizer.request(profile: payloads.profile, data: payloads.data, name: event.name)
+            let request = LLMNormalizer.request(
+                profile: payloads.profile, data: payloads.data, name: event.name, payloads.compatibility)
             qualifier = requestModel(payloads, lookup, request)
             if let request {
                 model = request.model ?? payloads.profile("model_name")?.stringValue
@@ -273,7 +276,10 @@ enum GenAIRules {
 
     private static func addResponse(_ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]) {
         attributes.append(Names.timeToFirstChunk, payloads.profile("time_to_first_chunk")?.numberValue)
-        guard let response = LLMNormalizer.response(profile: payloads.profile, data: payloads.data) else { return }
+        guard
+            let response = LLMNormalizer.response(
+                profile: payloads.profile, data: payloads.data, payloads.compatibility)
+        else { return }
         attributes.append(Names.responseID, response.id)
         attributes.append(Names.responseModel, response.model)
         if let reason = response.finishReason {

@@ -36,7 +36,7 @@ package struct MetricProjector: Sendable {
 
     package init(configuration: MetricConfiguration) {
         self.configuration = configuration
-        calls = OpenCalls(maximum: configuration.maximumOpenCalls)
+        calls = OpenCalls(maximum: configuration.maximumOpenCalls, configuration.compatibility)
     }
 
     // MARK: Events

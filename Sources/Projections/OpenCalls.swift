@@ -13,7 +13,7 @@ struct OpenCalls: Sendable {
     static let descriptor = MetricDescriptor(kind: .histogram, valueType: .double, unit: "s")
 
     /// Nothing is promoted to an attribute of a measurement.
-    private static let reading = ProjectionConfiguration(projection: .genAI)
+    private let reading: ProjectionConfiguration
     /// Of the end's category profile, in seconds.
     private let member = "time_to_first_chunk"
     private let maximum: Int
@@ -23,12 +23,17 @@ struct OpenCalls: Sendable {
     private var head = 0
     private var nextOrdinal: UInt64 = 0
 
-    init(maximum: Int) { self.maximum = maximum }
+    init(maximum: Int, _ compatibility: Compatibility) {
+        self.maximum = maximum
+        var reading = ProjectionConfiguration(projection: .genAI)
+        reading.compatibility = compatibility
+        self.reading = reading
+    }
 
     mutating func started(_ event: Event, _ tenant: String) {
         guard event.category?.known == .llm else { return }
         var diagnostics = ProjectionDiagnostics()
-        let payloads = EventPayloads(event, configuration: OpenCalls.reading, diagnostics: &diagnostics)
+        let payloads = EventPayloads(event, configuration: reading, diagnostics: &diagnostics)
         insert(ScopeKey(tenant: tenant, uuid: event.uuid), GenAIRules.measured(event, payloads))
         while calls.count > maximum, head < order.count {
             if isCurrent(order[head]) { calls[order[head].key] = nil }
@@ -43,7 +48,8 @@ struct OpenCalls: Sendable {
             case let profile = text.value, let seconds = profile[member]?.numberValue, seconds.isFinite, seconds >= 0
         else { return nil }
         var attributes = call.attributes
-        let response = LLMNormalizer.response(profile: profile, data: event.data?.value.nonNull)
+        let response = LLMNormalizer.response(
+            profile: profile, data: event.data?.value.nonNull, reading.compatibility)
         if let model = response?.model { attributes.append(Attribute(GenAIConventions.responseModel.key, model)) }
         return MetricMeasurement(
             name: OpenCalls.metricName, descriptor: OpenCalls.descriptor, description: nil, boundaries: nil,

@@ -12,7 +12,9 @@ extension OpenInferenceRules {
         }
         let annotated = LLMNormalizer.annotatedRequest(payloads.profile)
         let replay = annotated == nil ? replayedRequest(payloads.data) : nil
-        lazy var request = annotated ?? LLMNormalizer.request(profile: nil, data: payloads.data, name: event.name)
+        lazy var request =
+            annotated
+            ?? LLMNormalizer.request(profile: nil, data: payloads.data, name: event.name, payloads.compatibility)
         if let replay {
             addReplayed(replay, isStrict: payloads.isStrict, &attributes)
         } else if let request {
@@ -147,7 +149,9 @@ extension OpenInferenceRules {
         _ attributes: inout [Attribute]
     ) -> String? {
         let annotated = LLMNormalizer.annotatedResponse(payloads.profile, data: payloads.data)
-        let response = annotated ?? LLMNormalizer.response(profile: nil, data: payloads.data, pricing: pricing)
+        let response =
+            annotated
+            ?? LLMNormalizer.response(profile: nil, data: payloads.data, pricing: pricing, payloads.compatibility)
         addUsage(LLMFacts.usage(event, payloads, response), isStrict: payloads.isStrict, &attributes)
         if let amount = LLMFacts.cost(event, payloads, start, response, pricing, .usd)?.amount {
             attributes.append(Attribute("llm.cost.total", .double(amount)))

@@ -130,7 +130,8 @@ struct StepMachine: Sendable {
             if !isStrict, event.failure != nil { modelCallFailed(event, request) }
             return
         }
-        let response = LLMNormalizer.response(profile: event.annotatedProfile, data: data, pricing: index.pricing)
+        let response = LLMNormalizer.response(
+            profile: event.annotatedProfile, data: data, pricing: index.pricing, index.compatibility)
         var step = step(
             of: event, request,
             model: ModelName.of(end: event, data: data, response: response, start: start(of: event)))
@@ -173,7 +174,8 @@ struct StepMachine: Sendable {
         var metrics = StepMetrics(end: event, data: data, response: response, index: index)
         for end in duplicates.ends(replacedBy: event.uuid) {
             let data = end.data
-            let response = LLMNormalizer.response(profile: end.annotatedProfile, data: data, pricing: index.pricing)
+            let response = LLMNormalizer.response(
+                profile: end.annotatedProfile, data: data, pricing: index.pricing, index.compatibility)
             guard let other = StepMetrics(end: end, data: data, response: response, index: index) else { continue }
             if metrics == nil { metrics = other } else { metrics?.fill(from: other) }
         }

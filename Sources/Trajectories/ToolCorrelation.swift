@@ -45,7 +45,8 @@ enum ToolCorrelation {
         for event in events where event.category == .llm && !event.isStart {
             guard let data = event.data else { continue }
             let asked = ToolPromotion.calls(
-                in: data, response: LLMNormalizer.response(profile: event.annotatedProfile, data: data),
+                in: data,
+                response: LLMNormalizer.response(profile: event.annotatedProfile, data: data, compatibility),
                 compatibility: compatibility)
             for call in asked where !used.contains(call.id) {
                 calls[Key(name: call.name, arguments: call.arguments), default: []].append(call.id)

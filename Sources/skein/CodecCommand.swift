@@ -1,3 +1,4 @@
+internal import ATOF
 internal import ArgumentParser
 internal import Collector
 internal import Foundation
@@ -14,6 +15,7 @@ struct CodecCommand: AsyncParsableCommand {
 
             The surface is recognised by the shape of the body when none is named. It is one of
             \(OfflineCodec.surfaces.joined(separator: ", ")).
+            SKEIN_COMPATIBILITY=strict reads bodies and streams as the reference does.
             """)
 
     @Argument(help: "request or response.")
@@ -53,12 +55,23 @@ struct CodecCommand: AsyncParsableCommand {
         let text = try CodecCommand.contents(of: file)
         let source = file == "-" ? "standard input" : file
         do {
-            Terminal.out(try OfflineCodec.normalize(direction, text: text, surface: surface, name: name ?? ""))
+            Terminal.out(
+                try OfflineCodec.normalize(
+                    direction, text: text, surface: surface, name: name ?? "", try CodecCommand.compatibility()))
         } catch let error as OfflineCodec.NotJSON {
             throw UsageError("\(source) \(error)")
         } catch let error as CollectorError {
             throw CommandFailure("\(source) \(error)")
         }
+    }
+
+    /// The environment says it as for all commands; there is no configuration to say it here.
+    private static func compatibility() throws -> Compatibility {
+        guard let word = ProcessInfo.processInfo.environment["SKEIN_COMPATIBILITY"] else { return .skein }
+        guard let compatibility = Compatibility(rawValue: word) else {
+            throw UsageError("SKEIN_COMPATIBILITY is \"\(word)\", must be skein or strict")
+        }
+        return compatibility
     }
 
     private static func contents(of path: String) throws -> [UInt8] {
@@ -75,11 +88,12 @@ struct CodecCommand: AsyncParsableCommand {
 
     /// Lines that are no requests are named and left out; the others are answered.
     private func answerLines() throws {
+        let compatibility = try CodecCommand.compatibility()
         let reader = try LineReader(path: "-")
         var refused = 0
         while let line = try reader.next() {
             do {
-                Terminal.out(try OfflineCodec.answer(line: line))
+                Terminal.out(try OfflineCodec.answer(line: line, compatibility))
             } catch let error as CollectorError {
                 refused += 1
                 Terminal.error("line \(reader.number) \(error)")

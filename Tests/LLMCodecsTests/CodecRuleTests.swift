@@ -126,6 +126,22 @@ struct CodecRuleTests {
                 .invalidArgument
             ),
             (.gemini, ["candidates": [["content": ["parts": [["text": .null]]]]]], .invalidArgument),
+            (.gemini, ["candidates": [["content": ["parts": [5]]]], "usageMetadata": 5], .internal),
+            (
+                .gemini,
+                ["candidates": [["content": ["parts": [5]]]], "usageMetadata": ["promptTokenCount": "x"]], .internal
+            ),
+            (.gemini, ["promptFeedback": .null, "usageMetadata": ["promptTokenCount": "x"]], .internal),
+            (
+                .gemini,
+                ["candidates": [["content": ["parts": [["functionCall": 5, "thought": true, "text": "x"]]]]]],
+                .invalidArgument
+            ),
+            (
+                .gemini,
+                ["candidates": [["content": ["parts": [["functionCall": ["name": "f"], "text": "x"]]]]]],
+                .invalidArgument
+            ),
             (.ociGenAI, ["choices": [["message": ["content": 5]]]], .invalidArgument),
             (.anthropicMessages, ["content": "x"], .internal), (.openAIResponses, ["output": [:]], .internal),
         ] as [(Surface, JSONValue, CodecError.Kind)])
@@ -143,6 +159,62 @@ struct CodecRuleTests {
         let result: JSONValue = ["functionResponse": ["name": "f", "response": [:]]]
         let request = try Surface.gemini.decodeRequest(["contents": [["parts": [result, result]]]])
         #expect(request.messages.count == 2)
+    }
+
+    @Test(
+        "refuses strictly, as the reference does, what has one id twice in a content of Gemini",
+        arguments: [
+            ([["functionCall": ["name": "f"]], ["functionCall": ["name": "f"]]], true),
+            ([["functionCall": ["name": "f", "id": "g"]], ["functionCall": ["name": "g"]]], true),
+            ([["functionCall": ["name": "f"], "thought": true], ["functionCall": ["name": "f"]]], true),
+            ([["functionCall": ["name": "f", "id": "a"]], ["functionCall": ["name": "f", "id": "b"]]], false),
+        ] as [(JSONValue, Bool)])
+    func repeatedIDs(parts: JSONValue, isRefused: Bool) throws {
+        let calls: JSONValue = ["contents": [["role": "model", "parts": parts]]]
+        let response: JSONValue = ["candidates": [["content": ["parts": parts]]]]
+        let results: [JSONValue] = try #require(parts.arrayValue).map { part in
+            var result = part["functionCall"]?.objectValue ?? JSONObject()
+            result["response"] = [:]
+            return ["functionResponse": .object(result)]
+        }
+        let answers: JSONValue = ["contents": [["parts": .array(results)]]]
+        for body in [calls, answers] {
+            #expect(throws: Never.self) { try Surface.gemini.decodeRequest(body) }
+            let strict = Result { try Surface.gemini.decodeRequest(body, .strict) }
+            #expect((try? strict.get()) == nil ? isRefused : !isRefused)
+            let data: JSONValue = ["headers": [:], "content": body]
+            #expect((LLMNormalizer.request(profile: nil, data: data, name: "", .strict) == nil) == isRefused)
+        }
+        #expect(throws: Never.self) { try Surface.gemini.decodeResponse(response) }
+        let strict = Result { try Surface.gemini.decodeResponse(response, .strict) }
+        switch strict {
+        case .success: #expect(!isRefused)
+        case .failure(let error): #expect((error as? CodecError)?.kind == .invalidArgument && isRefused)
+        }
+        #expect((LLMNormalizer.response(profile: nil, data: response, .strict) == nil) == isRefused)
+        // Contents of their own may share an id.
+        #expect(throws: Never.self) {
+            try Surface.gemini.decodeRequest(
+                ["contents": .array(results.map { ["parts": [$0]] })], .strict)
+        }
+    }
+
+    @Test(
+        "reads of a thought of Gemini its call alone",
+        arguments: [
+            ["functionCall": ["name": "f"], "thought": true, "text": "x"],
+            ["functionCall": ["name": "f"], "thought": true, "text": 5],
+            ["functionCall": ["name": "f"], "thought": true, "inlineData": [:]],
+        ] as [JSONValue])
+    func thoughtCalls(part: JSONValue) throws {
+        let response = try Surface.gemini.decodeResponse([
+            "candidates": [["content": ["parts": [part]]]], "usageMetadata": ["promptTokenCount": 1],
+        ])
+        #expect(response.toolCalls?.map(\.name) == ["f"] && response.message == nil)
+        #expect(response.usage?.promptTokens == 1)
+        #expect(throws: CodecError.self) {
+            try Surface.gemini.decodeRequest(["contents": [["role": "model", "parts": [part]]]])
+        }
     }
 
     // MARK: Requests

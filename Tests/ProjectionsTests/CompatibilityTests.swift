@@ -118,6 +118,23 @@ struct CompatibilityTests {
         #expect(try call(compatibility, name: "claude", endProfile: unknown)["llm.token_count.prompt"] == .int(15))
     }
 
+    @Test("parallel calls of one function of Gemini are read, or cost the response", arguments: Compatibility.allCases)
+    func parallelCalls(_ compatibility: Compatibility) throws {
+        let output = #"""
+            {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}},{"functionCall":{"name":"f"}}]}}],
+            "modelVersion":"m","usageMetadata":{"promptTokenCount":3}}
+            """#
+        for (projection, key) in [
+            (.full, "nemo_relay.model_name"), (.genAI, "gen_ai.response.model"), (.openinference, "llm.model_name"),
+        ] as [(ProjectionConfiguration.Projection, String)] {
+            var run = run(compatibility, projection)
+            try run.receive(Events.fields(.scopeStart, parent, name: "google", category: "llm"))
+            let end = Events.fields(.scopeEnd, parent, name: "google", category: "llm", data: output)
+            let span = try #require(try run.receive(end).first)
+            #expect(span[key] == (compatibility == .skein ? .string("m") : nil), "\(key)")
+        }
+    }
+
     @Test("a tool's list of things with names is told, or taken for calls", arguments: Compatibility.allCases)
     func namedThings(_ compatibility: Compatibility) throws {
         let things = #"[{"id":1,"name":"a"},{"id":2,"name":"b"}]"#

@@ -53,6 +53,19 @@ struct DeviationTests {
 
     private static let opener = Sample.fields(.scopeStart, 1, in: 90, "agent", name: "root")
 
+    @Test("counts of a Gemini response with parallel calls of one function")
+    func parallelCalls() throws {
+        let call: JSONValue = ["functionCall": ["name": "f"]]
+        let data: JSONValue = [
+            "candidates": [["content": ["parts": [call, call]]]], "usageMetadata": ["promptTokenCount": 3],
+        ]
+        let steps = try steps([
+            Self.opener, Self.start(2, at: 1), Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: data),
+        ])
+        #expect(steps.skein.last?["metrics"]?["prompt_tokens"] == 3)
+        #expect(steps.strict.last?["metrics"] == nil)
+    }
+
     @Test("of a step with many calls each gets its own result", arguments: [1, 8, 9, 40])
     func manyCalls(count: Int) throws {
         let ids = (1...count).map { "call-\($0)" }

@@ -3,7 +3,7 @@ package import ATOF
 /// Events of the Messages API to one message.
 package struct AnthropicStream: StreamAggregator {
     private var head = JSONObject()
-    private var usage: JSONObject?
+    private var usage: JSONValue?
     /// By their index: gaps do not count, so that a large one costs nothing.
     private var blocks: [UInt64: Block] = [:]
 
@@ -14,7 +14,9 @@ package struct AnthropicStream: StreamAggregator {
         var citations: [JSONValue] = []
     }
 
-    package init() {}
+    private let compatibility: Compatibility
+
+    package init(_ compatibility: Compatibility = .skein) { self.compatibility = compatibility }
 
     package mutating func receive(_ event: JSONValue) {
         switch event["type"]?.stringValue {
@@ -40,12 +42,17 @@ package struct AnthropicStream: StreamAggregator {
         }
     }
 
-    /// Later counts replace earlier ones of the same name, null included; others stay.
+    /// Later counts replace earlier ones of the same name, null included; others stay. What holds no counts replaces all in the
+    /// reference, and nothing here.
     private mutating func overlay(_ value: JSONValue?) {
-        guard let counts = value?.objectValue else { return }
-        var merged = usage ?? JSONObject()
+        guard let value else { return }
+        guard let counts = value.objectValue else {
+            if compatibility == .strict { usage = value }
+            return
+        }
+        var merged = usage?.objectValue ?? JSONObject()
         for member in counts { merged[member.key] = member.value }
-        usage = merged
+        usage = .object(merged)
     }
 
     fileprivate static func append(_ value: JSONValue?, to text: inout String?) {
@@ -56,7 +63,7 @@ package struct AnthropicStream: StreamAggregator {
 
     package var body: JSONValue {
         var body = head
-        body["usage"] = usage.map { .object($0) }
+        body["usage"] = usage
         body["content"] = .array(blocks.sorted { $0.key < $1.key }.map(\.value.json))
         return .object(body)
     }

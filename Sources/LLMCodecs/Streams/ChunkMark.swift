@@ -18,7 +18,7 @@ package enum ChunkMark {
 
     private static let anthropicTypes: Set<String> = [
         "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
-        "message_stop", "ping", "error",
+        "message_stop", "ping",
     ]
 
     private static func chat(_ event: JSONValue) -> JSONObject {
@@ -44,9 +44,9 @@ package enum ChunkMark {
         var data = JSONObject([("event_type", .string(type)), ("provider", "openai_responses")])
         data["indices"] = indices(["output_index", "content_index"], of: event)
         let response = event["response"]
-        data["status"] = response?["status"]?.stringValue.map { .string($0) }
+        data["status"] = (response?["status"] ?? event["status"])?.stringValue.map { .string($0) }
         data["finish_reason"] = response?["incomplete_details"]?["reason"]?.stringValue.map { .string($0) }
-        let counts = response?["usage"]
+        let counts = event["usage"] ?? response?["usage"]
         data["usage"] = usage(
             prompt: counts?["input_tokens"], completion: counts?["output_tokens"], total: counts?["total_tokens"],
             cacheRead: counts?["input_tokens_details"]?["cached_tokens"])

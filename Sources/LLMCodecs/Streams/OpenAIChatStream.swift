@@ -5,6 +5,8 @@ package struct OpenAIChatStream: StreamAggregator {
     private var head = JSONObject()
     private var usage: JSONValue?
     private var choices: [UInt64: Choice] = [:]
+    /// The reference takes anything for a count, a choice or a call.
+    private let isStrict: Bool
 
     fileprivate struct Choice {
         var role: String?
@@ -20,16 +22,16 @@ package struct OpenAIChatStream: StreamAggregator {
         var arguments = ""
     }
 
-    package init() {}
+    package init(_ compatibility: Compatibility = .skein) { isStrict = compatibility == .strict }
 
     package mutating func receive(_ event: JSONValue) {
         for key in ["id", "object", "model"] where head[key] == nil {
             head[key] = event[key]?.stringValue.map { .string($0) }
         }
         if head["created"] == nil, event["created"]?.uint64Value != nil { head["created"] = event["created"] }
-        if case .object? = event["usage"] { usage = event["usage"] }
-        for choice in event["choices"]?.arrayValue ?? [] where choice.objectValue != nil {
-            choices[choice["index"]?.uint64Value ?? 0, default: Choice()].receive(choice)
+        if let counts = event["usage"]?.nonNull, isStrict || counts.objectValue != nil { usage = counts }
+        for choice in event["choices"]?.arrayValue ?? [] where isStrict || choice.objectValue != nil {
+            choices[choice["index"]?.uint64Value ?? 0, default: Choice()].receive(choice, isStrict: isStrict)
         }
     }
 
@@ -46,7 +48,7 @@ package struct OpenAIChatStream: StreamAggregator {
 }
 
 extension OpenAIChatStream.Choice {
-    mutating func receive(_ chunk: JSONValue) {
+    mutating func receive(_ chunk: JSONValue, isStrict: Bool) {
         if let reason = chunk["finish_reason"]?.stringValue { finishReason = reason }
         guard let delta = chunk["delta"] else { return }
         if let word = delta["role"]?.stringValue { role = word }
@@ -54,7 +56,7 @@ extension OpenAIChatStream.Choice {
             if content == nil { content = "" }
             content?.append(text)
         }
-        for call in delta["tool_calls"]?.arrayValue ?? [] where call.objectValue != nil {
+        for call in delta["tool_calls"]?.arrayValue ?? [] where isStrict || call.objectValue != nil {
             calls[call["index"]?.uint64Value ?? 0, default: .init()].receive(call)
         }
     }

@@ -1,27 +1,29 @@
 package import ATOF
 
-/// Events of the Responses API to one response: the last snapshot, and the items if it has none.
+/// Events of the Responses API to one response: the snapshot of the end, else the last one, and the items if it has none.
 package struct OpenAIResponsesStream: StreamAggregator {
     private var snapshot = JSONObject()
     private var items: [UInt64: JSONValue] = [:]
-    /// Whether the snapshot is that of the end. Earlier ones no longer replace it.
+    /// Whether the snapshot is that of the end, which nothing replaces.
     package private(set) var isComplete = false
 
     package init() {}
 
     package mutating func receive(_ event: JSONValue) {
         switch event["type"]?.stringValue {
-        case "response.created", "response.in_progress":
-            if !isComplete, let response = event["response"]?.objectValue { snapshot = response }
-        case "response.completed", "response.failed", "response.incomplete":
-            guard let response = event["response"]?.objectValue else { return }
-            snapshot = response
-            isComplete = true
+        case "response.created", "response.in_progress": replaceSnapshot(by: event, isEnd: false)
+        case "response.completed", "response.failed", "response.incomplete": replaceSnapshot(by: event, isEnd: true)
         case "response.output_item.added", "response.output_item.done":
             guard let index = event["output_index"]?.uint64Value, let item = event["item"] else { return }
             items[index] = item
         default: break
         }
+    }
+
+    private mutating func replaceSnapshot(by event: JSONValue, isEnd: Bool) {
+        guard !isComplete, let response = event["response"]?.objectValue else { return }
+        snapshot = response
+        isComplete = isEnd
     }
 
     package var body: JSONValue {

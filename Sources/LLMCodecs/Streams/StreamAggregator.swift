@@ -18,11 +18,11 @@ extension StreamAggregator {
 }
 
 extension Surface {
-    package func makeAggregator() -> any StreamAggregator {
+    package func makeAggregator(_ compatibility: Compatibility = .skein) -> any StreamAggregator {
         switch self {
-        case .openAIChat: OpenAIChatStream()
+        case .openAIChat: OpenAIChatStream(compatibility)
         case .openAIResponses: OpenAIResponsesStream()
-        case .anthropicMessages: AnthropicStream()
+        case .anthropicMessages: AnthropicStream(compatibility)
         case .ociGenAI: OCIStream()
         case .gemini: GeminiStream()
         }

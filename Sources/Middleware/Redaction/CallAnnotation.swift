@@ -15,8 +15,10 @@ struct CallAnnotation {
 
     let key: String
     let codec: Codec
+    private let compatibility: Compatibility
 
-    init(of event: Event) {
+    init(of event: Event, _ compatibility: Compatibility) {
+        self.compatibility = compatibility
         let isStart = event.kind == .scopeStart
         key = isStart ? "annotated_request" : "annotated_response"
         let word: StaticString = isStart ? "annotated_request" : "annotated_response"
@@ -54,9 +56,9 @@ struct CallAnnotation {
     func decode(_ data: JSONValue?, with surface: Surface) -> JSONObject? {
         guard let data else { return nil }
         if key == "annotated_request" {
-            return data["content"].flatMap { try? surface.decodeRequest($0) }?.annotation
+            return data["content"].flatMap { try? surface.decodeRequest($0, compatibility) }?.annotation
         }
-        return (try? surface.decodeResponse(data))?.annotation
+        return (try? surface.decodeResponse(data, compatibility))?.annotation
     }
 
     /// What of an annotation no codec decodes: the runtime adds it.

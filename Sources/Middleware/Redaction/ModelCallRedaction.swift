@@ -10,15 +10,18 @@ struct ModelCallRedaction: Sendable {
     /// The component's codec, for calls that had none.
     let configured: Surface?
 
-    private var isStrict: Bool { profile.compatibility == .strict }
+    private var compatibility: Compatibility { profile.compatibility }
+    private var isStrict: Bool { compatibility == .strict }
 
     // MARK: Requests
 
     /// - Returns: whether the draft has changed.
     func redactRequest(_ draft: inout EventDraft) -> Bool {
         guard profile.hasSelection else { return walk(&draft) }
-        guard let data = draft.data else { return walkAnnotation(CallAnnotation(of: draft.event), &draft) }
-        let call = CallAnnotation(of: draft.event)
+        guard let data = draft.data else {
+            return walkAnnotation(CallAnnotation(of: draft.event, compatibility), &draft)
+        }
+        let call = CallAnnotation(of: draft.event, compatibility)
         guard var envelope = data.objectValue, let body = envelope["content"] else { return omit(call, &draft) }
         // Headers, and whatever else lies beside the body, have their names as paths.
         envelope["content"] = nil
@@ -65,7 +68,7 @@ struct ModelCallRedaction: Sendable {
         // The reference sends the body through the codec all the same, and omits it without one.
         if !isStrict, profile.selectsHeadersAlone { return .unchanged }
         guard let surface = requestSurface(of: body, call, name: name) else { return .impossible }
-        guard let decoded = try? surface.decodeRequest(body) else { return .impossible }
+        guard let decoded = try? surface.decodeRequest(body, compatibility) else { return .impossible }
         let annotation = decoded.annotation
         guard let redacted = profile.redact(.object(annotation)) else { return .unchanged }
         do {
@@ -92,8 +95,10 @@ struct ModelCallRedaction: Sendable {
     func redactResponse(_ draft: inout EventDraft) -> Bool {
         guard profile.hasSelection else { return walk(&draft) }
         if !isStrict, profile.selectsHeadersAlone { return false }
-        guard let data = draft.data else { return walkAnnotation(CallAnnotation(of: draft.event), &draft) }
-        let call = CallAnnotation(of: draft.event)
+        guard let data = draft.data else {
+            return walkAnnotation(CallAnnotation(of: draft.event, compatibility), &draft)
+        }
+        let call = CallAnnotation(of: draft.event, compatibility)
         guard let body = data.objectValue, let surface = responseSurface(of: body, call),
             !hidesChoices(body, surface)
         else { return omit(call, &draft) }
@@ -135,7 +140,7 @@ struct ModelCallRedaction: Sendable {
 
     private func redact(response body: JSONObject, on surface: Surface) -> Result {
         do {
-            let annotation = try surface.decodeResponse(.object(body)).annotation
+            let annotation = try surface.decodeResponse(.object(body), compatibility).annotation
             // A member that is called like the text and hides it.
             guard annotation["message"]?.objectValue == nil else { return .impossible }
             let redacted = profile.redact(.object(annotation))
@@ -152,7 +157,7 @@ struct ModelCallRedaction: Sendable {
                 result = JSONDifference.keepingChanges(from: .object(body), to: written, in: result)
             }
             guard let redacted else { return .changed(result) }
-            let arrived = try surface.decodeResponse(result).annotation
+            let arrived = try surface.decodeResponse(result, compatibility).annotation
             guard JSONDifference.arrived(in: .object(arrived), from: .object(annotation), to: redacted) else {
                 return .impossible
             }
@@ -170,12 +175,12 @@ struct ModelCallRedaction: Sendable {
         guard let data = profile.redact(draft.data, scanned: scanned) else {
             // What the codec made of the payload has nothing that the payload has not.
             if let text = draft.scannedCategoryProfile(), !profile.redactor.mayMatch(text) { return false }
-            let call = CallAnnotation(of: draft.event)
+            let call = CallAnnotation(of: draft.event, compatibility)
             guard let annotation = call.current(in: draft), !call.isDecoded(annotation, from: draft.data) || !isStrict
             else { return false }
             return walkAnnotation(call, &draft)
         }
-        let call = CallAnnotation(of: draft.event)
+        let call = CallAnnotation(of: draft.event, compatibility)
         let before = draft.data
         draft.data = data
         guard let annotation = call.current(in: draft) else { return true }

@@ -55,7 +55,7 @@ struct TrajectoryContextStep: ChainStep {
         _ draft: inout EventDraft,
         project: (JSONValue, Surface) throws -> (data: JSONValue, annotation: JSONObject)
     ) {
-        let call = CallAnnotation(of: draft.event)
+        let call = CallAnnotation(of: draft.event, compatibility)
         let annotation = call.current(in: draft)
         var profile = context.profile(draft.categoryProfile?.objectValue ?? JSONObject())
         let data = draft.data
@@ -74,7 +74,7 @@ struct TrajectoryContextStep: ChainStep {
     }
 
     private func projectRequest(_ data: JSONValue, _ surface: Surface) throws -> (JSONValue, JSONObject) {
-        let annotation = try surface.decodeRequest(data["content"] ?? .null).annotation
+        let annotation = try surface.decodeRequest(data["content"] ?? .null, compatibility).annotation
         var kept = context.request(annotation, compatibility)
         // Onto an empty body, which then has nothing else.
         let empty = TrajectoryContextStep.emptyBody(of: annotation, on: surface)
@@ -89,7 +89,7 @@ struct TrajectoryContextStep: ChainStep {
             kept["api_specific"] = .object(specific)
         }
         let body = try surface.encode(try NormalizedRequest(annotation: kept), baseline: baseline, body: empty)
-        let arrived = context.request(try surface.decodeRequest(body).annotation, compatibility)
+        let arrived = context.request(try surface.decodeRequest(body, compatibility).annotation, compatibility)
         return (["content": body, "headers": [:]], arrived)
     }
 
@@ -110,13 +110,9 @@ struct TrajectoryContextStep: ChainStep {
     }
 
     private func projectResponse(_ data: JSONValue, _ surface: Surface) throws -> (JSONValue, JSONObject) {
-        let response = try surface.decodeResponse(data)
-        // All ids are the same text, which the reference's codec refuses.
-        if compatibility == .strict, surface == .gemini, response.toolCalls?.count ?? 0 > 1 {
-            throw CodecError(.invalidArgument, "two calls have one id")
-        }
+        let response = try surface.decodeResponse(data, compatibility)
         let body = JSONValue.object(context.body(of: response, on: surface, compatibility))
-        let decoded = try surface.decodeResponse(body)
+        let decoded = try surface.decodeResponse(body, compatibility)
         let annotation = context.response(decoded.annotation)
         guard compatibility == .strict else { return (body, annotation) }
         // The reference does it twice: what the first time leaves half said is gone after the second.
