@@ -66,8 +66,9 @@ enum MessageText {
             switch annotated.message {
             case .text(let text): return .string(text)
             case .parts: break
-            // An extra member called message has taken the place of the real one: only the raw response has it.
-            case nil: if annotated.extra["message"] == nil { return "" }
+            // A member of the provider's called message has taken the place of the real one, and only the raw response has that; unless
+            // it is all that the response calls so.
+            case nil: if [nil, response["message"]].contains(annotated.extra["message"]) { return "" }
             }
         }
         return text(of: response) ?? content(response)

@@ -53,6 +53,22 @@ struct DeviationTests {
 
     private static let opener = Sample.fields(.scopeStart, 1, in: 90, "agent", name: "root")
 
+    @Test(
+        "an answer in which its codec found no message is empty, whatever the provider calls a message",
+        arguments: [nil, ["api": "openai_chat"]] as [JSONValue?])
+    func noMessage(tag: JSONValue?) throws {
+        var annotation = JSONObject([("message", "top")])
+        annotation["api_specific"] = tag
+        let steps = try steps([
+            Self.opener, Self.start(2, at: 1),
+            Sample.fields(
+                .scopeEnd, 2, in: 1, "llm", at: 2, data: ["message": "top"],
+                profile: ["annotated_response": .object(annotation)]),
+        ])
+        #expect(steps.skein.last?["message"] == "")
+        #expect(steps.strict.last?["message"] == "")
+    }
+
     @Test("counts of a Gemini response with parallel calls of one function")
     func parallelCalls() throws {
         let call: JSONValue = ["functionCall": ["name": "f"]]
