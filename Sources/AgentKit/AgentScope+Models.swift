@@ -45,7 +45,8 @@ extension AgentScope {
             running.end { machine, now in machine.succeeded(response: published, at: now) }
             return response
         } catch {
-            let partial = data.isNull
+            let partial =
+                data.isNull
                 ? nil : sanitized(data, name: name, \.modelResponseSanitizers, through: running.registrations)
             let failure = CallFailure(error, isCancelled: Task.isCancelled)
             running.end { machine, now in machine.failed(failure, partial: partial, at: now) }

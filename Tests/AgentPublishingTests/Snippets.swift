@@ -74,4 +74,18 @@ enum Snippets {
             scope.setOutput(answer)
         }
     }
+
+    static func compress(
+        runtime: AgentRuntime, compressed: @escaping @Sendable (ModelRequest) -> (ModelRequest, Int)
+    ) throws {
+        try runtime.register(
+            .modelExecutionIntercept("compress") { _, request, next in
+                let (short, saved) = compressed(request)
+                recordOptimization([
+                    "producer": "compress", "kind": "input_compression", "applied": true,
+                    "token_impact": ["saved": ["prompt_tokens": JSON(saved)], "quality": "estimated"],
+                ])
+                return try await next(short)
+            })
+    }
 }

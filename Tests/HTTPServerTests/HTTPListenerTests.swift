@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import HTTPProtocol
 import HTTPServer
@@ -8,6 +9,7 @@ import Testing
 /// Answers what the path asks for.
 private final class TestHandler: HTTPHandler {
     let reaps = Mutex<[HTTPReapReason]>([])
+    private let reaping = DispatchSemaphore(value: 0)
     let waiting = Mutex<[HTTPExchange]>([])
     let closings = Mutex<[Bool]>([])
     let messages = Mutex<[String]>([])
@@ -34,7 +36,15 @@ private final class TestHandler: HTTPHandler {
 
     func refused(_ refusal: RequestFraming.Refusal) -> HTTPAnswer { .text(refusal.reason, status: refusal.status) }
 
-    func reaped(_ reason: HTTPReapReason) { reaps.withLock { $0.append(reason) } }
+    func reaped(_ reason: HTTPReapReason) {
+        reaps.withLock { $0.append(reason) }
+        reaping.signal()
+    }
+
+    /// A client may see the end of its connection before the handler is told of it.
+    func waitForReaps(_ count: Int) {
+        for _ in 0..<count { #expect(reaping.wait(timeout: .now() + 10) == .success) }
+    }
 
     private final class Echo: HTTPBodyReceiver {
         let handler: TestHandler
@@ -307,6 +317,7 @@ struct HTTPListenerTests {
             try waiting.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try headers.receive().isEmpty)
             #expect(try body.receive().isEmpty)
+            handler.waitForReaps(2)
             #expect(Set(handler.reaps.withLock { $0 }) == [.headers, .body])
             for exchange in handler.waiting.withLock({ $0 }) { exchange.answer(.text("done")) }
             #expect(try waiting.answer().body == "done")
@@ -333,6 +344,7 @@ struct HTTPListenerTests {
             #expect(try begun.receive().isEmpty)
             #expect(try much.receive().isEmpty)
             #expect(try socket.receive(4)[2...] == [0x03, 0xF0])
+            handler.waitForReaps(3)
             let reaps = handler.reaps.withLock { $0 }
             #expect(reaps.filter { $0 == .line }.count == 2)
             #expect(reaps.filter { $0 == .webSocketMessage }.count == 1)

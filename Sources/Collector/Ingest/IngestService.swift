@@ -279,8 +279,8 @@ extension IngestService: HTTPHandler {
         let payer = limits.payer(sender, peer: request.peer)
         if !request.isStream, let wait = limits.wait(payer) {
             throw IngestRefusal(
-                .rate, 429, "this producer or its address sends more than it may; wait", retryAfterSeconds: Int(wait / .seconds(1)) + 1
-            )
+                .rate, 429, "this producer or its address sends more than it may; wait",
+                retryAfterSeconds: Int(wait / .seconds(1)) + 1)
         }
         // A stream is never opened again by its client: it waits for the broker as long as it takes.
         let intake =
