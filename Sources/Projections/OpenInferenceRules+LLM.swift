@@ -156,7 +156,7 @@ extension OpenInferenceRules {
         if let amount = LLMFacts.cost(event, payloads, start, response, pricing, .usd)?.amount {
             attributes.append(Attribute("llm.cost.total", .double(amount)))
         }
-        if annotated == nil, payloads.data?["openclaw"] != nil {
+        if annotated == nil, payloads.data?["openclaw"]?.objectValue != nil {
             addReplayedResponse(payloads.data, isStrict: payloads.isStrict, &attributes)
         } else if let response {
             addNormalized(response, isStrict: payloads.isStrict, &attributes)

@@ -207,7 +207,7 @@ struct OpenInferenceLLMTests {
         let span = try span(
             input:
                 #"{"content":{"source":"openclaw.x","provider":"p","systemPrompt":"s","messages":[{"role":"user"}],"prompt":"q"}}"#,
-            output: #"{"openclaw":1,"content":"done","tool_calls":[{"call_id":"c","toolName":"f","args":{"a":1}}]}"#)
+            output: #"{"openclaw":{},"content":"done","tool_calls":[{"call_id":"c","toolName":"f","args":{"a":1}}]}"#)
         #expect(span["llm.provider"] == .string("p"))
         #expect(span["llm.input_messages.0.message.content"] == .string("s"))
         #expect(span["llm.input_messages.1.message.role"] == .string("user"))
@@ -217,6 +217,12 @@ struct OpenInferenceLLMTests {
         #expect(span["\(message).tool_calls.0.tool_call.id"] == .string("c"))
         #expect(span["\(message).tool_calls.0.tool_call.function.name"] == .string("f"))
         #expect(span["\(message).tool_calls.0.tool_call.function.arguments"] == .string(#"{"a":1}"#))
+    }
+
+    @Test("take nothing else for a replay", arguments: ["1", "null", "[]", #""s""#])
+    func noReplay(_ value: String) throws {
+        let span = try span(output: #"{"openclaw":\#(value),"content":"c"}"#)
+        #expect(span["llm.output_messages.0.message.content"] == nil)
     }
 
     @Test(
