@@ -81,7 +81,7 @@ async def main():
     while seen != options.count:
         try:
             messages = await reader.fetch(1 if options.count else 64, timeout=5)
-        except nats.errors.TimeoutError:
+        except asyncio.TimeoutError:  # nats-py raises this or a subclass of its own when nothing has come
             continue
         for message in messages:
             seen += 1

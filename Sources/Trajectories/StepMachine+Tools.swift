@@ -39,11 +39,15 @@ extension StepMachine {
         bound[tool.uuid] = call
     }
 
-    /// The call of a tool: by its id, else by its name and arguments, else by its name alone.
+    /// The call of a tool: by its id, else by its name and arguments; without an id also by its name alone.
     private mutating func call(of tool: ScopeEvent) -> Int? {
         if let call = bound[tool.uuid] { return call }
         let start = tool.isStart ? tool : index.start(of: tool.uuid)
-        if let id = tool.callID ?? start?.callID { return call(of: tool, started: start, id: id) }
+        if let id = tool.callID ?? start?.callID {
+            // Some models ask without ids, and whoever runs the tools makes up some.
+            return call(of: tool, started: start, id: id)
+                ?? start?.arguments.flatMap { asked.openCall(tool.name, ToolPromotion.normalized($0)) }
+        }
         if let id = correlated[tool.uuid] {
             // It ran before the model's call ended.
             if !asked.hasAsked(for: id) { return nil }

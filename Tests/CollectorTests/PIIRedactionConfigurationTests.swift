@@ -95,6 +95,9 @@ struct PIIRedactionConfigurationTests {
             config: "\(mask)\n[components.config.Profiles]\npriority = 1",
             complaints: ["warning unknown_field Profiles"]),
         .init(
+            config: "builtin = { action = \"remove\", target_paths = [\"/a\"], target_path_glob = [\"/b/*\"] }",
+            complaints: ["warning unknown_field builtin.target_path_glob"]),
+        .init(
             config: "profiles = [{ \(mask), bultin = {} }]", complaints: ["warning unknown_field profiles[0].bultin"]),
         .init(
             config:

@@ -62,6 +62,13 @@ struct CallBindingTests {
 
     static let cases: [Case] = [
         Case(
+            "an id that nobody asked for goes with an open call that is equal",
+            [end(2, at: 2, call("x", "f", 1), call("y", "f", 2))] + tool(5, "f", 2, at: 3, id: "fw-1"),
+            ["f(1)=", "f(2)=f2"]),
+        Case(
+            "an id that nobody asked for is a call of its own where none is equal",
+            [end(2, at: 2, call("x", "f", 1))] + tool(5, "f", 3, at: 3, id: "fw-1"), ["f(1)=", "f(3)=f3"]),
+        Case(
             "two calls of an answer with one id, which the tools have too",
             [end(2, at: 2, call("x", "f", 1), call("x", "g", 2))] + tool(5, "f", 1, at: 3, id: "x")
                 + tool(6, "g", 2, at: 4, id: "x"),

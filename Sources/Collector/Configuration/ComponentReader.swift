@@ -114,16 +114,24 @@ struct Component {
     /// - Parameters:
     ///   - governsEvents: whether the component says what becomes of events. No collector runs with values of such a component that
     ///     cannot be used, also where a policy lets them pass: nobody knows what was meant.
-    ///   - needsTables: whether a table that is not known keeps a collector from running, unless a policy says what becomes of it: it may
-    ///     be what decides about events, with a slip of the pen.
-    mutating func finish(_ section: ConfigurationSection, governsEvents: Bool = true, needsTables: Bool = false) {
+    ///   - refused: which keys that are not known keep a collector from running, unless a policy says what becomes of them: they may be what
+    ///     decides about events, with a slip of the pen.
+    mutating func finish(
+        _ section: ConfigurationSection, governsEvents: Bool = true, refused: UnknownKeys = .none
+    ) {
         var section = section
         section.close()
         let invalid = section.diagnostics.filter { $0.code == "\(kind).invalid_plugin_config" }
         diagnostics += invalid.isEmpty ? section.diagnostics : invalid
         if governsEvents, isEnabled { obstacles += section.unusable }
-        if needsTables, isEnabled, !namesUnknownFields { obstacles += section.unknownTables }
+        if isEnabled, !namesUnknownFields {
+            obstacles += section.unknownKeys.filter { refused == .all || refused == .compound && $0.isCompound }.map(
+                \.complaint)
+        }
     }
+
+    /// Keys that are not known, by what they hold: all, or those with a table or a list.
+    enum UnknownKeys { case none, compound, all }
 
     mutating func takeOver(_ others: [Diagnostic]) { diagnostics += others }
 

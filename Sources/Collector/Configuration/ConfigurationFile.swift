@@ -51,6 +51,14 @@ struct ConfigurationFile {
                     "holds a NUL, which TOML does not allow")
             ])
         }
+        if let line = TableHeaders.lineWithoutName(in: text) {
+            throw ConfigurationError(diagnostics: [
+                Diagnostic(
+                    .error, "configuration.malformed", field: "\(name):\(line)",
+                    "is the header of a table without a name that TOML allows: letters, digits, _ and -, or a text in quotes"
+                )
+            ])
+        }
         // JSON has decimal numbers only: what is written as 0x10 is 16.
         let options: FormatOptions = [.allowUnicodeStrings]
         do {

@@ -136,6 +136,12 @@ package struct ConfigurationReader {
         diagnostics += component.diagnostics
         configuration = component.configuration
         configuration.obstacles += component.obstacles
+        // `[[components.confg.rules]]`: what a component would have done with a table nobody knows. A policy may say that it does not matter.
+        if isEnabled, policies.unknownField == .warn {
+            var rest = section
+            rest.close()
+            configuration.obstacles += rest.unknownKeys.filter(\.isCompound).map(\.complaint)
+        }
     }
 
     /// What a component of an unknown kind would have done to events nobody knows: it keeps a collector from running, unless

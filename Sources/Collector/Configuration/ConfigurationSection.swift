@@ -9,8 +9,8 @@ struct ConfigurationSection {
     private(set) var diagnostics: [Diagnostic] = []
     /// What the policy for unsupported values made less of than an error.
     private(set) var unusable: [Diagnostic] = []
-    /// Tables, and lists of tables, that nobody asked for.
-    private(set) var unknownTables: [Diagnostic] = []
+    /// Keys that nobody asked for, and whether they hold a table or a list.
+    private(set) var unknownKeys: [(complaint: Diagnostic, isCompound: Bool)] = []
 
     /// How the section's complaints are called, and what the document's policies make of them.
     struct Codes {
@@ -164,7 +164,7 @@ struct ConfigurationSection {
         section.close()
         diagnostics += section.diagnostics
         unusable += section.unusable
-        unknownTables += section.unknownTables
+        unknownKeys += section.unknownKeys
     }
 
     /// Complains about the keys that nobody asked for.
@@ -174,9 +174,9 @@ struct ConfigurationSection {
             let known = asked.sorted().joined(separator: ", ")
             let message = known.isEmpty ? "is not known" : "is not known here; known are \(known)"
             report(level, "unknown_field", key, message)
-            if table[key]?.objectValue != nil || table[key]?.arrayValue?.first?.objectValue != nil {
-                unknownTables.append(Diagnostic(.error, "\(codes.prefix).unknown_field", field: field(key), message))
-            }
+            let isCompound = table[key]?.objectValue != nil || table[key]?.arrayValue != nil
+            unknownKeys.append(
+                (Diagnostic(.error, "\(codes.prefix).unknown_field", field: field(key), message), isCompound))
         }
     }
 

@@ -19,7 +19,7 @@ struct NeMoGuardrailsReader {
             .warning, "deprecated", "kind",
             "NeMo Relay calls this component deprecated; guardrails and workers take its place")
         let mode = reader.read(&section)
-        component.finish(section)
+        component.finish(section, refused: .all)
         if mode == .local {
             component.obstruct(
                 "plugin.builtin_registration_failed", "mode",

@@ -17,7 +17,7 @@ struct PIIRedactionReader {
         var section = component.section()
         var reader = PIIRedactionReader()
         reader.read(&section)
-        component.finish(section, needsTables: true)
+        component.finish(section, refused: .compound)
         for key in reader.modelKeys {
             component.obstruct(
                 "plugin.builtin_registration_failed", key,
