@@ -194,7 +194,7 @@ struct SchemaReader {
 
     private func integer(_ value: JSONValue) -> Int64? {
         value.numberValue.flatMap { Int64(exactly: $0) }.flatMap {
-            abs($0) <= SchemaReader.largestInteger ? $0 : nil
+            $0.magnitude <= SchemaReader.largestInteger.magnitude ? $0 : nil
         }
     }
 
