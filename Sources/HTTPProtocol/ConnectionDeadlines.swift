@@ -5,7 +5,8 @@ package struct ConnectionDeadlines: Sendable {
     package struct Limits: Sendable, Hashable {
         /// From the connection, or from the request line of a further request, until its headers are complete.
         package var headers = Duration.seconds(10)
-        /// From an answer until the next request's headers are complete. Longer than clients keep idle connections for reuse.
+        /// From an answer until the next request's first line. Longer than clients keep idle connections for reuse. Where places are scarce it
+        /// is no longer than `headers`.
         package var idle = Duration.seconds(120)
         /// A body may have this long whatever its speed.
         package var bodyGrace = Duration.seconds(10)
@@ -27,6 +28,8 @@ package struct ConnectionDeadlines: Sendable {
     private enum Phase {
         /// Waits for headers; the time by which they must be there.
         case headers(until: Duration)
+        /// Has its answer, and may ask again.
+        case idle(since: Duration)
         case body(since: Duration)
         /// May take as long as it likes: a stream, an answer that is being found, another protocol.
         case unbounded
@@ -45,8 +48,11 @@ package struct ConnectionDeadlines: Sendable {
     }
 
     package mutating func requestLineCame(_ now: Duration) {
-        guard case .headers(let until) = phase else { return }
-        phase = .headers(until: min(until, now + limits.headers))
+        switch phase {
+        case .headers(let until): phase = .headers(until: min(until, now + limits.headers))
+        case .idle: phase = .headers(until: now + limits.headers)
+        case .body, .unbounded: break
+        }
     }
 
     /// - Parameter isStream: the body has no known length, and may be silent.
@@ -85,14 +91,17 @@ package struct ConnectionDeadlines: Sendable {
     package mutating func answered(_ now: Duration) {
         pausedSince = nil
         record.ended()
-        phase = .headers(until: now + limits.idle)
+        phase = .idle(since: now)
     }
 
-    package func overdue(_ now: Duration) -> Overdue? {
+    /// - Parameter areScarce: whether nearly all places for connections are taken: who does not use one makes room then.
+    package func overdue(_ now: Duration, areScarce: Bool = false) -> Overdue? {
         if pausedSince != nil { return nil }
         if record.isOverdue(now) { return .record }
         switch phase {
         case .headers(let until): return now > until ? .headers : nil
+        case .idle(let since):
+            return now - since > (areScarce ? min(limits.idle, limits.headers) : limits.idle) ? .headers : nil
         case .body(let since):
             let allowed = limits.bodyGrace + .milliseconds(received * 1000 / max(1, limits.bodyBytesPerSecond))
             return now - since > allowed ? .body : nil

@@ -54,12 +54,12 @@ final class HTTPConnection: Sendable {
     /// Ends a connection that has taken too long: its thread sees the end of the stream.
     ///
     /// - Returns: what for; nil when it has time.
-    func reapIfOverdue() -> ConnectionDeadlines.Overdue? {
+    func reapIfOverdue(areScarce: Bool) -> ConnectionDeadlines.Overdue? {
         let now = ContinuousClock.now - start
         return state.withLock { state in
-            guard state.reaped == nil, let socket = state.socket, let overdue = state.deadlines.overdue(now) else {
-                return nil
-            }
+            guard state.reaped == nil, let socket = state.socket,
+                let overdue = state.deadlines.overdue(now, areScarce: areScarce)
+            else { return nil }
             state.reaped = overdue
             // Under the lock, because the socket's number is only ours until `closes`; it does not block.
             _ = Glibc.shutdown(socket, Int32(SHUT_RDWR))

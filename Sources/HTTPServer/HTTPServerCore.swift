@@ -39,8 +39,14 @@ final class HTTPServerCore: Sendable {
     }
 
     func reapOverdue() {
-        for connection in state.withLock({ Array($0.connections.values) }) {
-            switch connection.reapIfOverdue() {
+        let connections = state.withLock { Array($0.connections.values) }
+        // Of an address and of all together: who is silent must not keep others out.
+        let areScarce = connections.count > options.maximumConnections * 3 / 4
+        let crowded = Dictionary(grouping: connections, by: \.peer).filter {
+            $1.count > options.maximumConnectionsPerAddress * 3 / 4
+        }
+        for connection in connections {
+            switch connection.reapIfOverdue(areScarce: areScarce || crowded[connection.peer] != nil) {
             case .headers?: handler.reaped(.headers)
             case .body?: handler.reaped(.body)
             case .record?: handler.reaped(.line)

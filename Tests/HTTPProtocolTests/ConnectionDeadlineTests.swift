@@ -26,6 +26,17 @@ struct ConnectionDeadlineTests {
         #expect(deadlines.overdue(.seconds(111)) == .headers)
     }
 
+    @Test("leave an idle connection less time where places are scarce, and one that is used as much")
+    func scarcity() {
+        var deadlines = ConnectionDeadlines(.init(), connected: .zero)
+        deadlines.headersCame(.seconds(1), isStream: true)
+        #expect(deadlines.overdue(.seconds(500), areScarce: true) == nil)
+        deadlines.answered(.seconds(500))
+        #expect(deadlines.overdue(.seconds(510), areScarce: true) == nil)
+        #expect(deadlines.overdue(.seconds(511), areScarce: true) == .headers)
+        #expect(deadlines.overdue(.seconds(511)) == nil)
+    }
+
     @Test("a body has ten seconds, and a second more for each kilobyte that came; a pause does not count")
     func body() {
         var deadlines = ConnectionDeadlineTests.made()

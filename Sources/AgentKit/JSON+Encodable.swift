@@ -1,4 +1,5 @@
 internal import ATOF
+public import AgentEvents
 internal import Foundation
 
 extension JSON {
