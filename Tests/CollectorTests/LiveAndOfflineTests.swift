@@ -57,6 +57,7 @@ struct LiveAndOfflineTests {
         try await Rig.with { rig in
             let configuration = try Self.configuration(
                 rig, compatibility, traces: Array(zip(projections, sinks)), signals)
+            var isOnce = true
             try await rig.collecting(configuration) { collector in
                 // Cases have ids in common, so each is of another tenant.
                 try await rig.publish(
@@ -66,6 +67,11 @@ struct LiveAndOfflineTests {
                             contentType: SkeinHeaders.jsonLines, payload: Array($0.lines.joined(separator: [10])))
                     })
                 try await rig.catchUp(collector)
+                // On a machine that is too busy for its leases a task begins again, and sends again what was sent: that much is promised.
+                isOnce = [
+                    "skein_lease_lapses_total", "skein_task_restarts_total", "skein_task_fenced_total",
+                    "skein_export_retries_total",
+                ].allSatisfy { collector.metrics.total($0) == 0 }
             }
             for (projection, sink) in zip(projections, sinks) {
                 let output = try #require(OfflineProjection.Output(rawValue: projection.rawValue))
@@ -73,9 +79,9 @@ struct LiveAndOfflineTests {
                     try Self.offline(output, item, configuration).spans.map(Self.repacked)
                 }
                 #expect(expected.count > 80 && sink.changed == 0)
-                #expect(counted(sink.received) == counted(expected), "\(projection)")
+                #expect(counted(sink.received, isOnce) == counted(expected, isOnce), "\(projection)")
             }
-            try Self.check(cases, configuration, signals)
+            try Self.check(cases, configuration, signals, isOnce)
         }
     }
 
@@ -151,7 +157,8 @@ struct LiveAndOfflineTests {
 
     /// Log records and metrics, except for the times that are the stream's and not the events'.
     private static func check(
-        _ cases: [(name: String, lines: [[UInt8]])], _ configuration: CollectorConfiguration, _ sink: SignalSink
+        _ cases: [(name: String, lines: [[UInt8]])], _ configuration: CollectorConfiguration, _ sink: SignalSink,
+        _ isOnce: Bool
     ) throws {
         let resource = ResourceEncoder.resource(ResourceConfiguration(), version: "")
         let scope = ResourceEncoder.scope(ResourceConfiguration())
@@ -172,7 +179,7 @@ struct LiveAndOfflineTests {
             }
             let expected = try cases.flatMap { items(try json(output, $0, configuration)) }
             #expect(expected.count > 5, "\(output)")
-            #expect(counted(items(live)) == counted(expected), "\(output)")
+            #expect(counted(items(live), isOnce) == counted(expected, isOnce), "\(output)")
         }
     }
 
@@ -220,7 +227,7 @@ struct LiveAndOfflineTests {
     }
 }
 
-/// How often each is there.
-private func counted<Element: Hashable>(_ elements: [Element]) -> [Element: Int] {
-    Dictionary(elements.map { ($0, 1) }, uniquingKeysWith: +)
+/// How often each is there; or, where some may have come again, that it is.
+private func counted<Element: Hashable>(_ elements: [Element], _ isOnce: Bool) -> [Element: Int] {
+    Dictionary(elements.map { ($0, 1) }, uniquingKeysWith: isOnce ? (+) : max)
 }

@@ -31,11 +31,9 @@ struct TableHeaders {
     private mutating func headerHasName() -> Bool {
         rest = rest.dropFirst()
         if rest.first == UInt8(ascii: "[") { rest = rest.dropFirst() }
-        skipSpace()
-        switch rest.first {
-        case nil, UInt8(ascii: "]"), UInt8(ascii: "["): return true
-        case let byte?: return TableHeaders.beginsName(byte)
-        }
+        rest = rest.drop { $0 == 0x20 || $0 == 0x09 }
+        guard let byte = rest.first else { return true }
+        return TableHeaders.beginsName(byte)
     }
 
     private static func beginsName(_ byte: UInt8) -> Bool {
