@@ -63,7 +63,15 @@ struct ClusterTests {
                     try await eventually("the collector works") { try await KillTests.lastUnlessAway(rig) > before + 3 }
                     await cluster.nodes[part].kill()
                     try await published
-                    try await cluster.nodes[part].restart()
+                    // Its ports may be a client's for a moment: other tests open tens of thousands of connections.
+                    try await eventually("node \(part) is back") {
+                        do throws(NATSError) {
+                            try await cluster.nodes[part].restart()
+                            return true
+                        } catch  where error.code == .unreachable {
+                            return false
+                        }
+                    }
                     try await eventually("the node is up to date") { try await ClusterTests.areCurrent(rig) }
                 } else {
                     try await published
