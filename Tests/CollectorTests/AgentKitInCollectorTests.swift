@@ -1,7 +1,6 @@
 import AgentKit
 import Collector
 import Foundation
-import Logging
 import Middleware
 import NATSTransport
 import Stages
@@ -13,23 +12,8 @@ struct AgentKitInCollectorTests {
     private static func running<Result>(
         _ rig: Rig, failsOpen: Bool = false, _ body: (AgentRuntime, SkeinPublisher) async throws -> Result
     ) async throws -> Result {
-        var configuration = PublisherConfiguration(urls: [rig.server.url])
-        configuration.tenant = "acme"
-        let publisher = try SkeinPublisher(
-            configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        let publishing = Task { try await publisher.run() }
-        let guards = publisher.guards(timeout: .seconds(5), failsOpen: failsOpen)
-        let runtime = AgentRuntime(output: publisher, settings: AgentSettings(remoteGuards: guards))
-        let result: Swift.Result<Result, any Error>
-        do {
-            try await eventually("the publisher is connected") { publisher.statistics.isConnected }
-            result = .success(try await body(runtime, publisher))
-        } catch {
-            result = .failure(error)
-        }
-        publisher.shutdown()
-        try await publishing.value
-        return try result.get()
+        try await rig.runningAgent(
+            { AgentSettings(remoteGuards: $0.guards(timeout: .seconds(5), failsOpen: failsOpen)) }, body)
     }
 
     @Test("the collectors' rules reject and rewrite its calls, and what happened is published")

@@ -3,7 +3,6 @@ import Adaptive
 import AgentKit
 import Collector
 import Foundation
-import Logging
 import NATSTransport
 import Stages
 import Synchronization
@@ -27,23 +26,7 @@ struct HintTests {
     private static func agent<Result>(
         _ rig: Rig, timeout: Duration = .seconds(5), _ body: (AgentRuntime, SkeinPublisher) async throws -> Result
     ) async throws -> Result {
-        var configuration = PublisherConfiguration(urls: [rig.server.url])
-        configuration.tenant = "acme"
-        let publisher = try SkeinPublisher(
-            configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        let publishing = Task { try await publisher.run() }
-        let runtime = AgentRuntime(
-            output: publisher, settings: AgentSettings(hints: publisher.hints(timeout: timeout)))
-        let result: Swift.Result<Result, any Error>
-        do {
-            try await eventually("the publisher is connected") { publisher.statistics.isConnected }
-            result = .success(try await body(runtime, publisher))
-        } catch {
-            result = .failure(error)
-        }
-        publisher.shutdown()
-        try await publishing.value
-        return try result.get()
+        try await rig.runningAgent({ AgentSettings(hints: $0.hints(timeout: timeout)) }, body)
     }
 
     /// A run of three model calls, and the hints that each request had.

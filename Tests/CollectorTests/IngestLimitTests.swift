@@ -232,13 +232,18 @@ struct IngestLimitTests {
         }
     }
 
+    /// Has EVENTS take messages of at most so many bytes, which is less than its server takes.
+    private static func limitMessages(_ rig: Rig, _ bytes: Int64) async throws {
+        var stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
+        stream.maxMessageSize = bytes
+        _ = try await rig.jetStream.updateStream(stream)
+    }
+
     @Test("a stream that takes smaller messages than the server gets them: none of small and large events is lost")
     func smallMessages() async throws {
         try await Rig.with { rig in
             try await rig.ingesting { port, collector in
-                var stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
-                stream.maxMessageSize = 20_000
-                _ = try await rig.jetStream.updateStream(stream)
+                try await Self.limitMessages(rig, 20_000)
                 let lines = (0..<300).map { $0 == 150 ? Self.large($0, 60_000) : Self.large($0, 500) }
                 try await Self.expect(200, port, lines.joined(separator: "\n"))
                 let names = try await rig.processedNames(300)
@@ -252,9 +257,7 @@ struct IngestLimitTests {
     func refusedAmongOthers() async throws {
         try await Rig.with { rig in
             try await rig.ingesting { port, collector in
-                var stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
-                stream.maxMessageSize = 900
-                _ = try await rig.jetStream.updateStream(stream)
+                try await Self.limitMessages(rig, 900)
                 let lines = (0..<100).map { $0 == 50 ? Self.large($0, 5000) : IngestRig.line(9, $0) }
                 let body = lines.map { $0 + "\n" }.joined()
                 let answer = try await SocketClient.onThread {
@@ -274,9 +277,7 @@ struct IngestLimitTests {
     func refusedForGood() async throws {
         try await Rig.with { rig in
             try await rig.ingesting { port, collector in
-                var stream = try await rig.jetStream.streamInfo(SkeinSubjects.eventsStream).configuration
-                stream.maxMessageSize = 900
-                _ = try await rig.jetStream.updateStream(stream)
+                try await Self.limitMessages(rig, 900)
                 try await SocketClient.onThread {
                     let socket = try SocketClient(port: port)
                     try socket.send(
