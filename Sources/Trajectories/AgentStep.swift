@@ -7,6 +7,8 @@ struct AgentStep: Sendable {
     let end: ScopeEvent
     /// The request of a call that made no user step.
     let request: JSONDraft.Payload?
+    /// Why the call failed; nothing where the reference is followed.
+    let failure: CallFailure?
     var records: [ToolRecord] = []
     /// Positions of its calls by id.
     private(set) var order = CallTable<Int>()
@@ -21,10 +23,11 @@ struct AgentStep: Sendable {
         let end: ScopeEvent
     }
 
-    init(step: Int, end: ScopeEvent, request: JSONDraft.Payload?) {
+    init(step: Int, end: ScopeEvent, request: JSONDraft.Payload?, failure: CallFailure?) {
         self.step = step
         self.end = end
         self.request = request
+        self.failure = failure
     }
 
     /// - Parameter byName: whether somebody will ask for it by its name.
@@ -62,9 +65,9 @@ struct AgentStep: Sendable {
         sink.beginObject()
         sink.key("ancestry")
         index.writeAncestry(of: end, to: &sink)
-        if !index.compatibility.isStrict { sink.member("error", end.failure?.json) }
+        sink.member("error", failure?.json)
         sink.key("invocation")
-        index.writeInvocation(of: end, to: &sink) { $0.write(end.uuid) }
+        index.writeInvocation(of: end, hasFailed: failure != nil, to: &sink) { $0.write(end.uuid) }
         sink.member("llm_request", request)
         sink.member("llm_response", end.payload.map { JSONDraft.Payload($0) })
         AgentStep.write(sortedRecords, to: &sink, index)
@@ -93,7 +96,8 @@ struct AgentStep: Sendable {
         sink.beginArray()
         for record in records {
             sink.element()
-            index.writeInvocation(of: record.end, to: &sink) { $0.write(record.callID) }
+            let hasFailed = !index.compatibility.isStrict && record.end.failure != nil
+            index.writeInvocation(of: record.end, hasFailed: hasFailed, to: &sink) { $0.write(record.callID) }
         }
         sink.endArray()
     }

@@ -4,9 +4,20 @@ internal import LLMCodecs
 /// What a model answered, where Skein reads more than the reference (`docs/deviations.md`).
 enum AnswerContent {
     /// The answer's text or parts; the reference shows what it does not know as JSON text.
-    static func message(annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue) -> JSONValue {
+    ///
+    /// - Parameter hasFailed: whether the call failed, so that what is of no known form is no answer.
+    static func message(
+        annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue, hasFailed: Bool
+    ) -> JSONValue {
+        if hasFailed, annotated == nil, response == nil, !isAnswer(data) { return "" }
         let message = ContentParts.cleaned(readable(annotated: annotated, response: response, data: data))
         return message == "" || message == [] ? refusal(data).map { .string($0) } ?? "" : message
+    }
+
+    /// Whether the data would be shown as anything but JSON text.
+    private static func isAnswer(_ data: JSONValue) -> Bool {
+        if data.objectValue != nil { return MessageText.text(of: data) != nil }
+        return data.stringValue != nil || ContentParts.isValid(data)
     }
 
     /// What a model says that does not answer, or the provider in its place.

@@ -38,11 +38,12 @@ struct ScopeIndex: Sendable {
     /// `extra.invocation` of a scope that ended (`atif-trajectories.md` 3.5), with both times or none. The reference says
     /// "completed" of everything.
     ///
-    /// - Parameter writeID: writes the invocation's id.
+    /// - Parameters:
+    ///   - hasFailed: what it is said to have done.
+    ///   - writeID: writes the invocation's id.
     func writeInvocation<Sink: JSONSink & ~Copyable>(
-        of end: ScopeEvent, to sink: inout Sink, writeID: (inout Sink) -> Void
+        of end: ScopeEvent, hasFailed: Bool, to sink: inout Sink, writeID: (inout Sink) -> Void
     ) {
-        let hasFailed = !compatibility.isStrict && end.failure != nil
         let start = starts[end.uuid]
         sink.beginObject()
         sink.member("end_timestamp", start.map { _ in end.time.epochSecondsInMilliseconds })

@@ -256,7 +256,7 @@ struct StepResult: Sendable {
     }
 
     /// Whether the result says anything beyond which event it came from.
-    var isEmpty: Bool { !hasOutput && references.isEmpty }
+    var isEmpty: Bool { !hasOutput && references.isEmpty && extra?["tool_arguments"] == nil }
 }
 
 /// A pointer from a result to an embedded trajectory.

@@ -15,7 +15,7 @@ extension StepMachine {
                     unclaimed.add(result, id: id, end: end, at: time)
                 }
             } else {
-                unnamed.append(result)
+                unnamed.append(withArguments(result, of: end))
             }
         }
         if !unnamed.isEmpty {
@@ -25,6 +25,15 @@ extension StepMachine {
         }
         pending = []
         pendingTime = nil
+    }
+
+    /// A result that no step has the call of, with what the tool was called with, if anything; the reference loses that.
+    func withArguments(_ result: StepResult, of end: ScopeEvent) -> StepResult {
+        if isStrict { return result }
+        guard let arguments = index.start(of: end.uuid)?.data, arguments != [:] else { return result }
+        var result = result
+        result.extra?["tool_arguments"] = arguments
+        return result
     }
 
     /// Adds a result to a step, or merges it with the one that its call has.

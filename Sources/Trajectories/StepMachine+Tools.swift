@@ -20,7 +20,10 @@ extension StepMachine {
         let found = call(of: event)
         if let found { bind(event, to: found) }
         let id = found.map { asked.calls[$0].id } ?? event.callID ?? correlated[event.uuid]
-        if let result = StepResult(toolEnd: event, callID: id, compatibility: index.compatibility) {
+        var result = StepResult(toolEnd: event, callID: id, compatibility: index.compatibility)
+        // Of what no model can have asked for there is nothing else.
+        if result == nil, id == nil, newest == nil { result = StepResult(callID: nil, extra: event.extra) }
+        if let result {
             pending.append((result, event))
             pendingTime = pendingTime ?? event.time
         }

@@ -85,7 +85,7 @@ struct StepMachine: Sendable {
         if isStrict {
             if let last = unclaimed.trailingStep() { steps.append(last) }
         } else {
-            steps = UnclaimedResults.merged(unclaimed.steps(), into: steps)
+            steps = UnclaimedResults.merged(unclaimed.steps(withArguments), into: steps)
         }
         // Handed over: who gets them changes them, and a second owner would make them be copied.
         var finished: [Step] = []
@@ -136,18 +136,21 @@ struct StepMachine: Sendable {
             of: event, request,
             model: ModelName.of(end: event, data: data, response: response, start: start(of: event)))
         let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile, data: data)
+        let failure = isStrict ? nil : CallFailure(event.failure, body: data)
         if isStrict {
             step.message = MessageText.agent(annotated: annotated, response: data)
             step.reasoningContent = data["reasoning"]?.stringValue
         } else {
-            step.message = AnswerContent.message(annotated: annotated, response: response, data: data)
+            step.message = AnswerContent.message(
+                annotated: annotated, response: response, data: data, hasFailed: failure != nil)
             step.reasoningContent = AnswerContent.reasoning(data)
         }
         step.metrics = metrics(of: event, data, response: response)
         steps.append(step)
         current = agents.count
         newest = current
-        agents.append(AgentStep(step: steps.count - 1, end: event, request: request?.continuation))
+        agents.append(
+            AgentStep(step: steps.count - 1, end: event, request: request?.continuation, failure: failure))
         let calls = ToolPromotion.calls(in: data, response: response, compatibility: index.compatibility)
         for call in calls { append(call) }
         if !unclaimed.isEmpty { claim(calls.map(\.id)) }
@@ -157,7 +160,8 @@ struct StepMachine: Sendable {
     private mutating func modelCallFailed(_ event: ScopeEvent, _ request: CallRequest?) {
         let model = ModelName.of(end: event, data: nil, response: nil, start: start(of: event))
         steps.append(step(of: event, request, model: model))
-        agents.append(AgentStep(step: steps.count - 1, end: event, request: request?.continuation))
+        agents.append(
+            AgentStep(step: steps.count - 1, end: event, request: request?.continuation, failure: event.failure))
     }
 
     private func start(of end: ScopeEvent) -> ScopeEvent? { index.start(of: end.uuid) }

@@ -32,13 +32,13 @@ struct UnclaimedResults: Sendable {
 
     mutating func claimRecords(_ id: String) -> [AgentStep.ToolRecord] { records.removeValue(forKey: id) ?? [] }
 
-    private var ordered: [Item] {
-        results.values.joined().sorted { ($0.time, $0.position) < ($1.time, $1.position) }
+    private static func ordered(_ items: some Sequence<Item>) -> [Item] {
+        items.sorted { ($0.time, $0.position) < ($1.time, $1.position) }
     }
 
     /// What the reference makes of results whose call never came: one step at the end, without their ids.
     func trailingStep() -> Step? {
-        let ordered = ordered
+        let ordered = UnclaimedResults.ordered(results.values.joined())
         guard let first = ordered.first else { return nil }
         var step = Step(source: .system, time: first.time)
         step.results = ordered.map { item in
@@ -50,16 +50,24 @@ struct UnclaimedResults: Sendable {
     }
 
     /// A step for all that came together, at its time, with the ids in `extra` and what is known of the executions.
-    func steps() -> [Step] {
+    ///
+    /// - Parameter completed: a result with what more is known of the execution.
+    func steps(_ completed: (StepResult, ScopeEvent) -> StepResult) -> [Step] {
         var steps: [Step] = []
         var executions: [AgentStep.ToolRecord] = []
         var entered: Set<String> = []
-        for item in ordered {
+        // Executions that gave nothing back.
+        let silent = records.keys.filter { results[$0] == nil }.flatMap { records[$0] ?? [] }.map {
+            Item(
+                result: StepResult(callID: $0.callID, extra: $0.end.extra), end: $0.end, time: $0.end.time,
+                position: count)
+        }
+        for item in UnclaimedResults.ordered(results.values.joined() + silent) {
             if steps.last?.time != item.time {
                 UnclaimedResults.enter(&executions, into: &steps)
                 steps.append(Step(source: .system, time: item.time))
             }
-            var result = item.result
+            var result = completed(item.result, item.end)
             if let id = result.callID {
                 var extra = result.extra ?? JSONObject()
                 extra["tool_call_id"] = .string(id)

@@ -140,6 +140,63 @@ struct DeviationTests {
         #expect(steps.skein[2]["extra"]?["llm_request"] == request)
     }
 
+    @Test(
+        "an error that a provider sends in the place of an answer is the call's, not what the model said",
+        arguments: [
+            (
+                ["type": "error", "error": ["type": "overloaded_error", "message": "Overloaded"]], false,
+                ["type": "overloaded_error", "description": "Overloaded"]
+            ),
+            (
+                ["error": ["message": "no", "type": "invalid", "code": .null]], true,
+                ["type": "timeout", "description": "broke"]
+            ),
+            (
+                [["error": ["code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"]]], false,
+                ["type": "RESOURCE_EXHAUSTED", "description": "slow down"]
+            ),
+            (["error": "gone"], false, ["description": "gone"]),
+            (["code": "429", "message": "of no known form"], true, ["type": "timeout", "description": "broke"]),
+        ] as [(JSONValue, Bool, JSONValue)])
+    func errorBody(body: JSONValue, isSaid: Bool, error: JSONValue) throws {
+        let steps = try steps([
+            Self.start(2, at: 1),
+            Sample.fields(
+                .scopeEnd, 2, in: 1, "llm", at: 2, data: body, metadata: isSaid ? Self.failure : nil),
+        ])
+        #expect(steps.strict[1]["message"] == .string(body.compactText))
+        #expect(steps.strict[1]["extra"]?["error"] == nil)
+        #expect(steps.skein[1]["message"] == "")
+        #expect(steps.skein[1]["extra"]?["error"] == error)
+        #expect(steps.skein[1]["extra"]?["invocation"]?["status"] == "error")
+        #expect(steps.skein[1]["extra"]?["llm_response"] == body)
+    }
+
+    @Test(
+        "what a model said before its call failed stays",
+        arguments: [
+            "partial", ["answer": "partial", "error": "gone"],
+            ["choices": [["message": ["content": "partial"]]], "error": ["message": "gone"]],
+        ] as [JSONValue])
+    func partialAnswer(body: JSONValue) throws {
+        let steps = try steps([
+            Self.start(2, at: 1), Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: body, metadata: Self.failure),
+        ])
+        #expect(steps.skein[1]["message"] == "partial")
+        #expect(steps.skein[1]["extra"]?["invocation"]?["status"] == "error")
+    }
+
+    @Test("an answer whose error is null or empty did not fail", arguments: [nil, "", [:]] as [JSONValue?])
+    func emptyError(error: JSONValue?) throws {
+        let body = JSONObject([("answer", "a"), ("error", error ?? .null)])
+        let steps = try steps([
+            Self.start(2, at: 1), Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: .object(body)),
+        ])
+        #expect(steps.skein[1]["message"] == "a")
+        #expect(steps.skein[1]["extra"]?["error"] == nil)
+        #expect(steps.skein[1]["extra"]?["invocation"]?["status"] == "completed")
+    }
+
     @Test("shows what a failed tool says, and that it failed")
     func failedTool() throws {
         let steps = try steps([
@@ -178,6 +235,21 @@ struct DeviationTests {
         #expect(steps.skein.map { $0["source"] } == ["system", "user", "agent"])
         #expect(steps.skein[0]["observation"]?["results"]?[0]?["extra"]?["tool_call_id"] == "lost")
         #expect(steps.skein[0]["extra"]?["tool_invocations"]?[0]?["invocation_id"] == "lost")
+    }
+
+    @Test("says what tools were called with that ran before any model was asked, with or without an answer")
+    func toolsAlone() throws {
+        let steps = try steps([
+            Self.opener, Self.tool(.scopeStart, 2, at: 1, id: nil, data: ["a": 1]),
+            Self.tool(.scopeEnd, 2, at: 2, id: nil, data: "x"), Self.tool(.scopeStart, 3, at: 3, id: "i", data: ["b"]),
+            Self.tool(.scopeEnd, 3, at: 4, id: "i", data: nil), Self.tool(.scopeStart, 4, at: 5, id: nil, data: "c"),
+            Self.tool(.scopeEnd, 4, at: 6, id: nil, data: nil),
+        ])
+        let results = steps.skein.flatMap { $0["observation"]?["results"]?.arrayValue ?? [] }
+        let arguments = results.map { $0["extra"]?["tool_arguments"] }
+        #expect(Set(arguments) == [["a": 1], ["b"], "c"])
+        #expect(results.compactMap { $0["content"] } == ["x"])
+        #expect(steps.strict.flatMap { $0["observation"]?["results"]?.arrayValue ?? [] }.count == 1)
     }
 
     @Test("keeps the second result of a call beside the first")
