@@ -35,6 +35,10 @@ package struct OfflineProjection {
     private var projector: SpanProjector?
     private var assembler: TrajectoryAssembler?
     private var documents: [JSONValue] = []
+    private var unfinished: UInt64 = 0
+    private var repeated: UInt64 = 0
+    /// What `process` says of its dead letters.
+    private var refusals: [String] = []
     private var logs: OfflineLogs?
     private var metrics: OfflineMetrics?
 
@@ -134,8 +138,10 @@ package struct OfflineProjection {
     }
 
     /// The events that pass `process`; what repeats is left out.
-    private func events(_ outcome: ProcessMachine.Outcome) -> [Event] {
-        outcome.pieces.flatMap { piece -> [Event] in
+    private mutating func events(_ outcome: ProcessMachine.Outcome) -> [Event] {
+        repeated += UInt64(outcome.counts.duplicates)
+        refusals += outcome.deadLetters.map(\.message)
+        return outcome.pieces.flatMap { piece -> [Event] in
             guard let batch = try? EventBatch(unpacking: piece.frames.bytes) else { return [] }
             return (0..<batch.count).compactMap { try? batch.event(at: $0) }
         }
@@ -145,6 +151,7 @@ package struct OfflineProjection {
         let output = configuration.trajectories ?? .init()
         let isStrict = configuration.compatibility == .strict
         for trajectory in finished {
+            if !trajectory.state.isComplete { unfinished += 1 }
             let built = trajectory.document(
                 by: output.agent, configuration.compatibility, pricing: configuration.pricing,
                 of: trajectory.members.map { $0.packed ?? processed.packed(at: $0.reference) })
@@ -162,17 +169,30 @@ package struct OfflineProjection {
         }
     }
 
-    /// How many events went into no trajectory because theirs was at its limit.
-    package var overLimit: UInt64 { assembler?.counts.overLimit ?? 0 }
-
-    /// Scopes that did not end, of which there is no span.
-    package var openScopes: Int { projector?.openSpanCount ?? 0 }
-
-    /// Metric marks that are in no metric because something is wrong with them.
-    package var invalidMetricMarks: UInt64 { metrics?.invalidMarks ?? 0 }
-
-    /// Events with a time that OTLP cannot express, which are in no span.
-    package var timesOutOfRange: UInt64 { projector?.counters.timestampsOutOfRange ?? 0 }
+    /// What the result lacks, or does not have as the producer wanted: a sentence for each. What the policy drops is what it is for.
+    package var warnings: [String] {
+        let counters = projector?.counters ?? ProjectionCounters()
+        let counts: [(UInt64, String)] = [
+            (repeated, "events repeat others and were left out"),
+            (assembler?.counts.overLimit ?? 0, "events are beyond the limit of their trajectory and were left out"),
+            (unfinished, "trajectories are unfinished: the scopes that opened them did not end"),
+            (
+                UInt64(projector?.openSpanCount ?? 0),
+                "scopes did not end and are not shown; live they are exported as abandoned once their run is idle"
+            ),
+            (
+                counters.unmatchedEnds + UInt64(projector?.earlyEndCount ?? 0),
+                "ends are of scopes that are not open and are not shown"
+            ),
+            (counters.duplicateStarts, "starts are of scopes that are open already"),
+            (counters.droppedSpanEvents, "marks are beyond the 128 of their span and are not shown"),
+        ]
+        let diagnostics = [projector?.diagnostics, logs?.diagnostics, metrics?.diagnostics].compactMap(\.self)
+        return refusals + counts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+            + diagnostics.flatMap { $0.entries.sorted { $0.key < $1.key } }.map { code, entry in
+                "\(entry.messages.joined(separator: "; ")) [\(code)\(entry.count > 1 ? ", \(entry.count) times" : "")]"
+            }
+    }
 
     /// The lines of the result: one JSON text, or one line an event.
     ///

@@ -16,6 +16,8 @@ struct OfflineLogs {
         projector = LogProjector(configuration: configuration)
     }
 
+    var diagnostics: ProjectionDiagnostics { projector.diagnostics }
+
     mutating func add(_ event: Event) {
         var output = LogOutput()
         projector.advance(to: event.timestamp.epochNanoseconds ?? 0)
@@ -47,8 +49,7 @@ struct OfflineMetrics {
         projector = MetricProjector(configuration: configuration)
     }
 
-    /// Metric marks that are left out because something is wrong with them.
-    var invalidMarks: UInt64 { projector.counters.invalidMarks }
+    var diagnostics: ProjectionDiagnostics { projector.diagnostics }
 
     mutating func add(_ event: Event) {
         projector.advance(to: event.timestamp.epochNanoseconds ?? 0, into: &output)

@@ -47,6 +47,9 @@ package struct SpanProjector: Sendable {
 
     package var openSpanCount: Int { openSpans.count }
 
+    /// Ends that wait for their starts.
+    package var earlyEndCount: Int { earlyEnds.count }
+
     /// Packed bytes of the events whose attributes are held.
     package var heldBytes: Int { openSpans.heldBytes }
 

@@ -67,7 +67,7 @@ struct CodecCommand: AsyncParsableCommand {
 
     /// The environment says it as for all commands; there is no configuration to say it here.
     private static func compatibility() throws -> Compatibility {
-        guard let word = ProcessInfo.processInfo.environment["SKEIN_COMPATIBILITY"] else { return .skein }
+        guard let word = Compatibility.word(of: ProcessInfo.processInfo.environment) else { return .skein }
         guard let compatibility = Compatibility(rawValue: word) else {
             throw UsageError("SKEIN_COMPATIBILITY is \"\(word)\", must be skein or strict")
         }

@@ -61,22 +61,7 @@ struct ProjectCommand: AsyncParsableCommand {
             }
         }
         for line in try projection.finish() { Terminal.out(line) }
-        if projection.overLimit > 0 {
-            Terminal.error(
-                "warning: \(projection.overLimit) events are beyond the limit of their trajectory and were left out")
-        }
-        if projection.openScopes > 0 {
-            Terminal.error(
-                "warning: \(projection.openScopes) scopes did not end and are not shown; "
-                    + "live they are exported as abandoned once their run is idle")
-        }
-        if projection.timesOutOfRange > 0 {
-            Terminal.error(
-                "warning: \(projection.timesOutOfRange) events are from before 1970 or after 2554 and were left out")
-        }
-        if projection.invalidMetricMarks > 0 {
-            Terminal.error("warning: \(projection.invalidMetricMarks) metric marks are not valid and were left out")
-        }
+        for warning in projection.warnings { Terminal.error("warning: \(warning)") }
         if refused > 0 { throw CommandFailure("\(refused) of \(reader.number) lines are not events and were left out") }
     }
 }

@@ -207,6 +207,34 @@ struct CommandTests {
         }
     }
 
+    @Test("project says what is not in its result", arguments: ["full", "trajectories", "logs"])
+    func leftOut(output: String) async throws {
+        try await withDirectory { directory in
+            func scope(_ category: String, _ number: Int) -> String {
+                """
+                {"kind":"scope","scope_category":"\(category)","atof_version":"0.1","category":"agent","name":"a","attributes":[],\
+                "uuid":"01900000-0000-7000-8000-00000000000\(number)","parent_uuid":null,"timestamp":"2026-01-01T00:00:0\(number)Z"}
+                """
+            }
+            let mark = """
+                {"kind":"mark","atof_version":"0.1","uuid":"01900000-0000-7000-8000-000000000009","parent_uuid":null,\
+                "timestamp":"2026-01-01T00:00:00Z","name":"m","metadata":{"nemo_relay.log.severity":"loud"}}
+                """
+            try [scope("start", 1), scope("start", 1), scope("end", 2), mark].joined(separator: "\n").write(
+                toFile: "\(directory)/run.jsonl", atomically: true, encoding: .utf8)
+            let outcome = try await SkeinProcess.run(["project", "run.jsonl", "--as", output], directory: directory)
+            #expect(outcome.code == 0)
+            let told =
+                switch output {
+                case "full": ["1 scopes did not end", "1 ends are of scopes that are not open"]
+                case "trajectories": ["1 trajectories are unfinished"]
+                default: ["The log mark \"m\" was dropped"]
+                }
+            for words in ["1 events repeat others"] + told { #expect(outcome.errors.contains("warning: \(words)")) }
+            #expect(outcome.errors.split(separator: "\n").count == told.count + 1)
+        }
+    }
+
     @Test("metric marks that are not valid are counted in one warning")
     func invalidMetricMarks() async throws {
         try await withDirectory { directory in
@@ -219,7 +247,8 @@ struct CommandTests {
                 toFile: "\(directory)/run.jsonl", atomically: true, encoding: .utf8)
             let outcome = try await SkeinProcess.run(["project", "run.jsonl", "--as", "metrics"], directory: directory)
             #expect(outcome.code == 0 && outcome.output == "[]\n")
-            #expect(outcome.errors == "warning: 2 metric marks are not valid and were left out\n")
+            #expect(outcome.errors.contains("warning: The metric mark \"m\" was dropped as a whole: "))
+            #expect(outcome.errors.hasSuffix(" [otel.metric_mark_invalid, 2 times]\n"))
         }
     }
 

@@ -1,3 +1,4 @@
+import ATOF
 import Collector
 import Foundation
 import NATSTransport
@@ -207,6 +208,17 @@ struct ConfigurationTests {
             toml: "version = 1\n\u{0}\n[[components]]\nkind = \"pii_redaction\"",
             complaints: ["error configuration.malformed test.toml:2"]),
     ]
+
+    @Test(
+        "the environment's compatibility wins over the file's, and an empty one is none",
+        arguments: [(nil, .strict), ("", .strict), ("skein", .skein)] as [(String?, Compatibility)])
+    func compatibility(word: String?, expected: Compatibility) throws {
+        let configuration = try ConfigurationReader.read(
+            text: "[collector]\ncompatibility = \"strict\"", name: "",
+            environment: word.map { ["SKEIN_COMPATIBILITY": $0] } ?? [:]
+        ).0
+        #expect(configuration.compatibility == expected)
+    }
 
     @Test("complains about each mistake with its code and key, and about nothing else", arguments: table)
     func complaints(expected: Complaint) {

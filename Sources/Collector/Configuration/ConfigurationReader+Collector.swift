@@ -1,4 +1,11 @@
-internal import ATOF
+package import ATOF
+
+extension Compatibility {
+    /// What the environment says of it; empty is nothing, as a Compose file writes a variable that is not set.
+    package static func word(of environment: [String: String]) -> String? {
+        environment["SKEIN_COMPATIBILITY"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+}
 
 /// `[collector]`: streams, limits, and when runs are over.
 extension ConfigurationReader {
@@ -13,9 +20,10 @@ extension ConfigurationReader {
     }
 
     mutating func readCollector(_ document: inout ConfigurationSection) {
-        readCompatibility(environment["SKEIN_COMPATIBILITY"], "SKEIN_COMPATIBILITY", &document)
+        let word = Compatibility.word(of: environment)
+        readCompatibility(word, "SKEIN_COMPATIBILITY", &document)
         guard var section = document.section("collector") else { return }
-        if environment["SKEIN_COMPATIBILITY"] == nil {
+        if word == nil {
             readCompatibility(section.string("compatibility"), "compatibility", &section)
         } else {
             _ = section.raw("compatibility")
