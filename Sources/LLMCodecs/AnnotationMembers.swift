@@ -61,11 +61,12 @@ extension NormalizedResponse {
     /// - Throws: `CodecError` when a member has a type that the model does not allow, and no codec wrote it.
     package init(annotation: JSONObject, data: JSONValue?) throws(CodecError) {
         var members = AnnotationMembers(annotation, modelled: NormalizedResponse.modelledNames)
-        let isMessageHidden = annotation["message"]?.objectValue != nil
         let codec = AnnotationMembers.codec(of: annotation)
         let surface = codec ?? NormalizedResponse.surface(ofUntagged: annotation, data)
         var decoded: NormalizedResponse?
-        if let surface, let body = data?.objectValue, isMessageHidden || surface.hidesMembers(inResponse: body) {
+        if let surface, let body = data?.objectValue,
+            annotation["message"]?.objectValue != nil || surface.hidesMembers(inResponse: body)
+        {
             decoded = try? surface.decodeResponse(.object(body))
             if let decoded { members.recover(from: decoded.members, extra: decoded.extra) }
         }
@@ -82,6 +83,7 @@ extension NormalizedResponse {
             }
             try self.init(members: members.modelled, extra: members.extra)
         }
+        isMessageHidden = message == nil && decoded == nil && annotation["message"]?.nonNull != nil
     }
 
     /// Gemini's codec does not always tag; that of any surface can have lost its tag, or the message.

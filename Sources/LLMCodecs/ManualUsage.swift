@@ -19,10 +19,11 @@ package struct ManualUsage: Sendable {
     package init?(_ data: JSONValue?) {
         sources = [data?["usage"]?.objectValue, data?["token_usage"]?.objectValue].compactMap(\.self)
         if sources.isEmpty { return nil }
+        hasCostMember = (data?["token_usage"] ?? data?["usage"])?["cost"] != nil
     }
 
-    /// Whether anything stands under `cost`, of whatever form.
-    package var hasCostMember: Bool { sources.contains { $0["cost"] != nil } }
+    /// Whether anything stands under `cost`, of whatever form: in `token_usage` where that is there, be it null, else in `usage`.
+    package let hasCostMember: Bool
 
     /// Token counts; nil when none was found. The cost is not filled.
     package var usage: Usage? {

@@ -13,6 +13,8 @@ package struct NormalizedResponse: Sendable {
     package let id: String?
     package let model: String?
     package let message: MessageContent?
+    /// Whether something else of an annotation has taken the place of the message, and nobody can tell what it was.
+    package internal(set) var isMessageHidden = false
     /// Nil when the response has no such member; it can be empty.
     package let toolCalls: [ToolCall]?
     package let finishReason: FinishReason?

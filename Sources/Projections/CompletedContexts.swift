@@ -2,9 +2,9 @@ internal import ATOF
 
 /// The traces of scopes that have ended, for children and marks that come later (`otel-projections.md` 1.2, 10).
 ///
-/// First in, first out by completion. An entry expires when an event arrives that is stamped more than a minute after
-/// its end; one that was given up does not, for its run may go on after any time. An expired entry keeps its place: a late child of a scope that was known opens a trace of its own, as in
-/// the reference, while the child of a scope that was never seen here may hang below a remote parent.
+/// First in, first out by completion. An entry expires when an event arrives that is stamped more than its lifetime after
+/// its end; one that was given up does not, for its run may go on after any time. An expired entry keeps its place: a late child of a scope that was known hangs
+/// below it as below a remote parent while its run is open, and then opens a trace of its own.
 struct CompletedContexts: Sendable {
     enum Lookup: Equatable {
         case found(traceID: EventUUID)
@@ -22,7 +22,10 @@ struct CompletedContexts: Sendable {
     }
 
     static let capacity = 4096
-    static let lifetime: UInt64 = 60_000_000_000
+    /// How long a scope is remembered unless the endpoint says it, nanoseconds of events' time.
+    static let usualLifetime: UInt64 = 60_000_000_000
+
+    private let lifetime: UInt64
 
     private var entries: [EventUUID: Entry] = [:]
     /// Completion order; the slot of an entry that was replaced or removed stays until its turn.
@@ -32,6 +35,8 @@ struct CompletedContexts: Sendable {
     private var firstLive = 0
     private var nextOrdinal: UInt64 = 0
     private var expiredBelow: UInt64 = 0
+
+    init(lifetime: UInt64 = CompletedContexts.usualLifetime) { self.lifetime = lifetime }
 
     var count: Int { entries.count }
 
@@ -43,10 +48,10 @@ struct CompletedContexts: Sendable {
 
     private func isExpired(_ entry: Entry, now: UInt64) -> Bool {
         if entry.isAbandoned { return false }
-        return entry.ordinal < expiredBelow || (now > entry.endTime && now - entry.endTime > CompletedContexts.lifetime)
+        return entry.ordinal < expiredBelow || (now > entry.endTime && now - entry.endTime > lifetime)
     }
 
-    /// Expires what ended a minute before `now`, oldest completion first.
+    /// Expires what ended a lifetime before `now`, oldest completion first.
     mutating func advance(to now: UInt64) {
         while firstLive < order.count {
             let slot = order[firstLive]

@@ -111,7 +111,8 @@ struct DisplayText {
                     let type = block["type"]?.stringValue
                     return type == "output_text" || type == "text" ? block["text"]?.stringValue : nil
                 }
-                if !blocks.isEmpty { entries.append(blocks.joined(separator: "\n\n")) }
+                let text = blocks.joined(separator: "\n\n").trimmed
+                if !text.isEmpty { entries.append(String(text)) }
             case "function_call": calls.append(item)
             case .some, nil: break
             }

@@ -101,7 +101,14 @@ enum GenAIConventions {
     static let dataSourceID = Name("gen_ai.data_source.id", .string, [.retrieval: .conditionallyRequired])
     static let retrievalTopK = Name("gen_ai.retrieval.top_k", .int, [.retrieval: .addition])
 
+    // MARK: Embeddings
+
+    static let dimensionCount = Name("gen_ai.embeddings.dimension.count", .int, [.embeddings: .recommended])
+    static let encodingFormats = Name("gen_ai.request.encoding_formats", .strings, [.embeddings: .recommended])
+
     // MARK: Requests of models
+
+    static let outputType = Name("gen_ai.output.type", .string, [.inference: .conditionallyRequired])
 
     static let temperature = Name("gen_ai.request.temperature", .double, [.inference: .recommended])
     static let topP = Name("gen_ai.request.top_p", .double, [.inference: .recommended])
@@ -136,7 +143,8 @@ enum GenAIConventions {
     static let all = [
         operationName, errorType, providerName, serverAddress, serverPort, requestModel, responseModel, conversationID,
         agentName, agentDescription, toolName, toolType, toolCallID, toolDescription, toolCallArguments, toolCallResult,
-        dataSourceID, retrievalTopK, temperature, topP, stopSequences, maxTokens, stream, reasoningLevel,
+        dataSourceID, retrievalTopK, dimensionCount, encodingFormats, outputType, temperature, topP, stopSequences,
+        maxTokens, stream, reasoningLevel,
         previousResponseID, topK, frequencyPenalty, presencePenalty, choiceCount, seed, systemInstructions,
         inputMessages, toolDefinitions, timeToFirstChunk, responseID, finishReasons, outputMessages, inputTokens,
         outputTokens, cacheReadTokens, cacheWriteTokens, reasoningTokens,
@@ -146,6 +154,10 @@ enum GenAIConventions {
 extension [Attribute] {
     mutating func append(_ name: GenAIConventions.Name, _ text: String?) {
         if let text { append(Attribute(name.key, .string(text))) }
+    }
+
+    mutating func append(_ name: GenAIConventions.Name, _ texts: [String]?) {
+        if let texts { append(Attribute(name.key, .strings(texts))) }
     }
 
     mutating func append(_ name: GenAIConventions.Name, _ number: Int64?) {

@@ -34,11 +34,9 @@ struct GenAILookup {
 
     /// What is said of a tool: a string that is not blank, of the profile or the metadata themselves.
     func fact(_ keys: [String]) -> String? {
-        for (index, object) in [profile, metadata].enumerated() {
-            guard let object, !object.isEmpty else { continue }
-            for key in keys where index > 0 || !GenAILookup.defined.contains(key) {
-                if let text = GenAILookup.notBlank(object[key]) { return text }
-            }
+        for key in keys {
+            let own = GenAILookup.defined.contains(key) ? nil : profile?[key]
+            if let text = GenAILookup.notBlank(own) ?? GenAILookup.notBlank(metadata?[key]) { return text }
         }
         return nil
     }
@@ -52,7 +50,21 @@ struct GenAILookup {
     }
 
     /// A signed integer, never from a float or a text.
-    func integer(_ keys: String...) -> Int64? { find(keys, \.int64Value) }
+    ///
+    /// - Parameter least: what is smaller is passed over.
+    func integer(_ keys: String..., least: Int64 = .min) -> Int64? {
+        find(keys) { value in value.int64Value.flatMap { $0 < least ? nil : $0 } }
+    }
+
+    /// A string that is not blank as a list of itself, or the strings of a list that are not empty.
+    func list(_ keys: String...) -> [String]? {
+        find(keys) { value in
+            guard let elements = value.arrayValue else { return GenAILookup.notBlank(value).map { [$0] } }
+            let texts = elements.compactMap(\.stringValue)
+            let said = texts.filter { !$0.isEmpty }
+            return texts.count == elements.count && !said.isEmpty ? said : nil
+        }
+    }
 
     private func find<Value>(_ keys: [String], _ convert: (JSONValue) -> Value?) -> Value? {
         if let profile, !profile.isEmpty {

@@ -44,6 +44,9 @@ enum GenAIRules {
             attributes.append(
                 Names.inputTokens, lookup.integer("gen_ai.usage.input_tokens", "input_tokens", "prompt_tokens"))
         case .executeTool:
+            if !attributes.contains(where: { $0.key == Names.toolCallID.key }) {
+                attributes.append(Names.toolCallID, GenAILookup.notBlank(payloads.profile("tool_call_id")))
+            }
             addFacts(GenAILookup(payloads, readsData: payloads.isStrict), &attributes)
             // A failed tool has no result; what it returned instead may be anything.
             if !isFailure(payloads) { attributes.append(Names.toolCallResult, toolPayload(payloads.data)) }
@@ -168,6 +171,11 @@ enum GenAIRules {
         attributes.append(Names.operationName, "embeddings")
         addServer(lookup, provider(lookup, LowercaseName(event.name), request?.api), &attributes)
         attributes.append(Names.requestModel, model)
+        attributes.append(
+            Names.dimensionCount, lookup.integer("gen_ai.embeddings.dimension.count", "dimensions", least: 1))
+        attributes.append(
+            Names.encodingFormats,
+            lookup.list("gen_ai.request.encoding_formats", "encoding_formats", "encoding_format"))
         return name("embeddings", model)
     }
 
@@ -191,52 +199,45 @@ enum GenAIRules {
 
     // MARK: Models
 
-    /// What a model call is called by, whatever else is said of it.
-    private struct Inference {
-        let operation: String
-        let provider: String?
-        /// Of the name, wherever a model is named.
-        let qualifier: String?
-        /// As the request says it, or the profile beside it.
-        let model: String?
-        let request: NormalizedRequest?
-
-        init(_ event: Event, _ payloads: EventPayloads, _ lookup: GenAILookup) {
-            let request = LLMNormalizer.request(
-                profile: payloads.profile, data: payloads.data, name: event.name, payloads.compatibility)
-            qualifier = requestModel(payloads, lookup, request)
-            if let request {
-                model = request.model ?? payloads.profile("model_name")?.stringValue
-            } else {
-                model = qualifier
-            }
-            let eventName = LowercaseName(event.name)
-            operation = inferenceOperation(eventName)
-            provider = GenAIRules.provider(lookup, eventName, request?.api)
-            self.request = request
-        }
-    }
-
     private static func addInference(
         _ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]
     ) -> String {
         let lookup = GenAILookup(payloads)
-        let inference = Inference(event, payloads, lookup)
-        attributes.append(Names.operationName, inference.operation)
-        addServer(lookup, inference.provider, &attributes)
+        let request = LLMNormalizer.request(
+            profile: payloads.profile, data: payloads.data, name: event.name, payloads.compatibility)
+        let eventName = LowercaseName(event.name)
+        let operation = inferenceOperation(eventName)
+        // Of the name, wherever a model is named.
+        let qualifier = requestModel(payloads, lookup, request)
+        attributes.append(Names.operationName, operation)
+        addServer(lookup, provider(lookup, eventName, request?.api), &attributes)
         addConversation(lookup, &attributes)
-        attributes.append(Names.requestModel, inference.model)
-        if let request = inference.request { addRequest(request, &attributes) }
-        return name(inference.operation, inference.qualifier)
+        // As the request says it, or the profile beside it.
+        let model = request == nil ? qualifier : request?.model ?? payloads.profile("model_name")?.stringValue
+        attributes.append(Names.requestModel, model)
+        if let request { addRequest(request, lookup, &attributes) }
+        return name(operation, qualifier)
     }
 
-    /// Of the measurements of a model call, from its start.
-    static func measured(_ event: Event, _ payloads: EventPayloads) -> [Attribute] {
-        let inference = Inference(event, payloads, GenAILookup(payloads))
+    /// Of the measurements of a model call, from its end alone: what the start asked for is not looked at.
+    ///
+    /// - Returns: nil where the reference is followed and nobody says who the provider is.
+    static func measured(end event: Event, _ payloads: EventPayloads) -> [Attribute]? {
+        let lookup = GenAILookup(payloads)
+        let eventName = LowercaseName(event.name)
+        var provider = provider(lookup, eventName, nil)
+        if provider == nil {
+            if payloads.isStrict { return nil }
+            let response = LLMNormalizer.response(
+                profile: payloads.profile, data: payloads.data, payloads.compatibility)
+            provider = GenAIProvider.ofAPI(response?.api)
+        }
         var attributes: [Attribute] = []
-        attributes.append(Names.operationName, inference.operation)
-        attributes.append(Names.providerName, inference.provider)
-        attributes.append(Names.requestModel, inference.model)
+        attributes.append(Names.operationName, inferenceOperation(eventName))
+        addServer(lookup, provider, &attributes)
+        attributes.append(Names.requestModel, requestModel(payloads, lookup, nil))
+        let annotated = LLMNormalizer.annotatedResponse(payloads.profile, data: payloads.data)
+        attributes.append(Names.responseModel, annotated?.model)
         return attributes
     }
 
@@ -245,7 +246,9 @@ enum GenAIRules {
         return name.contains("completion") && !name.contains("chat") ? "text_completion" : "chat"
     }
 
-    private static func addRequest(_ request: NormalizedRequest, _ attributes: inout [Attribute]) {
+    private static func addRequest(
+        _ request: NormalizedRequest, _ lookup: GenAILookup, _ attributes: inout [Attribute]
+    ) {
         let parameters = request.parameters
         attributes.append(Names.temperature, parameters?.temperature)
         attributes.append(Names.topP, parameters?.topP)
@@ -256,9 +259,10 @@ enum GenAIRules {
             attributes.append(Attribute(Names.stream.key, .bool(true)))
         }
         let own = request.others["api_specific"]
+        attributes.append(Names.outputType, lookup.words(Names.outputType.key) ?? outputType(request.api, own))
+        let effort = request.others["reasoning"]?["effort"]?.stringValue.map { .string($0) } ?? own?["reasoning_effort"]
         attributes.append(
-            Names.reasoningLevel,
-            request.others["reasoning"]?["effort"]?.stringValue ?? own?["reasoning_effort"]?.stringValue)
+            Names.reasoningLevel, lookup.words(Names.reasoningLevel.key) ?? GenAILookup.notBlank(effort))
         attributes.append(Names.previousResponseID, request.others["previous_response_id"]?.stringValue)
         attributes.append(Names.systemInstructions, GenAIMessages.instructions(request.instructions))
         attributes.append(Names.inputMessages, GenAIMessages.input(request.messages))
@@ -272,6 +276,23 @@ enum GenAIRules {
         case nil, .some: break
         }
         attributes.append(Names.toolDefinitions, GenAIMessages.definitions(request.tools))
+    }
+
+    /// What a request of OpenAI's asks for beside text.
+    private static func outputType(_ api: String?, _ own: JSONValue?) -> String? {
+        switch api {
+        case "openai_chat":
+            if isJSON(own?["response_format"]) { return "json" }
+            let words = ["audio": "speech", "text": "text"]
+            guard let modalities = own?["modalities"]?.arrayValue, modalities.count == 1 else { return nil }
+            return modalities[0].stringValue.flatMap { words[$0] }
+        case "openai_responses": return isJSON(own?["text"]?["format"]) ? "json" : nil
+        case nil, .some: return nil
+        }
+    }
+
+    private static func isJSON(_ format: JSONValue?) -> Bool {
+        ["json_object", "json_schema"].contains(format?["type"]?.stringValue)
     }
 
     private static func addResponse(_ event: Event, _ payloads: EventPayloads, _ attributes: inout [Attribute]) {
@@ -294,7 +315,10 @@ enum GenAIRules {
         // The normalised usage has no place for the part of the completion that was reasoning.
         let own = response.others["api_specific"]
         let reasoning = own?["output_tokens_details"]?["reasoning_tokens"] ?? own?["thoughts_tokens"]
-        attributes.append(Names.reasoningTokens, count: reasoning?.uint64Value)
+        attributes.append(
+            Names.reasoningTokens,
+            count: GenAILookup(payloads).integer(Names.reasoningTokens.key, least: 0).map { UInt64($0) }
+                ?? reasoning?.uint64Value)
     }
 
     private static func input(

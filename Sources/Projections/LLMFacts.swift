@@ -22,7 +22,8 @@ enum LLMFacts {
     ) -> Cost? {
         pricing.cost(
             of: response, output: payloads.data, provider: event.name,
-            requestedModel: payloads.profile("model_name")?.stringValue ?? (payloads.isStrict ? nil : start.modelName),
+            requestedModel: payloads.isStrict || endModel(payloads, response) != nil
+                ? payloads.profile("model_name")?.stringValue : start.modelName,
             policy)
     }
 

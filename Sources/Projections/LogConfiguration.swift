@@ -8,6 +8,8 @@ package struct LogConfiguration: Sendable, Hashable {
     package var maximumOpenScopes: Int
     /// A scope that has been open for so many nanoseconds of log time is forgotten; nil never.
     package var maximumAge: UInt64?
+    /// How long an ended scope is remembered for those that name it as their parent, nanoseconds of events' time.
+    package var completedLifetime = CompletedContexts.usualLifetime
     /// Whose answer counts for scopes that come before their parents, and for second starts.
     package var compatibility: Compatibility
 

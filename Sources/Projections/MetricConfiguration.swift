@@ -22,8 +22,6 @@ package struct MetricConfiguration: Sendable, Hashable {
     package var maximumSeries = 262_144
     /// Beyond it the metrics of the tenant that was silent for the longest time are collected and forgotten.
     package var maximumTenants = 256
-    /// Calls of models that are open; of one more the oldest is forgotten, and its time to first chunk is not measured.
-    package var maximumOpenCalls = 16_384
     /// Whose answer counts for sums that leave 64 bits and for the attribute sets of delta series.
     package var compatibility: Compatibility
 

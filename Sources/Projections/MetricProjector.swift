@@ -9,8 +9,6 @@ package struct MetricProjector: Sendable {
     private struct Tenant: Sendable {
         var instruments: [MetricInstrument] = []
         var numbers: [String: Int] = [:]
-        /// Instruments that marks asked for; those of Skein's own do not count against the limit.
-        var asked = 0
         /// Counted up with every use.
         var lastUse: UInt64 = 0
     }
@@ -26,7 +24,6 @@ package struct MetricProjector: Sendable {
 
     private var tenants: [String: Tenant] = [:]
     private var uses: UInt64 = 0
-    private var calls: OpenCalls
     /// When the next collection is due; nil before anything was measured.
     private var nextCollection: UInt64?
     private var hasNews = false
@@ -36,7 +33,6 @@ package struct MetricProjector: Sendable {
 
     package init(configuration: MetricConfiguration) {
         self.configuration = configuration
-        calls = OpenCalls(maximum: configuration.maximumOpenCalls, configuration.compatibility)
     }
 
     // MARK: Events
@@ -60,10 +56,9 @@ package struct MetricProjector: Sendable {
         output.events.receive(run)
         let measurements: [MetricMeasurement]
         switch event.kind {
-        case .scopeStart:
-            calls.started(event, tenant)
-            measurements = []
-        case .scopeEnd: measurements = calls.ended(event, tenant).map { [$0] } ?? []
+        case .scopeStart: measurements = []
+        case .scopeEnd:
+            measurements = FirstChunk.measurement(ofEnd: event, configuration.compatibility).map { [$0] } ?? []
         case .mark: measurements = event.dataSchema?.name == MarkRules.metricSchema ? valid(event) : []
         }
         if measurements.isEmpty { return output.events.settle(1, .notProjected, of: run) }
@@ -86,7 +81,7 @@ package struct MetricProjector: Sendable {
         } catch {
             counters.invalidMarks += 1
             diagnostics.record(
-                "otel.metric_mark_invalid", "The metric mark \"\(mark.name)\" was dropped as a whole: \(error.reason)")
+                "otel.metric_mark_invalid", "\(mark.metricSource) was dropped as a whole: \(error.reason)")
             return []
         }
     }
@@ -96,7 +91,6 @@ package struct MetricProjector: Sendable {
     /// - Returns: whether the measurements were taken, all of them or none.
     private mutating func record(_ measurements: [MetricMeasurement], _ event: Event, _ run: ScopeKey) -> Bool {
         uses += 1
-        let isMark = event.isMark
         // Taken out, so that it is changed in its place.
         var tenant = tenants.removeValue(forKey: run.tenant) ?? Tenant()
         tenant.lastUse = uses
@@ -111,16 +105,16 @@ package struct MetricProjector: Sendable {
                 counters.descriptorConflicts += 1
                 diagnostics.record(
                     "otel.metric_descriptor_conflict",
-                    "The metric mark \"\(event.name)\" was dropped as a whole: \(measurement.name) has another kind, value_type or unit"
+                    "\(event.metricSource) was dropped as a whole: \(measurement.name) has another kind, value_type or unit"
                 )
                 return false
             }
         }
-        if isMark, tenant.asked + added.count > configuration.maximumInstruments {
+        if tenant.instruments.count + added.count > configuration.maximumInstruments {
             counters.instrumentLimit += 1
             diagnostics.record(
                 "otel.metric_instrument_limit",
-                "The metric mark \"\(event.name)\" was dropped as a whole: there are \(configuration.maximumInstruments) instruments already"
+                "\(event.metricSource) was dropped as a whole: there are \(configuration.maximumInstruments) instruments already"
             )
             return false
         }
@@ -132,7 +126,6 @@ package struct MetricProjector: Sendable {
                 number = tenant.instruments.count
                 tenant.numbers[measurement.name] = number
                 tenant.instruments.append(MetricInstrument(measurement, now: now))
-                if isMark { tenant.asked += 1 }
             }
             record(measurement, in: &tenant.instruments[number], countedFor: index == 0 ? run : nil)
         }
@@ -195,9 +188,9 @@ package struct MetricProjector: Sendable {
 
     // MARK: Snapshot
 
-    private static let snapshotVersion: UInt8 = 1
+    private static let snapshotVersion: UInt8 = 2
 
-    /// Sums, start times and open calls. Counters and diagnostics belong to the process and are not in it.
+    /// Sums and start times. Counters and diagnostics belong to the process and are not in it.
     package func snapshot() -> [UInt8] {
         var writer = SnapshotWriter(version: MetricProjector.snapshotVersion)
         writer.write(now)
@@ -206,11 +199,9 @@ package struct MetricProjector: Sendable {
         writer.write(tenants.count)
         for (name, tenant) in tenants.sorted(by: { $0.value.lastUse < $1.value.lastUse }) {
             writer.write(name)
-            writer.write(tenant.asked)
             writer.write(tenant.instruments.count)
             for instrument in tenant.instruments { instrument.write(to: &writer) }
         }
-        calls.write(to: &writer)
         return writer.bytes
     }
 
@@ -226,7 +217,6 @@ package struct MetricProjector: Sendable {
         for _ in 0..<(try reader.readCount()) {
             let name = try reader.readText()
             var tenant = Tenant()
-            tenant.asked = Int(try reader.readTally())
             for _ in 0..<(try reader.readCount()) {
                 let instrument = try MetricInstrument(from: &reader)
                 tenant.numbers[instrument.name] = tenant.instruments.count
@@ -238,7 +228,11 @@ package struct MetricProjector: Sendable {
             tenant.lastUse = uses
             tenants[name] = tenant
         }
-        try calls.restore(from: &reader)
         try reader.end()
     }
+}
+
+extension Event {
+    /// What a measurement came from.
+    fileprivate var metricSource: String { "The \(isMark ? "metric mark" : "first chunk of the call") \"\(name)\"" }
 }

@@ -6,7 +6,7 @@ enum ParentResolution: Sendable, Equatable {
     case found(traceID: EventUUID)
     /// The parent is in another process.
     case remote(traceID: EventUUID)
-    /// It ended too long ago to be remembered.
+    /// It ended too long ago to be remembered, and so did the run.
     case expired
     /// There is none, or nobody knows it.
     case none
@@ -30,7 +30,15 @@ enum ParentResolution: Sendable, Equatable {
         }
         switch completed.lookUp(parentKey, now: now) {
         case .found(let traceID): self = .found(traceID: traceID)
-        case .expired: self = .expired
+        case .expired:
+            // Then it counts as one of another process, while the outermost scope of the producer goes on.
+            if let root = event.propagationRootUUID, root != event.uuid,
+                let traceID = open(ScopeKey(tenant: tenant, uuid: root))
+            {
+                self = .remote(traceID: traceID)
+            } else {
+                self = .expired
+            }
         case .unknown:
             let uuid = event.uuid
             // The implicit root of a producer's scope stack has no events and is the parent itself: not this.

@@ -43,6 +43,8 @@ package struct ProjectionConfiguration: Sendable, Hashable {
     package var idle: UInt64?
     /// A run that has had open spans for so many nanoseconds of log time is given up; nil never.
     package var maximumAge: UInt64?
+    /// How long an ended scope is remembered for those that name it as their parent, nanoseconds of events' time.
+    package var completedLifetime = CompletedContexts.usualLifetime
     /// How long an end waits for its start, nanoseconds of log time.
     package var earlyEndLinger: UInt64 = 60_000_000_000
     /// Ends that wait for their starts.

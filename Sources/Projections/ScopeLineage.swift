@@ -23,7 +23,7 @@ struct ScopeLineage: Sendable {
     private var nextOrdinal: UInt64 = 0
     /// The open scopes that wait for their run's root.
     private var children: [ScopeKey: Set<EventUUID>] = [:]
-    private var completed = TenantContexts()
+    private var completed: TenantContexts
     /// Scopes that were forgotten while they were open.
     private(set) var forgotten: UInt64 = 0
 
@@ -31,11 +31,12 @@ struct ScopeLineage: Sendable {
         maximumOpen = configuration.maximumOpenScopes
         maximumAge = configuration.maximumAge
         isStrict = configuration.compatibility == .strict
+        completed = TenantContexts(lifetime: configuration.completedLifetime)
     }
 
     var openCount: Int { open.count }
 
-    /// The time of an event of the tenant: what ended a minute before is remembered no longer.
+    /// The time of an event of the tenant: what ended a lifetime before is remembered no longer.
     mutating func advance(_ tenant: String, to eventTime: UInt64) { completed.advance(tenant, to: eventTime) }
 
     func parent(of event: Event, _ tenant: String, time: UInt64) -> ParentResolution {
@@ -145,7 +146,7 @@ struct ScopeLineage: Sendable {
     }
 
     mutating func restore(from reader: inout SnapshotReader) throws(SnapshotError) {
-        completed = try TenantContexts(from: &reader)
+        completed = try TenantContexts(from: &reader, lifetime: completed.lifetime)
         for _ in 0..<(try reader.readCount()) {
             let key = ScopeKey(tenant: try reader.readText(), uuid: try reader.readUUID())
             let traceID = try reader.readUUID()

@@ -65,7 +65,7 @@ extension SpanProjector {
         now = try reader.readNumber()
         var names: [String] = []
         for _ in 0..<(try reader.readCount()) { names.append(try reader.readText()) }
-        completed = try TenantContexts(from: &reader)
+        completed = try TenantContexts(from: &reader, lifetime: configuration.completedLifetime)
         for _ in 0..<(try reader.readCount()) {
             let key = try NameTable.readKey(&reader, names)
             let (since, lastActivity) = (try reader.readNumber(), try reader.readNumber())

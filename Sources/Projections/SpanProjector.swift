@@ -28,7 +28,7 @@ package struct SpanProjector: Sendable {
     var openSpans = OpenSpans()
     var runs: OpenRuns
     var earlyEnds = EarlyEnds()
-    var completed = TenantContexts()
+    var completed: TenantContexts
     /// Spans that are to be exported as abandoned, from `nextLeaving` on.
     var leaving: [Leaving] = []
     var nextLeaving = 0
@@ -38,6 +38,7 @@ package struct SpanProjector: Sendable {
         if configuration.projection == .genAI { configuration.attributeMappings = [] }
         self.configuration = configuration
         runs = OpenRuns(idle: configuration.idle, maximumAge: configuration.maximumAge)
+        completed = TenantContexts(lifetime: configuration.completedLifetime)
     }
 
     /// Calls that end from now on cost what these say.

@@ -5,7 +5,7 @@ internal import ATOF
 /// Bounded over all tenants: beyond it the contexts of the tenant that was silent for the longest time are forgotten.
 struct TenantContexts: Sendable {
     private struct Tenant: Sendable {
-        var contexts = CompletedContexts()
+        var contexts: CompletedContexts
         /// Counted up with every use.
         var lastUse: UInt64 = 0
     }
@@ -14,6 +14,7 @@ struct TenantContexts: Sendable {
     /// Entries over all tenants.
     static let maximumEntries = 32_768
 
+    let lifetime: UInt64
     private var tenants: [String: Tenant] = [:]
     private var uses: UInt64 = 0
     private(set) var count = 0
@@ -48,7 +49,7 @@ struct TenantContexts: Sendable {
     private mutating func update(_ tenant: String, _ change: (inout CompletedContexts) -> Void) {
         uses += 1
         guard let index = tenants.index(forKey: tenant) else {
-            var new = Tenant(lastUse: uses)
+            var new = Tenant(contexts: CompletedContexts(lifetime: lifetime), lastUse: uses)
             change(&new.contexts)
             tenants[tenant] = new
             count += new.contexts.count
@@ -84,12 +85,14 @@ struct TenantContexts: Sendable {
         }
     }
 
-    init() {}
+    /// - Parameter lifetime: nanoseconds of events' time.
+    init(lifetime: UInt64) { self.lifetime = lifetime }
 
-    init(from reader: inout SnapshotReader) throws(SnapshotError) {
+    init(from reader: inout SnapshotReader, lifetime: UInt64) throws(SnapshotError) {
+        self.lifetime = lifetime
         for _ in 0..<(try reader.readCount()) {
             let name = try reader.readText()
-            var tenant = Tenant()
+            var tenant = Tenant(contexts: CompletedContexts(lifetime: lifetime))
             for _ in 0..<(try reader.readCount()) {
                 let (uuid, traceID) = (try reader.readUUID(), try reader.readUUID())
                 let endTime = try reader.readNumber()

@@ -41,7 +41,9 @@ enum AnswerContent {
         {
             return parts
         }
-        guard annotated == nil, let response else { return MessageText.agent(annotated: annotated, response: data) }
+        guard let response, annotated == nil || annotated?.message?.isParts == true else {
+            return MessageText.agent(annotated: annotated, response: data)
+        }
         if let text = MessageText.text(of: data) { return text }
         switch response.message {
         case .text(let text): return .string(text)

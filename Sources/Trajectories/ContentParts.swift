@@ -51,7 +51,8 @@ enum ContentParts {
     }
 
     private static func part(_ part: JSONValue, at pointer: String) -> JSONValue? {
-        switch part["type"]?.stringValue {
+        // OCI writes types in capitals.
+        switch part["type"]?.stringValue?.lowercased() {
         case "text", "input_text", "output_text": return part["text"]?.stringValue.map(text)
         case "refusal": return part["refusal"]?.stringValue.map(text)
         case "tool_use", "tool_result", "thinking", "redacted_thinking": return nil
@@ -60,13 +61,13 @@ enum ContentParts {
             let url = part["image_url"]?["url"]?.stringValue ?? part["image_url"]?.stringValue
             return image(url: url, mediaType: nil, at: pointer) ?? text("[image]")
         case "image":
-            let source = part["source"] ?? part["image"] ?? part
+            let source = part["source"] ?? part["image"] ?? part["imageUrl"] ?? part
             let mediaType = (source["media_type"] ?? source["mimeType"])?.stringValue
             let url = source["url"]?.stringValue ?? source["image_url"]?.stringValue ?? source["path"]?.stringValue
             if let image = image(url: url, mediaType: mediaType, at: pointer) { return image }
             return source["data"] == nil ? text("[image]") : inlineImage(mediaType, at: pointer)
         case nil: return geminiPart(part, at: pointer)
-        case let type?: return text("[\(type)]")
+        case .some: return text("[\(part["type"]?.stringValue ?? "")]")
         }
     }
 

@@ -51,7 +51,8 @@ struct DocumentTotals {
 
     private static func sum(_ numbers: [Double?]) -> Double? {
         let known = numbers.compactMap(\.self)
-        return known.isEmpty ? nil : known.reduce(0, +)
+        // No total is greater than a count can be.
+        return known.isEmpty ? nil : min(known.reduce(0, +), Double(UInt64.max))
     }
 
     private static func isEqual(_ left: Double?, _ right: Double?) -> Bool {

@@ -24,7 +24,7 @@ struct DuplicateCalls: Sendable {
         }
         // In a fixed order: a span that ends twice can be in two groups.
         for (_, group) in groups.sorted(by: { $0.key < $1.key }) where group.count > 1 {
-            suppress(group.sorted { $0.start.time < $1.start.time })
+            suppress(group.sorted { $0.start.time < $1.start.time }, index.compatibility)
         }
     }
 
@@ -35,13 +35,13 @@ struct DuplicateCalls: Sendable {
     }
 
     /// - Parameter spans: of one parent, by start.
-    private mutating func suppress(_ spans: [Span]) {
+    private mutating func suppress(_ spans: [Span], _ compatibility: Compatibility) {
         let fidelities = spans.map(\.fidelity)
         guard let first = fidelities.first, fidelities.contains(where: { $0 != first }) else { return }
         var traits: [Int: Traits] = [:]
         func trait(_ index: Int) -> Traits {
             if let known = traits[index] { return known }
-            let made = Traits(spans[index])
+            let made = Traits(spans[index], compatibility)
             traits[index] = made
             return made
         }
@@ -72,7 +72,7 @@ struct DuplicateCalls: Sendable {
         }
     }
 
-    /// What two spans are compared by.
+    /// What two spans are compared by: by their bodies, of whatever their producers made annotations, and by the model, which these may name.
     private struct Traits {
         let model: String?
         let request: String
@@ -81,17 +81,15 @@ struct DuplicateCalls: Sendable {
         let isInexactHook: Bool
         let isGateway: Bool
 
-        init(_ span: Span) {
+        init(_ span: Span, _ compatibility: Compatibility) {
             let data = span.end.data ?? .null
-            let response = LLMNormalizer.response(profile: span.end.annotatedProfile, data: data)
-            let annotated = LLMNormalizer.annotatedResponse(span.end.annotatedProfile, data: data)
+            let response = LLMNormalizer.response(profile: span.end.annotatedProfile, data: data, compatibility)
             model = ModelName.of(end: span.end, data: data, response: response, start: span.start)
-            let annotatedRequest = LLMNormalizer.annotatedRequest(span.start.annotatedProfile)
             request = span.start.withRequest { request in
-                request.map { MessageText.user(annotated: annotatedRequest, request: $0.body).compactText } ?? ""
+                request.map { MessageText.user(annotated: nil, request: $0.body).compactText } ?? ""
             }
             let calls = ToolPromotion.calls(in: data).map(\.signature).joined(separator: ",")
-            self.response = MessageText.agent(annotated: annotated, response: data).compactText + calls
+            self.response = MessageText.agent(annotated: nil, response: data).compactText + calls
             let metadata = [span.start.metadata, span.end.metadata].compactMap(\.self)
             func has(_ key: String) -> Bool { metadata.contains { $0[key] != nil } }
             let isInexact = metadata.contains { $0["provider_payload_exact"] == false }
@@ -126,7 +124,7 @@ struct DuplicateCalls: Sendable {
                     for (kind, paths) in [("request ", requestPaths), ("generation ", generationPaths)] {
                         for path in paths {
                             let value = path.reduce(Optional(source)) { $0?[$1] }
-                            if let id = value?.stringValue { keys.insert(kind + id) }
+                            if let id = value?.stringValue, !id.isEmpty { keys.insert(kind + id) }
                         }
                     }
                 }

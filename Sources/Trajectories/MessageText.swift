@@ -40,10 +40,16 @@ enum MessageText {
         message.isObject && message["role"]?.stringValue.map { $0 == "user" } ?? !roleRequired
     }
 
-    /// The user's text in the input of a Responses request.
+    /// What the user said last in the input of a Responses request.
     private static func input(of request: JSONCursor) -> JSONValue? {
-        if let text = request["input"]?.stringValue { return .string(text) }
-        guard let content = lastContent(request, "input", "content", roleRequired: true)?.value else { return nil }
+        guard let input = request["input"] else { return nil }
+        if let text = input.stringValue { return .string(text) }
+        return input.elements?.lazy.reversed().filter { isUser($0, roleRequired: true) }
+            .compactMap { $0["content"].flatMap { said(in: $0.value) } }.first
+    }
+
+    /// Nil for content that says nothing.
+    private static func said(in content: JSONValue) -> JSONValue? {
         if content.stringValue != nil { return content }
         for type in ["input_text", "text"] {
             if let text = joined(content, type: type) { return .string(text) }
@@ -66,9 +72,8 @@ enum MessageText {
             switch annotated.message {
             case .text(let text): return .string(text)
             case .parts: break
-            // A member of the provider's called message has taken the place of the real one, and only the raw response has that; unless
-            // it is all that the response calls so.
-            case nil: if [nil, response["message"]].contains(annotated.extra["message"]) { return "" }
+            // Then only the raw response has it.
+            case nil: if !annotated.isMessageHidden { return "" }
             }
         }
         return text(of: response) ?? content(response)
@@ -78,7 +83,8 @@ enum MessageText {
     static func text(of response: JSONValue) -> JSONValue? {
         guard let object = response.objectValue else { return content(response) }
         if let content = agentContent(response) {
-            return anthropic(object, content.value) ?? self.content(content.value)
+            let blocks = content.pointer == "content" ? anthropic(object, content.value) : nil
+            return blocks ?? self.content(content.value)
         }
         if let text = response["output_text"]?.stringValue ?? responsesText(object) { return .string(text) }
         return ToolPromotion.hasCallList(object) ? "" : nil

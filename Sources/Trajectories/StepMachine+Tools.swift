@@ -3,6 +3,7 @@ internal import ATOF
 /// Tools, and the agents and rejections that take their place.
 extension StepMachine {
     mutating func toolStarted(_ event: ScopeEvent) {
+        if bound[event.uuid] != nil { return }
         var found = call(of: event)
         if found == nil, let current, let id = event.callID ?? ownID(of: event, among: current) {
             append(
@@ -17,6 +18,8 @@ extension StepMachine {
     }
 
     mutating func toolEnded(_ event: ScopeEvent) {
+        // By clocks that differ it ends before it starts: it has its call first all the same.
+        if let start = index.start(of: event.uuid), start.time > event.time { toolStarted(start) }
         let found = call(of: event)
         if let found { bind(event, to: found) }
         let id = found.map { asked.calls[$0].id } ?? event.callID ?? correlated[event.uuid]

@@ -48,7 +48,20 @@ struct StepMetrics: Sendable {
             cachedTokens = usage.cacheReadTokens
             if extra["cache_write_tokens"] == nil { extra["cache_write_tokens"] = JSONValue(count: write) }
         }
+        if !index.compatibility.isStrict { setContradictionsAside() }
         if promptTokens == nil, completionTokens == nil, cachedTokens == nil, cost == nil, extra.isEmpty { return nil }
+    }
+
+    /// What cannot be is told, but not where somebody would add it up.
+    private mutating func setContradictionsAside() {
+        if let cached = cachedTokens, let prompt = promptTokens, cached > prompt {
+            if extra["cached_tokens"] == nil { extra["cached_tokens"] = JSONValue(count: cached) }
+            cachedTokens = nil
+        }
+        if let reported = cost, reported < 0 {
+            if extra["cost_usd"] == nil { extra["cost_usd"] = .double(reported) }
+            cost = nil
+        }
     }
 
     var optimizationSummary: JSONObject? { extra["nemo_relay"]?["optimization"]?.objectValue }
@@ -76,12 +89,12 @@ struct StepMetrics: Sendable {
         for member in other.extra where extra[member.key] == nil { extra[member.key] = member.value }
     }
 
-    /// The sum of what is known; nil when nothing is. What does not fit is the greatest number; the reference says nothing then.
+    /// The sum of what is known; nil when nothing is. What does not fit is the greatest number; the reference goes on from zero.
     static func sum(_ counts: some Sequence<UInt64?>, _ compatibility: Compatibility) -> UInt64? {
         var total: UInt64?
         for case let count? in counts {
             let (sum, overflow) = (total ?? 0).addingReportingOverflow(count)
-            if overflow { return compatibility.isStrict ? nil : .max }
+            if overflow, !compatibility.isStrict { return .max }
             total = sum
         }
         return total

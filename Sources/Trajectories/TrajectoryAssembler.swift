@@ -245,7 +245,7 @@ package struct TrajectoryAssembler: Sendable {
         }
         switch event.kind {
         case .scopeStart: if late { forgotten.insert(arrival.key) } else { outside.insert(arrival.key) }
-        case .scopeEnd: outside.remove(arrival.key)
+        case .scopeEnd: outside.end(arrival.key)
         case .mark: break
         }
     }
@@ -397,7 +397,7 @@ package struct TrajectoryAssembler: Sendable {
         guard configuration.order == .reference else { return }
         switch arrival.event.kind {
         case .scopeStart: outside.insert(arrival.key)
-        case .scopeEnd: outside.remove(arrival.key)
+        case .scopeEnd: outside.end(arrival.key)
         case .mark: break
         }
     }

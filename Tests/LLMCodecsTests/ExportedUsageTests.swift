@@ -91,6 +91,17 @@ struct ExportedUsageTests {
             call.pricing.stepCost(of: nil, manual: manual, usage: usage, output: output, provider: "p") { nil } == nil)
     }
 
+    @Test(
+        "where there is a token_usage, be it null, its cost counts and not that of usage",
+        arguments: [
+            (["usage": ["cost": 1]], true), (["usage": ["cost": 1], "token_usage": ["total": 1]], false),
+            (["usage": ["cost": 1], "token_usage": .null], false),
+            (["usage": ["input": 1], "token_usage": ["cost": "x"]], true),
+        ] as [(JSONValue, Bool)])
+    func costOfTokenUsage(output: JSONValue, hasCost: Bool) {
+        #expect(ManualUsage(output)?.hasCostMember == hasCost)
+    }
+
     @Test("a call is priced by the model that was asked for when nobody has a price for the one that answered")
     func requestedModel() throws {
         let call = try ExportedUsageTests.call(["model": "other", "usage": ["input": 3]], requested: "m")

@@ -23,6 +23,10 @@ struct DisplayTextTests {
             (#"{"choices":[{},{"message":{"content":"c","tool_calls":[{"name":"f"}]}}]}"#, "c\nRequested tools: f"),
             (#"{"tool_calls":[{"name":"f"}]}"#, "Requested tools: f"),
             (
+                #"{"output":[{"type":"message","content":[{"type":"output_text","text":"a\n"}]},{"type":"message","content":[{"type":"text","text":" "}]},{"type":"function_call","name":"f"}]}"#,
+                "a\nRequested tools: f"
+            ),
+            (
                 #"{"output":[{"type":"message","content":[{"type":"output_text","text":"a"},{"type":"text","text":"b"}]},"#
                     + #"{"type":"function_call","name":"f"},{"type":"function_call","name":"g"}]}"#,
                 "a\n\nb\nRequested tools: f, g"

@@ -152,7 +152,7 @@ struct GenAIConventionsTests {
             category: "retriever", name: "openai r",
             input: #"{"index_name":"i","server_address":"h","server_port":1,"top_k":5,"model":"m"}"#),
         Scope(
-            category: "embedder", name: "openai e", input: #"{"model":"m"}"#,
+            category: "embedder", name: "openai e", input: #"{"model":"m","dimensions":8,"encoding_format":"float"}"#,
             output: #"{"model":"m2","usage":{"prompt_tokens":3}}"#),
         Scope(
             category: "llm", name: "openai",
@@ -160,7 +160,7 @@ struct GenAIConventionsTests {
                 {"annotated_request":{"messages":[{"role":"user","content":"q"}],"instructions":"i","model":"m","stream":true,
                 "params":{"temperature":0,"top_p":1,"max_tokens":5,"stop":["x"]},"reasoning":{"effort":"low"},
                 "previous_response_id":"p","tools":[{"type":"function","function":{"name":"f"}}],
-                "api_specific":{"api":"openai_chat","frequency_penalty":1,"presence_penalty":2,"n":2,"seed":-1}}}
+                "api_specific":{"api":"openai_chat","response_format":{"type":"json_object"},"frequency_penalty":1,"presence_penalty":2,"n":2,"seed":-1}}}
                 """#,
             response: #"""
                 {"time_to_first_chunk":0.5,"annotated_response":{"id":"r","model":"m3","message":"a","finish_reason":"complete",

@@ -49,6 +49,62 @@ struct GenAITests {
         #expect(try span("llm", name: name, profile: profile)["gen_ai.provider.name"] == provider.map { .string($0) })
     }
 
+    @Test(
+        "tells what form of output a request asks for",
+        arguments: [
+            ("openai_chat", #""response_format":{"type":"json_schema"}"#, "", "json"),
+            ("openai_chat", #""response_format":{"type":"text"},"modalities":["audio"]"#, "", "speech"),
+            ("openai_chat", #""modalities":["text"]"#, "", "text"),
+            ("openai_chat", #""modalities":["text","audio"]"#, "", nil),
+            ("openai_chat", #""modalities":["image"]"#, "", nil),
+            ("openai_responses", #""text":{"format":{"type":"json_object"}}"#, "", "json"),
+            ("anthropic_messages", #""response_format":{"type":"json_object"}"#, "", nil),
+            ("openai_chat", #""response_format":{"type":"json_object"}"#, #"{"gen_ai.output.type":"own"}"#, "own"),
+            ("openai_chat", #""modalities":["text"]"#, #"{"gen_ai.output.type":" "}"#, "text"),
+        ] as [(String, String, String, String?)])
+    func outputTypes(_ api: String, _ members: String, _ metadata: String, _ expected: String?) throws {
+        let profile = #"{"annotated_request":{"messages":[],"api_specific":{"api":"\#(api)",\#(members)}}}"#
+        let span = try span("llm", metadata: metadata, profile: profile)
+        #expect(span["gen_ai.output.type"] == expected.map { .string($0) })
+        // Without a request nobody asked for anything.
+        #expect(try self.span("llm", metadata: metadata)["gen_ai.output.type"] == nil)
+    }
+
+    @Test("lets a producer say how much a model is to think, and how much it did")
+    func reasoning() throws {
+        func span(_ effort: String, _ metadata: String, _ end: String) throws -> ProjectedSpan {
+            try self.span(
+                "llm", metadata: metadata,
+                profile: #"{"annotated_request":{"messages":[],"reasoning":{"effort":"\#(effort)"}}}"#, end: end,
+                endProfile:
+                    #"{"annotated_response":{"message":"a","api_specific":{"output_tokens_details":{"reasoning_tokens":3}}}}"#
+            )
+        }
+        let (level, tokens) = ("gen_ai.request.reasoning.level", "gen_ai.usage.reasoning.output_tokens")
+        let said = try span("low", #"{"\#(level)":"md"}"#, #"{"usage":{"\#(tokens)":9}}"#)
+        #expect(said[level] == .string("md") && said[tokens] == .int(9))
+        let plain = try span("low", #"{"\#(level)":" "}"#, #"{"\#(tokens)":-1}"#)
+        #expect(plain[level] == .string("low") && plain[tokens] == .int(3))
+        #expect(try span(" ", "", "")[level] == nil)
+    }
+
+    @Test(
+        "tells how embeddings are wanted",
+        arguments: [
+            (#"{"dimensions":256,"encoding_format":"float"}"#, 256, ["float"]),
+            (#"{"request":{"dimensions":3,"encoding_formats":["a","","a"]}}"#, 3, ["a", "a"]),
+            (
+                #"{"gen_ai.embeddings.dimension.count":0,"dimensions":1.0,"encoding_formats":[],"encoding_format":"f"}"#,
+                nil, ["f"]
+            ),
+            (#"{"dimensions":"2","encoding_formats":["a",1],"encoding_format":" "}"#, nil, nil),
+        ] as [(String, Int64?, [String]?)])
+    func embeddings(_ data: String, _ dimensions: Int64?, _ formats: [String]?) throws {
+        let span = try span("embedder", data: data)
+        #expect(span["gen_ai.embeddings.dimension.count"] == dimensions.map { .int($0) })
+        #expect(span["gen_ai.request.encoding_formats"] == formats.map { .strings($0) })
+    }
+
     @Test("looks into a producer's own keys, the metadata and the payload, in this order, and into nested objects")
     func lookup() throws {
         let data = #"{"conversation_id":"d","request":{"agent_description":7},"server.port":"no"}"#

@@ -6,13 +6,16 @@ import Testing
 /// The reference's answers are those of nemo-relay 0.10.4 to the same metadata; `./dev try-relay` has a coding agent that sends it.
 @Suite("gen_ai tools")
 struct GenAIToolTests {
-    private func span(_ start: String, end: String = "", profile: String = "") throws -> ProjectedSpan {
+    private func span(
+        _ start: String, end: String = "", profile: String = "", endProfile: String = ""
+    ) throws -> ProjectedSpan {
         var run = Run(ProjectionConfiguration(projection: .genAI))
         try run.receive(
             Events.fields(
                 .scopeStart, Events.uuid(1), name: "t", category: "tool", data: "", metadata: start, profile: profile))
         let fields = Events.fields(
-            .scopeEnd, Events.uuid(1), name: "t", category: "tool", data: "", metadata: end, profile: "")
+            .scopeEnd, Events.uuid(1), name: "t", category: "tool", data: "", metadata: end,
+            profile: endProfile)
         return try #require(try run.receive(fields).first)
     }
 
@@ -29,6 +32,24 @@ struct GenAIToolTests {
         ] as [(String, String?)])
     func agentNames(_ metadata: String, _ name: String?) throws {
         #expect(try span(metadata)["gen_ai.agent.name"] == name.map { .string($0) })
+    }
+
+    @Test("looks for one key after the other, for each in the profile and then in the metadata")
+    func order() throws {
+        let span = try span(
+            #"{"gen_ai.tool.description":"m","tool_type":"m"}"#, profile: #"{"description":"p","tool_type":"p"}"#)
+        #expect(span["gen_ai.tool.description"] == .string("m"))
+        #expect(span["gen_ai.tool.type"] == .string("p"))
+    }
+
+    @Test("takes the id of its call from the end's profile, then from its metadata, if the start had none")
+    func idAtEnd() throws {
+        let key = "gen_ai.tool.call.id"
+        let end = #"{"tool_call_id":"m"}"#
+        #expect(try span("", end: end, endProfile: #"{"tool_call_id":"e"}"#)[key] == .string("e"))
+        #expect(try span("", end: end)[key] == .string("m"))
+        let both = try span("", profile: #"{"tool_call_id":"s"}"#, endProfile: #"{"tool_call_id":"e"}"#)
+        #expect(both[key] == .string("s"))
     }
 
     @Test(

@@ -133,6 +133,20 @@ struct LogProjectorTests {
         .init(traceID: trace, spanID: span.low)
     }
 
+    @Test("names a parent that ended long ago while the outermost agent goes on")
+    func expiredParent() throws {
+        var log = Log()
+        let root = Events.uuid(7)
+        try log.receive(Events.fields(.scopeStart, root, at: 0, category: "agent", propagationRoot: root))
+        try log.receive(Events.fields(.scopeStart, Self.parent, parent: root, at: 0, propagationRoot: root))
+        try log.receive(Events.fields(.scopeEnd, Self.parent, parent: root, at: 1, propagationRoot: root))
+        try log.receive(Events.fields(.mark, Self.mark, parent: Self.parent, at: 90, propagationRoot: root))
+        #expect(log.records.last?.context == Self.context(root, Self.parent))
+        try log.receive(Events.fields(.scopeEnd, root, at: 91, propagationRoot: root))
+        try log.receive(Events.fields(.mark, Self.mark, parent: Self.parent, at: 92, propagationRoot: root))
+        #expect(log.records.last?.context == nil)
+    }
+
     @Test("names the parent's span, whether it is open, has ended, or is in another process", arguments: [false, true])
     func context(restores: Bool) throws {
         var log = Log()

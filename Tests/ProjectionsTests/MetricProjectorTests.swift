@@ -332,51 +332,76 @@ struct MetricProjectorTests {
 
     private static let metric = "gen_ai.client.operation.time_to_first_chunk"
 
-    @Test(
-        "measures how long the first chunk of a streamed call took",
-        arguments: [
-            ("openai", "", "", "{}", "{}", ["chat", "openai", nil, nil]),
-            ("x", #"{"model_name":"p"}"#, "", "{}", "{}", ["chat", nil, "p", nil]),
-            (
-                "text_completion", #"{"provider":"own","annotated_request":{"messages":[],"model":"a"}}"#, "", "{}",
-                #"{"annotated_response":{"model":"b"}}"#, ["text_completion", "own", "a", "b"]
-            ),
-            (
-                "GenerateContent", "", #"{"model":7,"provider_name":"m"}"#, #"{"request":{"model":"d"}}"#, "{}",
-                ["generate_content", "m", "7", nil]
-            ),
-            (
-                "azure OpenAI chat completion", "", "", #"{"request":{"model":"d"}}"#, "{}",
-                ["chat", "azure.ai.openai", "d", nil]
-            ),
-        ] as [(String, String, String, String, String, [String?])])
-    func firstChunk(
-        _ name: String, _ profile: String, _ metadata: String, _ data: String, _ end: String, _ expected: [String?]
-    ) throws {
-        var meter = Meter()
-        try meter.receive(
-            Events.fields(
-                .scopeStart, Events.uuid(1), name: name, category: "llm", data: data, metadata: metadata,
-                profile: profile))
-        meter = try meter.restored()
-        let members = end.dropFirst().dropLast()
+    private static func end(
+        _ name: String, members: String = "", metadata: String = "", data: String = "", category: String = "llm"
+    ) -> EventFields {
         let profile = #"{"time_to_first_chunk":0.25\#(members.isEmpty ? "" : "," + members)}"#
-        for _ in 0..<2 {
-            try meter.receive(
-                Events.fields(.scopeEnd, Events.uuid(1), name: name, category: "llm", profile: profile))
+        return Events.fields(
+            .scopeEnd, Events.uuid(1), name: name, category: category, data: data, metadata: metadata, profile: profile)
+    }
+
+    @Test(
+        "measures how long the first chunk of a streamed call took, by its end alone",
+        arguments: [
+            ("openai", "", "", "", ["chat", "openai", nil, nil, nil]),
+            ("openai", #""model_name":"a""#, "", #"{"model":"c"}"#, ["chat", "openai", nil, "a", nil]),
+            ("openai", #""model_name":"""#, "", "", ["chat", "openai", nil, "", nil]),
+            (
+                "openai", #""annotated_response":{"model":"c"}"#, "", #"{"response":{"model":"d"}}"#,
+                ["chat", "openai", nil, "d", "c"]
+            ),
+            (
+                "text_completion", #""annotated_response":{"model":"c"}"#, "", #"{"provider":"own"}"#,
+                ["text_completion", "own", nil, nil, "c"]
+            ),
+            (
+                "GenerateContent", "", #"{"model":7,"provider_name":"m","server.address":"h","server_port":1}"#, "",
+                ["generate_content", "m", "h", "7", nil]
+            ),
+            ("azure OpenAI chat completion", "", "", "", ["chat", "azure.ai.openai", nil, nil, nil]),
+        ] as [(String, String, String, String, [String?])])
+    func firstChunk(
+        _ name: String, _ members: String, _ metadata: String, _ data: String, _ expected: [String?]
+    ) throws {
+        for compatibility in Compatibility.allCases {
+            var meter = Meter(MetricConfiguration(compatibility: compatibility))
+            for _ in 0..<2 {
+                try meter.receive(Self.end(name, members: members, metadata: metadata, data: data))
+                meter = try meter.restored()
+            }
+            let metric = meter.finish().first
+            #expect(metric?.name == Self.metric && metric?.unit == "s" && metric?.description == nil)
+            guard case .histogram(let points, _) = metric?.data, let point = points.first else {
+                Issue.record("no histogram")
+                return
+            }
+            #expect(point.count == 2 && point.sum == 0.5 && point.bounds.count == 15)
+            let keys = [
+                "gen_ai.operation.name", "gen_ai.provider.name", "server.address", "gen_ai.request.model",
+                "gen_ai.response.model",
+            ]
+            var attributes = zip(keys, expected).compactMap { key, value in
+                value.map { Attribute(key, .string($0)) }
+            }
+            if metadata.contains("server_port") { attributes.insert(Attribute("server.port", .int(1)), at: 3) }
+            #expect(point.attributes == attributes)
         }
-        let metric = meter.finish().first
-        #expect(metric?.name == Self.metric && metric?.unit == "s" && metric?.description == nil)
-        guard case .histogram(let points, _) = metric?.data, let point = points.first else {
-            Issue.record("no histogram")
-            return
+    }
+
+    @Test(
+        "measures the first chunk of a provider that only the answer tells, or nobody; the reference does not",
+        arguments: [(#""annotated_response":{"api_specific":{"api":"anthropic_messages"}}"#, "anthropic"), ("", nil)]
+            as [(String, String?)])
+    func firstChunkOfSomebody(members: String, provider: String?) throws {
+        for compatibility in Compatibility.allCases {
+            var meter = Meter(MetricConfiguration(compatibility: compatibility))
+            try meter.receive(Self.end("x", members: members))
+            let metric = meter.finish().first
+            #expect((metric == nil) == (compatibility == .strict))
+            guard case .histogram(let points, _) = metric?.data else { continue }
+            let names = points.first?.attributes.filter { $0.key == "gen_ai.provider.name" }
+            #expect(names == (provider.map { [Attribute("gen_ai.provider.name", .string($0))] } ?? []))
         }
-        #expect(point.count == 1 && point.sum == 0.25 && point.bounds.count == 15)
-        let keys = ["operation.name", "provider.name", "request.model", "response.model"]
-        let attributes = zip(keys, expected).compactMap { key, value in
-            value.map { Attribute("gen_ai.\(key)", .string($0)) }
-        }
-        #expect(point.attributes == attributes)
     }
 
     @Test(
@@ -388,21 +413,21 @@ struct MetricProjectorTests {
         ])
     func noFirstChunk(_ category: String, _ profile: String) throws {
         var meter = Meter()
-        try meter.receive(Events.fields(.scopeStart, Events.uuid(1), category: category))
-        try meter.receive(Events.fields(.scopeEnd, Events.uuid(1), category: category, profile: profile))
         try meter.receive(
-            Events.fields(.scopeEnd, Events.uuid(2), category: "llm", profile: #"{"time_to_first_chunk":1}"#))
+            Events.fields(.scopeEnd, Events.uuid(1), name: "openai", category: category, profile: profile))
         #expect(meter.finish().isEmpty)
     }
 
-    @Test("is no instrument that a mark asked for")
-    func firstChunkLimit() throws {
+    @Test(
+        "counts against the limit of instruments as what a mark asks for, and is dropped at it",
+        arguments: [true, false])
+    func firstChunkLimit(isFirst: Bool) throws {
         var meter = Meter(MetricConfiguration(maximumInstruments: 1))
-        try meter.receive(Events.fields(.scopeStart, Events.uuid(1), category: "llm"))
-        try meter.receive(
-            Events.fields(.scopeEnd, Events.uuid(1), category: "llm", profile: #"{"time_to_first_chunk":1}"#))
+        if isFirst { try meter.receive(Self.end("openai")) }
         try meter.measure(Measurement())
-        #expect(meter.finish().map(\.name) == [Self.metric, "m"])
+        if !isFirst { try meter.receive(Self.end("openai")) }
+        #expect(meter.finish().map(\.name) == [isFirst ? Self.metric : "m"])
+        #expect(meter.projector.counters.instrumentLimit == 1)
     }
 
     @Test("takes no snapshot that was cut off")

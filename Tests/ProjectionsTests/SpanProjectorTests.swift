@@ -95,6 +95,25 @@ struct SpanProjectorTests {
         #expect(context.traceID == (found ? parent : child) && !context.isRemote)
     }
 
+    @Test(
+        "takes a parent that ended long ago for a remote one while the outermost agent goes on",
+        arguments: [(nil, true), (1_000_000_000 as UInt64, true), (100_000_000_000, false)])
+    func expiryInRun(lifetime: UInt64?, isRemote: Bool) throws {
+        var configuration = ProjectionConfiguration(projection: .full)
+        if let lifetime { configuration.completedLifetime = lifetime }
+        var run = Run(configuration)
+        let agent = Events.uuid(7)
+        try run.receive(Events.fields(.scopeStart, agent, category: "agent", propagationRoot: agent))
+        try run.receive(Events.fields(.scopeStart, parent, parent: agent, propagationRoot: agent))
+        try run.receive(Events.fields(.scopeEnd, parent, parent: agent, at: 1, propagationRoot: agent))
+        run = try run.restored()
+        try run.receive(Events.fields(.scopeStart, child, parent: parent, at: 82, propagationRoot: agent))
+        let span = try #require(try run.receive(Events.fields(.scopeEnd, child, parent: parent, at: 83)).first)
+        #expect(span.context.traceID == agent && span.context.parentSpanID == parent.low)
+        #expect(span.context.isRemote == isRemote)
+        #expect(span["nemo_relay.session.instance_id"] == nil)
+    }
+
     @Test("remembers 4096 ended scopes, and drops the one that ended first")
     func eviction() throws {
         var run = Run()

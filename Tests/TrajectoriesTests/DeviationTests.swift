@@ -466,7 +466,7 @@ struct DeviationTests {
         #expect(steps.strict[0]["metrics"]?["prompt_tokens"] == .int(strict))
     }
 
-    @Test("counts up to the greatest number, where the reference says nothing")
+    @Test("counts up to the greatest number, where the reference goes on from zero")
     func greatestTotal() throws {
         let events = [UInt64.max, 9].enumerated().map { number, count in
             Sample.fields(
@@ -476,7 +476,62 @@ struct DeviationTests {
         let skein = try document(events)
         #expect(skein["final_metrics"]?["total_prompt_tokens"]?.uint64Value == .max)
         #expect(DocumentValidator.findings(in: skein).isEmpty)
-        #expect(try document(events, .strict)["final_metrics"]?["total_prompt_tokens"] == nil)
+        #expect(try document(events, .strict)["final_metrics"]?["total_prompt_tokens"] == 8)
+    }
+
+    @Test("sets aside what contradicts itself")
+    func contradictions() throws {
+        let usage: JSONValue = ["prompt_tokens": 1, "cached_tokens": 2, "cost_usd": -0.5]
+        let steps = try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", data: ["answer": "a", "usage": usage])])
+        let skein = steps.skein[0]["metrics"]
+        #expect(skein?["cached_tokens"] == nil && skein?["cost_usd"] == nil)
+        #expect(skein?["extra"] == ["cached_tokens": 2, "cost_usd": -0.5])
+        #expect(steps.strict[0]["metrics"]?["cached_tokens"] == 2)
+        #expect(steps.strict[0]["metrics"]?["cost_usd"] == -0.5)
+    }
+
+    @Test("gives a tool a call before its answer, also when its clock says the opposite")
+    func toolEndsBeforeItsStart() throws {
+        let call: JSONValue = ["id": "c", "name": "tool", "arguments": ["q": 1]]
+        let steps = try steps([
+            Self.start(2, at: 1),
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: ["answer": "a", "tool_calls": [call]]),
+            Self.tool(.scopeStart, 3, at: 3, id: nil, data: ["q": 1]),
+            Self.tool(.scopeEnd, 3, at: 4, id: nil, data: "first"),
+            Self.start(4, at: 5), Self.end(4, at: 6),
+            Self.tool(.scopeEnd, 5, at: 7, id: nil, data: "second"),
+            Self.tool(.scopeStart, 5, at: 8, id: nil, data: ["q": 1]),
+        ])
+        #expect(steps.skein.map { $0["source"] } == ["user", "agent", "user", "agent"])
+        #expect(steps.skein[1]["observation"]?["results"]?[0]?["content"] == "first")
+        let result = steps.skein[3]["observation"]?["results"]?[0]
+        #expect(result?["content"] == "second")
+        #expect(result?["source_call_id"] == steps.skein[3]["tool_calls"]?[0]?["tool_call_id"])
+    }
+
+    @Test("reads OCI's parts, wrapped or not, with an annotation or without", arguments: [true, false], [true, false])
+    func ociParts(isWrapped: Bool, isAnnotated: Bool) throws {
+        let message: JSONValue = [
+            "role": "ASSISTANT",
+            "content": [
+                ["type": "TEXT", "text": "t"], ["type": "IMAGE", "imageUrl": ["url": "https://h/x.png"]],
+            ],
+        ]
+        let chat: JSONValue = ["apiFormat": "GENERIC", "choices": [["message": message]]]
+        let annotation: JSONValue = [
+            "message": [
+                ["type": "text", "text": "t"],
+                ["type": "image_url", "image_url": ["url": "https://h/x.png"]],
+            ], "api_specific": ["api": "oci_genai"],
+        ]
+        let steps = try steps([
+            Sample.fields(
+                .scopeEnd, 2, in: 1, "llm", data: isWrapped ? ["chatResponse": chat] : chat,
+                profile: isAnnotated ? ["annotated_response": annotation] : nil)
+        ])
+        let image: JSONValue = ["media_type": "image/png", "path": "https://h/x.png"]
+        #expect(
+            steps.skein[0]["message"] == [["type": "text", "text": "t"], ["type": "image", "source": image]])
     }
 
     @Test(

@@ -67,6 +67,18 @@ struct TrajectoryAssemblerTests {
         #expect(assembler.finish().map(\.id) == [Sample.uuid(4)])
     }
 
+    @Test("opens none for an agent below a scope of no trajectory, also when that has ended")
+    func belowEndedScope() throws {
+        var assembler = TrajectoryAssembler(configuration: Self.configuration)
+        _ = try Self.run(
+            [
+                Sample.fields(.scopeStart, 1, in: 91, "function"), Sample.fields(.scopeEnd, 1, in: 91, "function"),
+                Sample.fields(.scopeStart, 2, in: 1, "agent"), Sample.fields(.scopeEnd, 2, in: 1, "agent"),
+            ], &assembler)
+        #expect(assembler.finish().isEmpty)
+        #expect(assembler.counts.unowned == 4)
+    }
+
     @Test("counts every event that goes nowhere by its reason")
     func counts() throws {
         var configuration = Self.configuration

@@ -274,4 +274,62 @@ struct TrajectoryBuilderTests {
         #expect(steps.compactMap { $0["message"] } == ["p", "a"])
         #expect(steps[1]["metrics"] == ["prompt_tokens": 1, "completion_tokens": 2])
     }
+
+    /// A hook's and a gateway's span of what may be one call, which overlap.
+    private func observedTwice(
+        requests: [JSONValue] = [["prompt": "p"], ["prompt": "p"]],
+        responses: [JSONValue] = [["answer": "a"], ["answer": "a"]], profiles: [JSONValue?] = [nil, nil],
+        hook: JSONValue = ["hook_event_name": "h"], gateway: JSONValue = ["gateway_path": "/v1"]
+    ) throws -> Int {
+        var exact = gateway.objectValue ?? JSONObject()
+        exact["provider_payload_exact"] = true
+        return try steps([
+            Sample.fields(.scopeStart, 2, in: 1, "llm", at: 0, data: requests[0], metadata: hook),
+            Sample.fields(.scopeStart, 3, in: 1, "llm", at: 1, data: requests[1], metadata: .object(exact)),
+            Sample.fields(
+                .scopeEnd, 3, in: 1, "llm", at: 2, data: responses[1], metadata: .object(exact), profile: profiles[1]),
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 3, data: responses[0], metadata: hook, profile: profiles[0]),
+        ]).count
+    }
+
+    @Test("compares what two spans of a call hold by their bodies, whoever annotated them")
+    func duplicatesByBody() throws {
+        let output: JSONValue = [
+            "output": [["type": "function_call", "call_id": "c", "name": "n", "arguments": "{}"]]
+        ]
+        let annotation: JSONValue = ["annotated_response": ["message": "said", "model": "m"]]
+        #expect(try observedTwice(responses: [output, output], profiles: [nil, annotation]) == 2)
+        #expect(
+            try observedTwice(responses: [["answer": "a"], ["answer": "b"]], profiles: [annotation, annotation]) == 4)
+    }
+
+    @Test("takes no empty id for one that two spans share", arguments: [("", 4), (" ", 2), ("r", 2)])
+    func emptyCorrelation(id: String, steps: Int) throws {
+        let hook: JSONValue = ["hook_event_name": "h", "provider_payload_exact": false, "request_id": .string(id)]
+        let gateway: JSONValue = ["gateway_path": "/v1", "request_id": .string(id)]
+        #expect(
+            try observedTwice(requests: [["prompt": "p"], ["prompt": "q"]], hook: hook, gateway: gateway) == steps)
+    }
+
+    @Test("takes what the user said last in an input, and joins blocks of an Anthropic message's own content only")
+    func texts() throws {
+        let input: JSONValue = ["input": [["role": "user", "content": "hello"], ["role": "user", "content": 5]]]
+        #expect(try steps([Sample.fields(.scopeStart, 2, in: 1, "llm", data: input)])[0]["message"] == "hello")
+        let parts: JSONValue = [["type": "text", "text": "x"]]
+        let answer: JSONValue = ["type": "message", "answer": parts]
+        #expect(try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", data: answer)])[0]["message"] == parts)
+    }
+
+    @Test("an answer whose codec found no message is empty, whatever else the provider's message had")
+    func leftovers() throws {
+        let message: JSONValue = ["role": "ASSISTANT", "content": .null, "refusal": "no", "toolCalls": []]
+        let data: JSONValue = [
+            "modelId": "m", "chatResponse": ["apiFormat": "GENERIC", "choices": [["message": message]]],
+        ]
+        let annotation: JSONValue = ["message": ["refusal": "no"], "model": "m", "api_specific": ["api": "oci_genai"]]
+        let steps = try steps([
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", data: data, profile: ["annotated_response": annotation])
+        ])
+        #expect(steps[0]["message"] == "")
+    }
 }

@@ -37,6 +37,7 @@ extension ObservabilityReader {
                 section.complain("minimum_severity", "is \"\(word)\", must be trace, debug, info, warn or error")
             }
         }
+        if let lifetime = readCompletedLifetime(&section) { configuration.completedLifetime = lifetime }
         let queue = section.integer("max_queue_size") ?? 2048
         let batch = section.integer("max_export_batch_size") ?? min(queue, 512)
         if batch > queue {
@@ -64,7 +65,8 @@ extension ObservabilityReader {
             configuration.exportInterval = UInt64(min(millis, 31_536_000_000)) * 1_000_000
         }
         if let word = section.string("temporality") {
-            if let known = MetricConfiguration.Temporality(rawValue: word == "lowmemory" ? "low_memory" : word) {
+            let lower = word.lowercased()
+            if let known = MetricConfiguration.Temporality(rawValue: lower == "lowmemory" ? "low_memory" : lower) {
                 configuration.temporality = known
             } else {
                 section.complain("temporality", "is \"\(word)\", must be cumulative, delta or low_memory")

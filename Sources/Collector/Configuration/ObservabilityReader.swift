@@ -182,6 +182,7 @@ struct ObservabilityReader {
             }
             projection.promoteMetadataPrefixes = prefixes
         }
+        if let lifetime = readCompletedLifetime(&endpoint) { projection.completedLifetime = lifetime }
         for mapping in endpoint.sections("attribute_mappings") ?? [] {
             var mapping = mapping
             let key = mapping.string("key")?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
@@ -194,6 +195,14 @@ struct ObservabilityReader {
             projection.attributeMappings.append(.init(key: key, alias: alias))
             endpoint.finish(mapping)
         }
+    }
+
+    /// Of ended scopes, nanoseconds; at most a day, since what is remembered is bounded anyway.
+    func readCompletedLifetime(_ section: inout ConfigurationSection) -> UInt64? {
+        let key = "completed_span_context_ttl_millis"
+        guard let millis = section.integer(key) else { return nil }
+        if millis > 86_400_000 { section.complain(key, "must be at most 86400000, is \(millis)") }
+        return UInt64(clamping: min(millis, 86_400_000)) * 1_000_000
     }
 
     func readResource(_ endpoint: inout ConfigurationSection) -> ResourceConfiguration {
