@@ -55,7 +55,7 @@ struct SignalConfigurationTests {
             "minimum_severity = \"warn\"\nmax_queue_size = 10\nmax_export_batch_size = 5\nscheduled_delay_millis = 7")
         let metrics = Self.section(
             "metrics",
-            "export_interval_millis = 5\ntemporality = \"lowmemory\"\nmax_instruments = 3\ncardinality_limit = 4")
+            "export_interval_millis = 5\ntemporality = \"LowMemory\"\nmax_instruments = 3\ncardinality_limit = 4")
         let full = try Self.read(Self.document(logs + metrics))
         let log = try #require(full.logEndpoints.first)
         #expect(log.projection.minimumSeverity == .warn && log.scheduledDelay == .milliseconds(7))
@@ -118,7 +118,7 @@ struct SignalConfigurationTests {
         (section("logs", "max_queue_size = 0"), "logs.max_queue_size"),
         (section("logs", "max_queue_size = 2\nmax_export_batch_size = 3"), "logs.max_export_batch_size"),
         (section("logs", "endpoints = []"), "logs.endpoints"),
-        (section("metrics", "temporality = \"Delta\""), "metrics.temporality"),
+        (section("metrics", "temporality = \"deltas\""), "metrics.temporality"),
         (section("metrics", "export_interval_millis = 0"), "metrics.export_interval_millis"),
         (section("metrics", "max_instruments = 0"), "metrics.max_instruments"),
         (section("metrics", "cardinality_limit = 9223372036854775807"), "metrics.cardinality_limit"),
