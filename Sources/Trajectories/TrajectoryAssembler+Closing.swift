@@ -172,7 +172,9 @@ extension TrajectoryAssembler {
         for entry in trajectory.entries {
             let scope = ScopeKey(tenant: trajectory.tenant, uuid: entry.uuid)
             guard let route = routes.removeValue(forKey: scope) else { continue }
-            if route.isOpen { forgotten.insert(scope) }
+            // The reference remembers all of them: an agent below one opens nothing.
+            let isRemembered = configuration.order == .reference && route.seen.contains(.start)
+            if route.isOpen || isRemembered { forgotten.insert(scope) }
         }
         let root = ScopeKey(tenant: trajectory.tenant, uuid: trajectory.root)
         if fullRuns[root] == slot { fullRuns[root] = nil }

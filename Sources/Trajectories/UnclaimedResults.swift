@@ -57,11 +57,13 @@ struct UnclaimedResults: Sendable {
         var executions: [AgentStep.ToolRecord] = []
         var entered: Set<String> = []
         // Executions that gave nothing back.
-        let silent = records.keys.filter { results[$0] == nil }.flatMap { records[$0] ?? [] }.map {
-            Item(
-                result: StepResult(callID: $0.callID, extra: $0.end.extra), end: $0.end, time: $0.end.time,
-                position: count)
-        }
+        let silent = records.filter { results[$0.key] == nil }.values.joined()
+            .sorted { ($0.end.time, $0.end.uuid) < ($1.end.time, $1.end.uuid) }
+            .enumerated().map { offset, record in
+                Item(
+                    result: StepResult(callID: record.callID, extra: record.end.extra), end: record.end,
+                    time: record.end.time, position: count + offset)
+            }
         for item in UnclaimedResults.ordered(results.values.joined() + silent) {
             if steps.last?.time != item.time {
                 UnclaimedResults.enter(&executions, into: &steps)

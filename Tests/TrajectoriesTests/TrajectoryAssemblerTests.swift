@@ -79,6 +79,20 @@ struct TrajectoryAssemblerTests {
         #expect(assembler.counts.unowned == 4)
     }
 
+    @Test("opens none for an agent of another stack below a scope of a closed trajectory")
+    func belowClosedTrajectory() throws {
+        var other = Sample.fields(.scopeStart, 3, in: 2, "agent")
+        other.propagationRootUUID = Sample.uuid(8)
+        var assembler = TrajectoryAssembler(configuration: Self.configuration)
+        let finished = try Self.run(
+            [
+                Sample.fields(.scopeStart, 1, in: 91, "agent"), Sample.fields(.scopeStart, 2, in: 1, "function"),
+                Sample.fields(.scopeEnd, 2, in: 1, "function"), Sample.fields(.scopeEnd, 1, in: 91, "agent"), other,
+            ], &assembler)
+        #expect(finished.map(\.id) == [Sample.uuid(1)])
+        #expect(assembler.finish().isEmpty)
+    }
+
     @Test("counts every event that goes nowhere by its reason")
     func counts() throws {
         var configuration = Self.configuration
