@@ -1,4 +1,5 @@
 package import ATOF
+internal import LLMCodecs
 internal import Middleware
 internal import OTLP
 internal import Projections
@@ -151,9 +152,12 @@ package struct OfflineProjection {
         let output = configuration.trajectories ?? .init()
         let isStrict = configuration.compatibility == .strict
         for trajectory in finished {
-            if !trajectory.state.isComplete { unfinished += 1 }
+            let isFinished = trajectory.state.isComplete
+            if !isFinished { unfinished += 1 }
+            let hasPrices = !isStrict || isFinished || !configuration.isPricingBehindObservability
             let built = trajectory.document(
-                by: output.agent, configuration.compatibility, pricing: configuration.pricing,
+                by: output.agent, configuration.compatibility,
+                pricing: hasPrices ? configuration.pricing : PricingSources(),
                 of: trajectory.members.map { $0.packed ?? processed.packed(at: $0.reference) })
             let document = built.document
             if isStrict {

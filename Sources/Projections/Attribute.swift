@@ -39,14 +39,25 @@ package enum AttributeValue: Sendable, Hashable {
         }
     }
 
+    /// What was promoted, as it was.
+    var json: JSONValue {
+        switch self {
+        case .string(let text): .string(text)
+        case .bool(let flag): .bool(flag)
+        case .int(let number): .int(number)
+        case .double(let number): .double(number)
+        case .strings(let list): .array(list.map { .string($0) })
+        case .bools(let list): .array(list.map { .bool($0) })
+        case .ints(let list): .array(list.map { .int($0) })
+        case .doubles(let list): .array(list.map { .double($0) })
+        }
+    }
+
     /// Lists as the scalar rule has them.
     var scalar: AttributeValue {
         switch self {
         case .string, .bool, .int, .double: self
-        case .strings(let list): .string(JSONValue.array(list.map { .string($0) }).compactText)
-        case .bools(let list): .string(JSONValue.array(list.map { .bool($0) }).compactText)
-        case .ints(let list): .string(JSONValue.array(list.map { .int($0) }).compactText)
-        case .doubles(let list): .string(JSONValue.array(list.map { .double($0) }).compactText)
+        case .strings, .bools, .ints, .doubles: .string(json.compactText)
         }
     }
 }

@@ -457,10 +457,20 @@ package struct SpanProjector: Sendable {
         guard !configuration.attributeMappings.isEmpty else { return }
         let projected = attributes
         for mapping in configuration.attributeMappings where !attributes.contains(key: mapping.alias) {
-            let source = projected.last { $0.key == mapping.key }?.value
+            var source = projected.last { $0.key == mapping.key }?.value
+            if mapping.key == "metadata" { source = source.map { SpanProjector.whole($0, with: lifted()) } }
             guard let value = source ?? SpanProjector.value(of: mapping.key, in: lifted()) else { continue }
             attributes.append(Attribute(mapping.alias, value))
         }
+    }
+
+    /// The JSON text of metadata with what was promoted of it.
+    private static func whole(_ metadata: AttributeValue, with lifted: [Lifted]) -> AttributeValue {
+        guard case .string(let text) = metadata, let promoted = lifted.last?.attributes, !promoted.isEmpty,
+            let rest = (try? JSONParser.parse(text))?.objectValue
+        else { return metadata }
+        let members = rest.map { ($0.key, $0.value) } + promoted.map { ($0.key, $0.value.json) }
+        return .string(JSONValue.object(JSONObject(members.sorted { $0.0 < $1.0 })).compactText)
     }
 
     private static func value(of key: String, in lifted: [Lifted]) -> AttributeValue? {

@@ -27,6 +27,61 @@ struct OfflineOrderTests {
         #expect(try Self.project(lines.flatMap { [$0, $0] }, as: output) == Self.project(lines, as: output))
     }
 
+    @Test(
+        "strictly, a trajectory that is unfinished has no estimates of prices that are torn down before",
+        arguments: [(true, Compatibility.strict), (false, .strict), (true, .skein)])
+    func unfinishedCosts(isPricingLast: Bool, compatibility: Compatibility) throws {
+        let pricing = """
+            [[components]]
+            kind = "pricing"
+            [[components.config.sources]]
+            type = "inline"
+            catalog.version = 1
+            [[components.config.sources.catalog.entries]]
+            provider = "openai"
+            model_id = "m"
+            currency = "USD"
+            unit = "per_token"
+            rates = {input_per_million = 1000000, output_per_million = 1}
+            pricing_as_of = "x"
+            pricing_source = "x"
+            prompt_cache = {read_accounting = "included_in_prompt_tokens"}
+
+            """
+        let observability = """
+            [[components]]
+            kind = "observability"
+            config = {version = 4, atif = {enabled = true}}
+
+            """
+        let (configuration, diagnostics) = try ConfigurationReader.read(
+            text: (isPricingLast ? [observability, pricing] : [pricing, observability]).joined(), name: "",
+            environment: ["SKEIN_COMPATIBILITY": compatibility.rawValue])
+        #expect(diagnostics.isEmpty)
+        var projection = try OfflineProjection(
+            .trajectories, configuration: configuration, sessionID: nil, markProjection: nil)
+        let common = #""atof_version":"0.1","kind":"scope","attributes":[],"parent_uuid":"#
+        let (root, agent, call) = (1, 2, 3)
+        func line(_ category: String, _ phase: String, _ number: Int, in parent: Int, _ data: String = "null")
+            -> [UInt8]
+        {
+            func uuid(_ number: Int) -> String { "\"01900000-0000-7000-8000-00000000000\(number)\"" }
+            return Array(
+                """
+                {\(common)\(uuid(parent)),"uuid":\(uuid(number)),"category":"\(category)","name":"openai",\
+                "scope_category":"\(phase)","timestamp":"2026-01-01T00:00:00Z","data":\(data)}
+                """.utf8)
+        }
+        try projection.add(line: line("agent", "start", agent, in: root))
+        try projection.add(line: line("llm", "start", call, in: agent, #"{"prompt":"p"}"#))
+        try projection.add(
+            line: line("llm", "end", call, in: agent, #"{"answer":"a","model":"m","usage":{"prompt_tokens":2}}"#))
+        let document = try JSONParser.parse(try #require(try projection.finish().first))[0]
+        let isEstimated = !isPricingLast || compatibility == .skein
+        #expect(document?["final_metrics"]?["total_cost_usd"] == (isEstimated ? 2.0 : nil))
+        #expect(projection.warnings.contains { $0.hasPrefix("1 trajectories are unfinished") })
+    }
+
     @Test("make the same trajectory backwards", arguments: [OfflineProjection.Output.atif, .trajectories])
     func backwards(_ output: OfflineProjection.Output) throws {
         let lines = try Self.recording()

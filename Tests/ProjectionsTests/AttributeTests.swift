@@ -105,6 +105,20 @@ struct AttributeTests {
         #expect(span.attributes.filter { $0.key == "nemo_relay.uuid" }.count == 1)
     }
 
+    @Test("of metadata as a whole have what is promoted of it")
+    func metadataAlias() throws {
+        let mappings = [ProjectionConfiguration.AttributeMapping(key: "metadata", alias: "all")]
+        var run = Run(.init(projection: .openinference, attributeMappings: mappings, promoteMetadataPrefixes: ["team"]))
+        let uuid = Events.uuid(1)
+        try run.receive(Events.fields(.scopeStart, uuid, category: "agent", metadata: #"{"team":"x","n":1}"#))
+        let fields = Events.fields(
+            .scopeEnd, uuid, category: "agent", metadata: #"{"n":1,"team":["y"],"z":2}"#)
+        let span = try #require(try run.receive(fields).first)
+        #expect(span["metadata"] == .string(#"{"n":1,"z":2}"#))
+        #expect(span["all"] == .string(#"{"n":1,"team":["y"],"z":2}"#))
+        #expect(span["team"] == .strings(["y"]))
+    }
+
     @Test("are exported once a key, although openinference has metadata at start and end")
     func openInferenceMetadata() throws {
         var run = Run(.openinference)

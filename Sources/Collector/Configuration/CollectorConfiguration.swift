@@ -41,6 +41,8 @@ package struct CollectorConfiguration: Sendable {
     package var endpoints: [Endpoint] = []
     /// The document's `pricing` component: prices of model calls whose cost nobody reported.
     package var pricing = PricingSources()
+    /// It stands behind `observability`: the reference tears it down before that, so what is unfinished at the end has no estimates there.
+    var isPricingBehindObservability = false
     /// What stands in the files that it names.
     var pricingFiles: [String] = []
     /// The document's `adaptive` component; nil without one.

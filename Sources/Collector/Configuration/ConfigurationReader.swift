@@ -135,6 +135,7 @@ package struct ConfigurationReader {
         reader.read(&component)
         diagnostics += component.diagnostics
         configuration = component.configuration
+        if kind == "pricing" { configuration.isPricingBehindObservability = seen.contains("observability") }
         configuration.obstacles += component.obstacles
         // `[[components.confg.rules]]`: what a component would have done with a table nobody knows. A policy may say that it does not matter.
         if isEnabled, policies.unknownField == .warn {
