@@ -37,6 +37,7 @@ package struct OfflineProjection {
     private var assembler: TrajectoryAssembler?
     private var documents: [JSONValue] = []
     private var unfinished: UInt64 = 0
+    private var nameless: UInt64 = 0
     private var repeated: UInt64 = 0
     /// What `process` says of its dead letters.
     private var refusals: [String] = []
@@ -165,7 +166,10 @@ package struct OfflineProjection {
                 let template = try? FileNameTemplate(output.fileNameTemplate)
                 let name = try? template?.render(
                     sessionID: trajectory.id.description, tenant: trajectory.tenant, metadata: built.openerMetadata)
-                guard name != nil else { continue }
+                guard name != nil else {
+                    nameless += 1
+                    continue
+                }
                 let id = document["trajectory_id"]
                 documents.removeAll { $0["trajectory_id"] == id }
             }
@@ -176,9 +180,22 @@ package struct OfflineProjection {
     /// What the result lacks, or does not have as the producer wanted: a sentence for each. What the policy drops is what it is for.
     package var warnings: [String] {
         let counters = projector?.counters ?? ProjectionCounters()
+        let assembled = assembler?.counts ?? AssemblerCounts()
         let counts: [(UInt64, String)] = [
-            (repeated, "events repeat others and were left out"),
-            (assembler?.counts.overLimit ?? 0, "events are beyond the limit of their trajectory and were left out"),
+            (repeated + assembled.duplicate, "events repeat others and were left out"),
+            (
+                assembled.unowned + UInt64(assembler?.orphanCount ?? 0),
+                "events are below no agent and in no trajectory"
+            ),
+            (
+                assembled.endedParent + assembled.late,
+                "events came after the end of what they are below and were left out"
+            ),
+            (
+                assembled.overLimit + assembled.orphanLimit,
+                "events are beyond the limit of their trajectory and were left out"
+            ),
+            (nameless, "trajectories have no file name and were left out"),
             (unfinished, "trajectories are unfinished: the scopes that opened them did not end"),
             (
                 UInt64(projector?.openSpanCount ?? 0),

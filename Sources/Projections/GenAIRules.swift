@@ -44,10 +44,7 @@ enum GenAIRules {
             attributes.append(
                 Names.inputTokens, lookup.integer("gen_ai.usage.input_tokens", "input_tokens", "prompt_tokens"))
         case .executeTool:
-            if !attributes.contains(where: { $0.key == Names.toolCallID.key }) {
-                attributes.append(Names.toolCallID, GenAILookup.notBlank(payloads.profile("tool_call_id")))
-            }
-            addFacts(GenAILookup(payloads, readsData: payloads.isStrict), &attributes)
+            addFacts(GenAILookup(payloads, readsData: payloads.isStrict), payloads, &attributes)
             // A failed tool has no result; what it returned instead may be anything.
             if !isFailure(payloads) { attributes.append(Names.toolCallResult, toolPayload(payloads.data)) }
         case .invokeAgent, .retrieval, nil: break
@@ -111,8 +108,7 @@ enum GenAIRules {
         attributes.append(Names.operationName, "execute_tool")
         addConversation(lookup, &attributes)
         attributes.append(Names.toolName, tool)
-        attributes.append(Names.toolCallID, GenAILookup.notBlank(payloads.profile("tool_call_id")))
-        addFacts(lookup, &attributes)
+        addFacts(lookup, payloads, &attributes)
         attributes.append(Names.toolCallArguments, toolPayload(payloads.data))
         return name("execute_tool", tool)
     }
@@ -132,7 +128,10 @@ enum GenAIRules {
         (Names.agentName, ["gen_ai.agent.name", "agent_name"]),
     ]
 
-    private static func addFacts(_ lookup: GenAILookup, _ attributes: inout [Attribute]) {
+    private static func addFacts(_ lookup: GenAILookup, _ payloads: EventPayloads, _ attributes: inout [Attribute]) {
+        if !attributes.contains(where: { $0.key == Names.toolCallID.key }) {
+            attributes.append(Names.toolCallID, GenAILookup.notBlank(payloads.profile("tool_call_id")))
+        }
         for fact in facts where !attributes.contains(where: { $0.key == fact.name.key }) {
             attributes.append(fact.name, lookup.fact(fact.keys))
         }
@@ -225,19 +224,19 @@ enum GenAIRules {
     static func measured(end event: Event, _ payloads: EventPayloads) -> [Attribute]? {
         let lookup = GenAILookup(payloads)
         let eventName = LowercaseName(event.name)
-        var provider = provider(lookup, eventName, nil)
-        if provider == nil {
-            if payloads.isStrict { return nil }
-            let response = LLMNormalizer.response(
-                profile: payloads.profile, data: payloads.data, payloads.compatibility)
-            provider = GenAIProvider.ofAPI(response?.api)
-        }
+        // The reference reads annotations alone, and takes the model that an answer names for the one that was asked for.
+        let response =
+            payloads.isStrict
+            ? LLMNormalizer.annotatedResponse(payloads.profile, data: payloads.data)
+            : LLMNormalizer.response(profile: payloads.profile, data: payloads.data, payloads.compatibility)
+        let provider = provider(lookup, eventName, payloads.isStrict ? nil : response?.api)
+        if provider == nil, payloads.isStrict { return nil }
+        let said = GenAILookup(payloads, readsData: payloads.isStrict)
         var attributes: [Attribute] = []
         attributes.append(Names.operationName, inferenceOperation(eventName))
         addServer(lookup, provider, &attributes)
-        attributes.append(Names.requestModel, requestModel(payloads, lookup, nil))
-        let annotated = LLMNormalizer.annotatedResponse(payloads.profile, data: payloads.data)
-        attributes.append(Names.responseModel, annotated?.model)
+        attributes.append(Names.requestModel, requestModel(payloads, said, nil))
+        attributes.append(Names.responseModel, response?.model)
         return attributes
     }
 

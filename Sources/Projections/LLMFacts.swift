@@ -20,11 +20,11 @@ enum LLMFacts {
         _ event: Event, _ payloads: EventPayloads, _ start: StartAttributes, _ response: NormalizedResponse?,
         _ pricing: PricingSources, _ policy: ManualUsage.CostPolicy
     ) -> Cost? {
-        pricing.cost(
-            of: response, output: payloads.data, provider: event.name,
-            requestedModel: payloads.isStrict || endModel(payloads, response) != nil
-                ? payloads.profile("model_name")?.stringValue : start.modelName,
-            policy)
+        func cost(_ requestedModel: String?) -> Cost? {
+            pricing.cost(
+                of: response, output: payloads.data, provider: event.name, requestedModel: requestedModel, policy)
+        }
+        return cost(payloads.profile("model_name")?.stringValue) ?? (payloads.isStrict ? nil : cost(start.modelName))
     }
 
     /// Counts of the normalised response, each completed by what is found in the output.

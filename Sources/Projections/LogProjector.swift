@@ -91,7 +91,7 @@ package struct LogProjector: Sendable {
         if resolution == .expired {
             diagnostics.record(
                 "otel.completed_log_context_expired",
-                "The parent of the log mark \"\(event.name)\" ended more than a minute before it")
+                "The parent of the log mark \"\(event.name)\" ended too long before it")
         }
         let context = traceID.flatMap { traceID in
             event.parentUUID.map { ProjectedLogRecord.Context(traceID: traceID, spanID: $0.spanID) }

@@ -110,7 +110,7 @@ package struct MetricProjector: Sendable {
                 return false
             }
         }
-        if tenant.instruments.count + added.count > configuration.maximumInstruments {
+        if !added.isEmpty, tenant.instruments.count + added.count > configuration.maximumInstruments {
             counters.instrumentLimit += 1
             diagnostics.record(
                 "otel.metric_instrument_limit",

@@ -6,7 +6,7 @@ enum ParentResolution: Sendable, Equatable {
     case found(traceID: EventUUID)
     /// The parent is in another process.
     case remote(traceID: EventUUID)
-    /// It ended too long ago to be remembered, and so did the run.
+    /// It ended too long ago to be remembered, and no outermost scope of its producer is open.
     case expired
     /// There is none, or nobody knows it.
     case none

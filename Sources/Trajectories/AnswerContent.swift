@@ -35,13 +35,14 @@ enum AnswerContent {
     private static func readable(
         annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue
     ) -> JSONValue {
-        if annotated == nil || annotated?.message?.isParts == true, let object = data.objectValue,
-            let (content, pointer) = MessageText.agentContent(data), let elements = content.arrayValue,
-            MessageText.anthropic(object, content) == nil, let parts = parts(content, elements, pointer)
+        let mayBeParts = annotated == nil || annotated?.message?.isParts == true
+        if mayBeParts, let object = data.objectValue, let content = MessageText.agentContent(data),
+            let elements = content.value.arrayValue, MessageText.anthropic(object, content) == nil,
+            let parts = parts(content.value, elements, content.pointer)
         {
             return parts
         }
-        guard let response, annotated == nil || annotated?.message?.isParts == true else {
+        guard let response, mayBeParts else {
             return MessageText.agent(annotated: annotated, response: data)
         }
         if let text = MessageText.text(of: data) { return text }

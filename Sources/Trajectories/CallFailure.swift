@@ -9,27 +9,41 @@ struct CallFailure: Sendable {
     /// - Returns: nil unless the metadata of an end says ERROR. Sinks can replace the dots of keys before an event gets
     ///   here.
     init?(_ metadata: JSONCursor) {
-        guard (metadata["otel.status_code"] ?? metadata["otel_status_code"])?.stringValue == "ERROR" else { return nil }
+        guard CallFailure.status(metadata) == "ERROR" else { return nil }
         type = (metadata["error.type"] ?? metadata["error_type"])?.stringValue
         description = (metadata["otel.status_description"] ?? metadata["otel_status_description"])?.stringValue
+    }
+
+    static func status(_ metadata: JSONCursor) -> String? {
+        (metadata["otel.status_code"] ?? metadata["otel_status_code"])?.stringValue
     }
 
     /// What is known of a model call that failed: the end's word first, then that of the body which a provider sends in the place of an
     /// answer.
     ///
-    /// - Returns: nil when neither says that it failed.
-    init?(_ end: CallFailure?, body: JSONValue) {
+    /// - Parameters:
+    ///   - end: what the end says.
+    ///   - isSettled: the end says that the call did not fail, or there is an answer: then the body does not count.
+    /// - Returns: nil when nobody says that it failed.
+    init?(_ end: CallFailure?, isSettled: Bool, body: JSONValue) {
         let error = CallFailure.error(in: body)
-        guard end != nil || error != nil else { return nil }
-        type =
-            end?.type ?? ["type", "status", "code"].lazy.compactMap { error?[$0]?.stringValue }.first { !$0.isEmpty }
+        guard end != nil || error != nil && !isSettled else { return nil }
+        let words = ["type", "status", "code"].lazy.compactMap { CallFailure.word(error?[$0]) }
+        type = end?.type ?? words.first { !$0.isEmpty }
         description = end?.description ?? error?["message"]?.stringValue ?? error?.stringValue
     }
 
-    /// The error of a provider's body, which Gemini's streams have in a list.
+    /// The error of a provider's body, which Gemini's streams have in a list: an object that says what it is, or a text that is all there
+    /// is.
     private static func error(in body: JSONValue) -> JSONValue? {
-        guard let error = (body[0] ?? body).member("error") else { return nil }
-        return error.objectValue?.isEmpty == false || error.stringValue?.isEmpty == false ? error : nil
+        guard let object = (body[0] ?? body).objectValue, let error = object["error"] else { return nil }
+        if let text = error.stringValue { return !text.isEmpty && object.count == 1 ? error : nil }
+        return ["message", "type", "code", "status"].contains { error.member($0) != nil } ? error : nil
+    }
+
+    /// A text, or a number as one.
+    private static func word(_ value: JSONValue?) -> String? {
+        value?.stringValue ?? value?.int64Value.map { "\($0)" }
     }
 
     /// For a reader; never empty.

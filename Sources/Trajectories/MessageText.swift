@@ -36,20 +36,33 @@ enum MessageText {
         return (content.value, "\(list)/\(index)/\(member)")
     }
 
+    /// What the user said last in the input of a Responses request, and where that is.
+    ///
+    /// - Parameter reading: what there is to say of a content, nil for one that is passed over.
+    static func lastInput<Said>(
+        _ request: JSONCursor, _ reading: (JSONValue, _ pointer: String) -> Said?
+    ) -> Said? {
+        guard let items = request["input"]?.elements else { return nil }
+        for index in items.indices.reversed() where isUser(items[index], roleRequired: true) {
+            if let content = items[index]["content"]?.value, let said = reading(content, "input/\(index)/content") {
+                return said
+            }
+        }
+        return nil
+    }
+
     private static func isUser(_ message: JSONCursor, roleRequired: Bool) -> Bool {
         message.isObject && message["role"]?.stringValue.map { $0 == "user" } ?? !roleRequired
     }
 
     /// What the user said last in the input of a Responses request.
     private static func input(of request: JSONCursor) -> JSONValue? {
-        guard let input = request["input"] else { return nil }
-        if let text = input.stringValue { return .string(text) }
-        return input.elements?.lazy.reversed().filter { isUser($0, roleRequired: true) }
-            .compactMap { $0["content"].flatMap { said(in: $0.value) } }.first
+        if let text = request["input"]?.stringValue { return .string(text) }
+        return lastInput(request) { content, _ in said(in: content) }
     }
 
     /// Nil for content that says nothing.
-    private static func said(in content: JSONValue) -> JSONValue? {
+    static func said(in content: JSONValue) -> JSONValue? {
         if content.stringValue != nil { return content }
         for type in ["input_text", "text"] {
             if let text = joined(content, type: type) { return .string(text) }
@@ -83,8 +96,7 @@ enum MessageText {
     static func text(of response: JSONValue) -> JSONValue? {
         guard let object = response.objectValue else { return content(response) }
         if let content = agentContent(response) {
-            let blocks = content.pointer == "content" ? anthropic(object, content.value) : nil
-            return blocks ?? self.content(content.value)
+            return anthropic(object, content) ?? self.content(content.value)
         }
         if let text = response["output_text"]?.stringValue ?? responsesText(object) { return .string(text) }
         return ToolPromotion.hasCallList(object) ? "" : nil
@@ -105,8 +117,13 @@ enum MessageText {
     }
 
     /// The text blocks of an Anthropic message; empty when it calls tools without a word, whatever it thought before.
-    static func anthropic(_ response: JSONObject, _ blocks: JSONValue) -> JSONValue? {
-        guard response["type"] == "message", let elements = blocks.arrayValue else { return nil }
+    ///
+    /// - Parameter content: of the answer; another one than the message's own has no such blocks.
+    static func anthropic(_ response: JSONObject, _ content: (value: JSONValue, pointer: String)) -> JSONValue? {
+        guard response["type"] == "message", content.pointer == "content", let elements = content.value.arrayValue
+        else {
+            return nil
+        }
         let texts = elements.filter { $0["type"] == "text" }.compactMap { $0["text"]?.stringValue }
             .filter { !$0.allSatisfy(\.isWhitespace) }
         if !texts.isEmpty { return .string(texts.joined(separator: "\n")) }

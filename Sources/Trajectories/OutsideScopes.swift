@@ -39,8 +39,6 @@ struct OutsideScopes: Sendable {
         enter(scope, hasEnded: true)
     }
 
-    mutating func remove(_ scope: ScopeKey) { entries[scope] = nil }
-
     private mutating func enter(_ scope: ScopeKey, hasEnded: Bool) {
         entries[scope] = Entry(order: nextOrder, hasEnded: hasEnded)
         let queue = hasEnded ? \OutsideScopes.ended : \OutsideScopes.open

@@ -37,10 +37,11 @@ struct Prompt {
     /// The message, with more of it read than the reference does.
     private func readable(_ message: JSONValue) -> (Step.Source, JSONValue) {
         if case .text? = MessageText.lastUser(annotated)?.content { return (.user, message) }
-        if let (content, pointer) = MessageText.lastContent(request, "messages", "content", roleRequired: false)
-            ?? MessageText.lastContent(request, "input", "content", roleRequired: true)
-        {
+        if let (content, pointer) = MessageText.lastContent(request, "messages", "content", roleRequired: false) {
             return (.user, parts(content, pointer) ?? message)
+        }
+        if let said = MessageText.lastInput(request, { parts($0, $1) ?? MessageText.said(in: $0) }) {
+            return (.user, said)
         }
         guard request["prompt"] == nil, let normalized = decoded else { return (.user, message) }
         return normalizedMessage(normalized) ?? (.user, message)

@@ -15,6 +15,8 @@ final class ScopeEvent: Sendable {
     let role: String?
     /// Why the scope failed, by its end.
     let failure: CallFailure?
+    /// Whether its end says how the scope ended.
+    let hasStatus: Bool
     /// How close to the provider's own bytes a model call's payload is (`atif-trajectories.md` 3.12).
     let fidelity: Int
     /// The id that the producer gave a tool's call.
@@ -32,10 +34,13 @@ final class ScopeEvent: Sendable {
         let (metadata, profile) = (event.metadata, event.categoryProfile)
         hasProfile = profile != nil
         let isEnd = event.kind == .scopeEnd
-        (role, failure, fidelity) =
+        (role, failure, hasStatus, fidelity) =
             metadata?.withRoot {
-                ($0["nemo_relay_scope_role"]?.stringValue, isEnd ? CallFailure($0) : nil, ScopeEvent.fidelity($0))
-            } ?? (nil, nil, ScopeEvent.usualFidelity)
+                (
+                    $0["nemo_relay_scope_role"]?.stringValue, isEnd ? CallFailure($0) : nil,
+                    isEnd && CallFailure.status($0) != nil, ScopeEvent.fidelity($0)
+                )
+            } ?? (nil, nil, false, ScopeEvent.usualFidelity)
         (callID, profileModel, isAnnotated) =
             profile?.withRoot { profile in
                 (

@@ -39,7 +39,7 @@ struct ScopeIndex: Sendable {
     /// "completed" of everything.
     ///
     /// - Parameters:
-    ///   - hasFailed: what it is said to have done.
+    ///   - hasFailed: whether its status is `error`.
     ///   - writeID: writes the invocation's id.
     func writeInvocation<Sink: JSONSink & ~Copyable>(
         of end: ScopeEvent, hasFailed: Bool, to sink: inout Sink, writeID: (inout Sink) -> Void

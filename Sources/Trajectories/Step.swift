@@ -139,6 +139,8 @@ struct StepResult: Sendable {
     var callID: String?
     var content: JSONValue?
     var references: [SubagentReference] = []
+    /// It stands for an execution that nothing else tells of.
+    var isExecution = false
     private var storedExtra: Extra?
     /// Further results of the call, without its id.
     private var others: [StepResult] = []
@@ -222,6 +224,12 @@ struct StepResult: Sendable {
         return (content, content == value)
     }
 
+    /// Of an execution that gave nothing back, and whose call is nowhere.
+    init(executionEnd end: ScopeEvent, callID: String?) {
+        self.init(callID: callID, extra: end.extra)
+        isExecution = true
+    }
+
     init(callID: String?, content: JSONValue? = nil, references: [SubagentReference] = [], extra: JSONObject? = nil) {
         self.callID = callID
         self.content = content
@@ -256,7 +264,7 @@ struct StepResult: Sendable {
     }
 
     /// Whether the result says anything beyond which event it came from.
-    var isEmpty: Bool { !hasOutput && references.isEmpty && extra?["tool_arguments"] == nil }
+    var isEmpty: Bool { !hasOutput && references.isEmpty && !isExecution }
 }
 
 /// A pointer from a result to an embedded trajectory.

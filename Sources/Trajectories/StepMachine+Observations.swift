@@ -15,7 +15,10 @@ extension StepMachine {
                     unclaimed.add(result, id: id, end: end, at: time)
                 }
             } else {
-                unnamed.append(withArguments(result, of: end))
+                // No step has its call; the reference loses what the tool was called with.
+                var result = result
+                if !isStrict, let arguments = arguments(of: end) { result.extra?["tool_arguments"] = arguments }
+                unnamed.append(result)
             }
         }
         if !unnamed.isEmpty {
@@ -27,13 +30,9 @@ extension StepMachine {
         pendingTime = nil
     }
 
-    /// A result that no step has the call of, with what the tool was called with, if anything; the reference loses that.
-    func withArguments(_ result: StepResult, of end: ScopeEvent) -> StepResult {
-        if isStrict { return result }
-        guard let arguments = index.start(of: end.uuid)?.data, arguments != [:] else { return result }
-        var result = result
-        result.extra?["tool_arguments"] = arguments
-        return result
+    /// What a tool was called with, if that says anything.
+    func arguments(of end: ScopeEvent) -> JSONValue? {
+        index.start(of: end.uuid)?.data.flatMap { $0 == [:] ? nil : $0 }
     }
 
     /// Adds a result to a step, or merges it with the one that its call has.

@@ -3,7 +3,7 @@ internal import ATOF
 /// Tools, and the agents and rejections that take their place.
 extension StepMachine {
     mutating func toolStarted(_ event: ScopeEvent) {
-        if bound[event.uuid] != nil { return }
+        if bound[event.uuid] != nil || endedEarly.contains(event.uuid) { return }
         var found = call(of: event)
         if found == nil, let current, let id = event.callID ?? ownID(of: event, among: current) {
             append(
@@ -18,14 +18,18 @@ extension StepMachine {
     }
 
     mutating func toolEnded(_ event: ScopeEvent) {
-        // By clocks that differ it ends before it starts: it has its call first all the same.
-        if let start = index.start(of: event.uuid), start.time > event.time { toolStarted(start) }
+        // By clocks that differ it ends before it starts: that has its place here then.
+        if let start = index.start(of: event.uuid), start.time > event.time {
+            toolStarted(start)
+            endedEarly.insert(event.uuid)
+        }
         let found = call(of: event)
         if let found { bind(event, to: found) }
         let id = found.map { asked.calls[$0].id } ?? event.callID ?? correlated[event.uuid]
         var result = StepResult(toolEnd: event, callID: id, compatibility: index.compatibility)
-        // Of what no model can have asked for there is nothing else.
-        if result == nil, id == nil, newest == nil { result = StepResult(callID: nil, extra: event.extra) }
+        if result == nil, id == nil, arguments(of: event) != nil {
+            result = StepResult(executionEnd: event, callID: nil)
+        }
         if let result {
             pending.append((result, event))
             pendingTime = pendingTime ?? event.time

@@ -26,6 +26,8 @@ struct StepMachine: Sendable {
     var asked = AskedCalls()
     /// The calls of tools by their scopes: a tool keeps its call, whatever is asked for meanwhile.
     var bound: [EventUUID: Int] = [:]
+    /// Tools that ended before their start came.
+    var endedEarly: Set<EventUUID> = []
     /// The call of the tool that started last and has not ended.
     var activeTool: Int?
     /// The same two where the reference is followed, which knows calls by their ids.
@@ -85,7 +87,7 @@ struct StepMachine: Sendable {
         if isStrict {
             if let last = unclaimed.trailingStep() { steps.append(last) }
         } else {
-            steps = UnclaimedResults.merged(unclaimed.steps(withArguments), into: steps)
+            steps = UnclaimedResults.merged(unclaimed.steps(arguments), into: steps)
         }
         // Handed over: who gets them changes them, and a second owner would make them be copied.
         var finished: [Step] = []
@@ -136,7 +138,8 @@ struct StepMachine: Sendable {
             of: event, request,
             model: ModelName.of(end: event, data: data, response: response, start: start(of: event)))
         let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile, data: data)
-        let failure = isStrict ? nil : CallFailure(event.failure, body: data)
+        let isSettled = event.hasStatus || annotated != nil || response != nil
+        let failure = isStrict ? nil : CallFailure(event.failure, isSettled: isSettled, body: data)
         if isStrict {
             step.message = MessageText.agent(annotated: annotated, response: data)
             step.reasoningContent = data["reasoning"]?.stringValue
@@ -147,11 +150,14 @@ struct StepMachine: Sendable {
         }
         step.metrics = metrics(of: event, data, response: response)
         steps.append(step)
-        current = agents.count
-        newest = current
+        let calls = ToolPromotion.calls(in: data, response: response, compatibility: index.compatibility)
+        // Without an answer the tools go on belonging to the last call that has one.
+        if failure == nil || !calls.isEmpty || step.message != "" {
+            current = agents.count
+            newest = current
+        }
         agents.append(
             AgentStep(step: steps.count - 1, end: event, request: request?.continuation, failure: failure))
-        let calls = ToolPromotion.calls(in: data, response: response, compatibility: index.compatibility)
         for call in calls { append(call) }
         if !unclaimed.isEmpty { claim(calls.map(\.id)) }
     }

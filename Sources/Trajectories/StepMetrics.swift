@@ -48,20 +48,7 @@ struct StepMetrics: Sendable {
             cachedTokens = usage.cacheReadTokens
             if extra["cache_write_tokens"] == nil { extra["cache_write_tokens"] = JSONValue(count: write) }
         }
-        if !index.compatibility.isStrict { setContradictionsAside() }
         if promptTokens == nil, completionTokens == nil, cachedTokens == nil, cost == nil, extra.isEmpty { return nil }
-    }
-
-    /// What cannot be is told, but not where somebody would add it up.
-    private mutating func setContradictionsAside() {
-        if let cached = cachedTokens, let prompt = promptTokens, cached > prompt {
-            if extra["cached_tokens"] == nil { extra["cached_tokens"] = JSONValue(count: cached) }
-            cachedTokens = nil
-        }
-        if let reported = cost, reported < 0 {
-            if extra["cost_usd"] == nil { extra["cost_usd"] = .double(reported) }
-            cost = nil
-        }
     }
 
     var optimizationSummary: JSONObject? { extra["nemo_relay"]?["optimization"]?.objectValue }

@@ -128,7 +128,7 @@ package struct TrajectoryBuilder: Sendable {
     /// The step of a trajectory that has none of its own: the schema wants one.
     static func placeholder(at time: EventTime?) -> Step {
         var step = Step(source: .system, time: time)
-        step.message = "No model call, tool call or subagent was observed."
+        step.message = "Nothing was observed that makes a step."
         return step
     }
 

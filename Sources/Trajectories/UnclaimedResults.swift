@@ -51,17 +51,18 @@ struct UnclaimedResults: Sendable {
 
     /// A step for all that came together, at its time, with the ids in `extra` and what is known of the executions.
     ///
-    /// - Parameter completed: a result with what more is known of the execution.
-    func steps(_ completed: (StepResult, ScopeEvent) -> StepResult) -> [Step] {
+    /// - Parameter arguments: what a tool was called with, by its end; nil when that says nothing.
+    func steps(_ arguments: (ScopeEvent) -> JSONValue?) -> [Step] {
         var steps: [Step] = []
         var executions: [AgentStep.ToolRecord] = []
         var entered: Set<String> = []
-        // Executions that gave nothing back.
+        // Executions that gave nothing back, and were asked something.
         let silent = records.filter { results[$0.key] == nil }.values.joined()
+            .filter { arguments($0.end) != nil }
             .sorted { ($0.end.time, $0.end.uuid) < ($1.end.time, $1.end.uuid) }
             .enumerated().map { offset, record in
                 Item(
-                    result: StepResult(callID: record.callID, extra: record.end.extra), end: record.end,
+                    result: StepResult(executionEnd: record.end, callID: record.callID), end: record.end,
                     time: record.end.time, position: count + offset)
             }
         for item in UnclaimedResults.ordered(results.values.joined() + silent) {
@@ -69,7 +70,8 @@ struct UnclaimedResults: Sendable {
                 UnclaimedResults.enter(&executions, into: &steps)
                 steps.append(Step(source: .system, time: item.time))
             }
-            var result = completed(item.result, item.end)
+            var result = item.result
+            if let arguments = arguments(item.end) { result.extra?["tool_arguments"] = arguments }
             if let id = result.callID {
                 var extra = result.extra ?? JSONObject()
                 extra["tool_call_id"] = .string(id)

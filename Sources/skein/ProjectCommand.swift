@@ -57,11 +57,11 @@ struct ProjectCommand: AsyncParsableCommand {
                 try projection.add(line: line)
             } catch {
                 refused += 1
-                Terminal.error("\(file):\(reader.number): \(error)")
+                Terminal.error("\(file):\(reader.number): \("\(error)".printable)")
             }
         }
         for line in try projection.finish() { Terminal.out(line) }
-        for warning in projection.warnings { Terminal.error("warning: \(warning)") }
+        for warning in projection.warnings { Terminal.error("warning: \(warning.printable)") }
         if refused > 0 { throw CommandFailure("\(refused) of \(reader.number) lines are not events and were left out") }
     }
 }

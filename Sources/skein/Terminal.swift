@@ -45,3 +45,17 @@ enum Terminal {
         }
     }
 }
+
+extension String {
+    /// With escapes in the place of control characters: what a producer chose must not move a terminal's cursor, nor begin a line.
+    var printable: String {
+        var text = ""
+        for scalar in unicodeScalars {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: text += scalar.escaped(asASCII: true)
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text
+    }
+}

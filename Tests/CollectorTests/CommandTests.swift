@@ -218,7 +218,7 @@ struct CommandTests {
             }
             let mark = """
                 {"kind":"mark","atof_version":"0.1","uuid":"01900000-0000-7000-8000-000000000009","parent_uuid":null,\
-                "timestamp":"2026-01-01T00:00:00Z","name":"m","metadata":{"nemo_relay.log.severity":"loud"}}
+                "timestamp":"2026-01-01T00:00:00Z","name":"m\\nn","metadata":{"nemo_relay.log.severity":"loud"}}
                 """
             try [scope("start", 1), scope("start", 1), scope("end", 2), mark].joined(separator: "\n").write(
                 toFile: "\(directory)/run.jsonl", atomically: true, encoding: .utf8)
@@ -227,8 +227,8 @@ struct CommandTests {
             let told =
                 switch output {
                 case "full": ["1 scopes did not end", "1 ends are of scopes that are not open"]
-                case "trajectories": ["1 trajectories are unfinished"]
-                default: ["The log mark \"m\" was dropped"]
+                case "trajectories": ["1 trajectories are unfinished", "2 events are below no agent"]
+                default: ["The log mark \"m\\nn\" was dropped"]
                 }
             for words in ["1 events repeat others"] + told { #expect(outcome.errors.contains("warning: \(words)")) }
             #expect(outcome.errors.split(separator: "\n").count == told.count + 1)

@@ -52,12 +52,20 @@ struct SignalConfigurationTests {
     func keys() throws {
         let logs = Self.section(
             "logs",
-            "minimum_severity = \"warn\"\nmax_queue_size = 10\nmax_export_batch_size = 5\nscheduled_delay_millis = 7")
+            """
+            minimum_severity = "warn"
+            max_queue_size = 10
+            max_export_batch_size = 5
+            scheduled_delay_millis = 7
+            completed_span_context_ttl_millis = 604800000
+
+            """)
         let metrics = Self.section(
             "metrics",
             "export_interval_millis = 5\ntemporality = \"LowMemory\"\nmax_instruments = 3\ncardinality_limit = 4")
         let full = try Self.read(Self.document(logs + metrics))
         let log = try #require(full.logEndpoints.first)
+        #expect(log.projection.completedLifetime == 604_800_000_000_000)
         #expect(log.projection.minimumSeverity == .warn && log.scheduledDelay == .milliseconds(7))
         #expect(log.maximumQueueItems == 10 && log.maximumBatchItems == 5)
         let metric = try #require(full.metricEndpoints.first)

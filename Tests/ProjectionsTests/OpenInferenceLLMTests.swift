@@ -176,9 +176,9 @@ struct OpenInferenceLLMTests {
     }
 
     @Test(
-        "cost what the model costs that was asked for, if nobody else says which it was",
-        arguments: Compatibility.allCases)
-    func requestedModel(_ compatibility: Compatibility) throws {
+        "cost what the model costs that was asked for, if nobody has a price for the one that answered",
+        arguments: Compatibility.allCases, ["", #""model":"other","#])
+    func requestedModel(_ compatibility: Compatibility, _ answered: String) throws {
         var configuration = ProjectionConfiguration(projection: .openinference)
         configuration.compatibility = compatibility
         configuration.pricing = PricingSources([
@@ -189,7 +189,12 @@ struct OpenInferenceLLMTests {
                         "provider": "openai", "model_id": "m", "pricing_as_of": "x", "pricing_source": "x",
                         "rates": ["input_per_million": 1_000_000, "output_per_million": 1],
                         "prompt_cache": ["read_accounting": "included_in_prompt_tokens"],
-                    ]
+                    ],
+                    [
+                        "provider": "openai", "model_id": "dear", "pricing_as_of": "x", "pricing_source": "x",
+                        "rates": ["input_per_million": 2_000_000, "output_per_million": 1],
+                        "prompt_cache": ["read_accounting": "included_in_prompt_tokens"],
+                    ],
                 ],
             ])
         ])
@@ -197,9 +202,16 @@ struct OpenInferenceLLMTests {
         try run.receive(
             Events.fields(.scopeStart, Events.uuid(1), category: "llm", data: #"{"model":"m","prompt":"p"}"#))
         let end = Events.fields(
-            .scopeEnd, Events.uuid(1), category: "llm", data: #"{"usage":{"prompt_tokens":2}}"#)
+            .scopeEnd, Events.uuid(1), category: "llm", data: #"{\#(answered)"usage":{"prompt_tokens":2}}"#)
         let span = try #require(try run.receive(end).first)
         #expect(span["llm.cost.total"] == (compatibility == .skein ? .double(2) : nil))
+        // What has a price by what the end says costs that, whatever was asked for.
+        try run.receive(
+            Events.fields(.scopeStart, Events.uuid(2), category: "llm", data: #"{"model":"m","prompt":"p"}"#))
+        let priced = Events.fields(
+            .scopeEnd, Events.uuid(2), category: "llm", data: #"{"model":"dear","usage":{"prompt_tokens":2}}"#,
+            profile: #"{"annotated_response":{"model":"other","usage":{"prompt_tokens":2}}}"#)
+        #expect(try run.receive(priced).first?["llm.cost.total"] == .double(4))
     }
 
     @Test("show what OpenClaw replays")

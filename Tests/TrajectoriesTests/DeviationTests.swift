@@ -155,6 +155,7 @@ struct DeviationTests {
                 [["error": ["code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"]]], false,
                 ["type": "RESOURCE_EXHAUSTED", "description": "slow down"]
             ),
+            (["error": ["code": 429, "message": "slow"]], false, ["type": "429", "description": "slow"]),
             (["error": "gone"], false, ["description": "gone"]),
             (["code": "429", "message": "of no known form"], true, ["type": "timeout", "description": "broke"]),
         ] as [(JSONValue, Bool, JSONValue)])
@@ -170,6 +171,39 @@ struct DeviationTests {
         #expect(steps.skein[1]["extra"]?["error"] == error)
         #expect(steps.skein[1]["extra"]?["invocation"]?["status"] == "error")
         #expect(steps.skein[1]["extra"]?["llm_response"] == body)
+    }
+
+    @Test(
+        "what looks like an error is none where the end says so, an answer is there, or the model may have said it",
+        arguments: [
+            (["error": "gone"], "OK", nil, #"{"error":"gone"}"#),
+            (["error": ["message": "no"]], nil, ["annotated_response": ["message": "hello"]], "hello"),
+            (["error": "none", "summary": "good"], nil, nil, #"{"error":"none","summary":"good"}"#),
+            ([["error": "E1", "line": 3]], nil, nil, #"[{"error":"E1","line":3}]"#),
+        ] as [(JSONValue, String?, JSONValue?, JSONValue)])
+    func noErrorBody(body: JSONValue, status: String?, profile: JSONValue?, message: JSONValue) throws {
+        let steps = try steps([
+            Self.start(2, at: 1),
+            Sample.fields(
+                .scopeEnd, 2, in: 1, "llm", at: 2, data: body,
+                metadata: status.map { ["otel.status_code": .string($0)] }, profile: profile),
+        ])
+        #expect(steps.skein[1]["message"] == message)
+        #expect(steps.skein[1]["extra"]?["error"] == nil)
+        #expect(steps.skein[1]["extra"]?["invocation"]?["status"] == "completed")
+    }
+
+    @Test("a call that failed without an answer owns no tools, whether it has a body or not", arguments: [true, false])
+    func toolsBehindAFailure(hasBody: Bool) throws {
+        let steps = try steps([
+            Self.start(2, at: 1),
+            Sample.fields(
+                .scopeEnd, 2, in: 1, "llm", at: 2, data: hasBody ? ["error": ["message": "no"]] : nil,
+                metadata: Self.failure),
+            Self.tool(.scopeStart, 3, at: 3, id: nil, data: [:]), Self.tool(.scopeEnd, 3, at: 4, id: nil, data: "x"),
+        ])
+        #expect(steps.skein.map { $0["source"] } == ["user", "agent", "system"])
+        #expect(steps.skein[1]["tool_calls"] == nil)
     }
 
     @Test(
@@ -237,19 +271,41 @@ struct DeviationTests {
         #expect(steps.skein[0]["extra"]?["tool_invocations"]?[0]?["invocation_id"] == "lost")
     }
 
-    @Test("says what tools were called with that ran before any model was asked, with or without an answer")
+    @Test("tells of tools that no model can have asked for, if they were asked or answered something")
     func toolsAlone() throws {
         let steps = try steps([
             Self.opener, Self.tool(.scopeStart, 2, at: 1, id: nil, data: ["a": 1]),
             Self.tool(.scopeEnd, 2, at: 2, id: nil, data: "x"), Self.tool(.scopeStart, 3, at: 3, id: "i", data: ["b"]),
             Self.tool(.scopeEnd, 3, at: 4, id: "i", data: nil), Self.tool(.scopeStart, 4, at: 5, id: nil, data: "c"),
-            Self.tool(.scopeEnd, 4, at: 6, id: nil, data: nil),
+            Self.tool(.scopeEnd, 4, at: 6, id: nil, data: nil), Self.tool(.scopeStart, 5, at: 7, id: nil, data: nil),
+            Self.tool(.scopeEnd, 5, at: 8, id: nil, data: nil),
         ])
         let results = steps.skein.flatMap { $0["observation"]?["results"]?.arrayValue ?? [] }
-        let arguments = results.map { $0["extra"]?["tool_arguments"] }
-        #expect(Set(arguments) == [["a": 1], ["b"], "c"])
-        #expect(results.compactMap { $0["content"] } == ["x"])
+        #expect(Set(results.map { $0["extra"]?["tool_arguments"] }) == [["a": 1], ["b"], "c"])
+        #expect(results.count == 3 && results.compactMap { $0["content"] } == ["x"])
         #expect(steps.strict.flatMap { $0["observation"]?["results"]?.arrayValue ?? [] }.count == 1)
+    }
+
+    @Test("tells of a tool without an answer that ran while a model was asked")
+    func toolWhileAsking() throws {
+        let steps = try steps([
+            Self.start(2, at: 1), Self.end(2, at: 2), Self.start(3, at: 3),
+            Self.tool(.scopeStart, 4, at: 4, id: nil, data: ["q": 1]),
+            Self.tool(.scopeEnd, 4, at: 5, id: nil, data: nil),
+            Self.end(3, at: 6),
+        ])
+        let results = steps.skein.flatMap { $0["observation"]?["results"]?.arrayValue ?? [] }
+        #expect(results.map { $0["extra"]?["tool_arguments"] } == [["q": 1]])
+    }
+
+    @Test("puts executions without results that ended at one time in a fixed order")
+    func silentAtOnce() throws {
+        let numbers = Array(3...40)
+        let steps = try steps(
+            numbers.map { Self.tool(.scopeStart, $0, at: 0, id: "id-\($0)", data: "q") }
+                + numbers.reversed().map { Self.tool(.scopeEnd, $0, at: 1, id: "id-\($0)", data: nil) })
+        let results = steps.skein.flatMap { $0["observation"]?["results"]?.arrayValue ?? [] }
+        #expect(results.map { $0["extra"]?["tool_call_id"] } == numbers.map { .string("id-\($0)") })
     }
 
     @Test("keeps the second result of a call beside the first")
@@ -479,17 +535,6 @@ struct DeviationTests {
         #expect(try document(events, .strict)["final_metrics"]?["total_prompt_tokens"] == 8)
     }
 
-    @Test("sets aside what contradicts itself")
-    func contradictions() throws {
-        let usage: JSONValue = ["prompt_tokens": 1, "cached_tokens": 2, "cost_usd": -0.5]
-        let steps = try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", data: ["answer": "a", "usage": usage])])
-        let skein = steps.skein[0]["metrics"]
-        #expect(skein?["cached_tokens"] == nil && skein?["cost_usd"] == nil)
-        #expect(skein?["extra"] == ["cached_tokens": 2, "cost_usd": -0.5])
-        #expect(steps.strict[0]["metrics"]?["cached_tokens"] == 2)
-        #expect(steps.strict[0]["metrics"]?["cost_usd"] == -0.5)
-    }
-
     @Test("gives a tool a call before its answer, also when its clock says the opposite")
     func toolEndsBeforeItsStart() throws {
         let call: JSONValue = ["id": "c", "name": "tool", "arguments": ["q": 1]]
@@ -507,6 +552,44 @@ struct DeviationTests {
         let result = steps.skein[3]["observation"]?["results"]?[0]
         #expect(result?["content"] == "second")
         #expect(result?["source_call_id"] == steps.skein[3]["tool_calls"]?[0]?["tool_call_id"])
+    }
+
+    @Test("gives a tool no call that nobody answers when it ended before its start, while a model was asked")
+    func toolEndsWhileAsking() throws {
+        let steps = try steps([
+            Self.start(2, at: 1), Self.tool(.scopeEnd, 5, at: 2, id: nil, data: "x"), Self.end(2, at: 3),
+            Self.tool(.scopeStart, 5, at: 4, id: nil, data: ["q": 1]),
+        ])
+        let calls = steps.skein.flatMap { $0["tool_calls"]?.arrayValue ?? [] }
+        #expect(calls.isEmpty)
+        let results = steps.skein.flatMap { $0["observation"]?["results"]?.arrayValue ?? [] }
+        #expect(results.map { $0["content"] } == ["x"])
+        #expect(results[0]["extra"]?["tool_arguments"] == ["q": 1])
+    }
+
+    @Test("shows the picture that the user sent last, whatever comes behind it")
+    func lastInput() throws {
+        let input: JSONValue = [
+            "input": [
+                [
+                    "role": "user",
+                    "content": [
+                        ["type": "input_text", "text": "look"],
+                        ["type": "input_image", "image_url": "https://h/x.png"],
+                    ],
+                ], ["role": "user", "content": 5],
+            ]
+        ]
+        let message = try steps([Sample.fields(.scopeStart, 2, in: 1, "llm", data: input)]).skein[0]["message"]
+        #expect(message?.arrayValue?.map { $0["type"] } == ["text", "image"])
+    }
+
+    @Test("reads blocks of an Anthropic message's own content alone as such")
+    func wrappedBlocks() throws {
+        let blocks: JSONValue = [["type": "text", "text": "x"], ["type": "thinking", "thinking": "t"]]
+        let data: JSONValue = ["type": "message", "assistant_message": ["content": blocks]]
+        let steps = try steps([Sample.fields(.scopeEnd, 2, in: 1, "llm", data: data)])
+        #expect(steps.skein[0]["message"] == [["type": "text", "text": "x"]])
     }
 
     @Test("reads OCI's parts, wrapped or not, with an annotation or without", arguments: [true, false], [true, false])

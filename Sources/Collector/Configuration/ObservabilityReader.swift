@@ -197,12 +197,12 @@ struct ObservabilityReader {
         }
     }
 
-    /// Of ended scopes, nanoseconds; at most a day, since what is remembered is bounded anyway.
+    /// Of ended scopes, nanoseconds.
     func readCompletedLifetime(_ section: inout ConfigurationSection) -> UInt64? {
-        let key = "completed_span_context_ttl_millis"
-        guard let millis = section.integer(key) else { return nil }
-        if millis > 86_400_000 { section.complain(key, "must be at most 86400000, is \(millis)") }
-        return UInt64(clamping: min(millis, 86_400_000)) * 1_000_000
+        section.integer("completed_span_context_ttl_millis").map { millis in
+            let (nanoseconds, overflow) = UInt64(millis).multipliedReportingOverflow(by: 1_000_000)
+            return overflow ? .max : nanoseconds
+        }
     }
 
     func readResource(_ endpoint: inout ConfigurationSection) -> ResourceConfiguration {
