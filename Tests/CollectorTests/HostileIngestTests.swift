@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTestServer
+import NATSTestCluster
 import NATSTransport
 import Stages
 import Synchronization
@@ -36,7 +37,7 @@ struct HostileIngestTests {
     @Test("is answered as it deserves, memory stays bounded, and who is honest is served meanwhile")
     func hostile() async throws {
         try await Rig.with { rig in
-            let port = try IngestRig.freePort()
+            let port = try #require(FreePorts.take().first)
             let configuration = try rig.file(
                 "skein.toml",
                 """

@@ -1,6 +1,7 @@
 import ATOF
 import Foundation
 import HTTPTestServer
+import NATSTestCluster
 import NATSTransport
 import Stages
 import Synchronization
@@ -40,7 +41,7 @@ struct IngestKillTests {
     @Test("of the collector while three sinks post 5,000 events each: what was answered 2xx is in PROCESSED once")
     func collector() async throws {
         try await Rig.with { rig in
-            let port = try IngestRig.freePort()
+            let port = try #require(FreePorts.take().first)
             let configuration = try rig.file(
                 "skein.toml",
                 """

@@ -2,8 +2,10 @@ import ATOF
 import Collector
 import Foundation
 import HTTPTransport
+import NATSTestCluster
 import NATSTransport
 import Stages
+import Synchronization
 import Testing
 
 #if canImport(FoundationNetworking)
@@ -37,10 +39,16 @@ struct PolicyReloadTests {
         """
     }
 
-    /// Of the probes: the one behind the broker's.
-    private static func port(of rig: Rig) throws -> Int {
-        guard let port = URL(string: rig.server.url)?.port else { throw Failure("no port in \(rig.server.url)") }
-        return port < 65_000 ? port + 1 : port - 1
+    private static let ports = Mutex<[String: UInt16]>([:])
+
+    /// Of the probes: one for each broker.
+    private static func port(of rig: Rig) throws -> UInt16 {
+        try ports.withLock { ports in
+            if let port = ports[rig.server.url] { return port }
+            let port = try FreePorts.take()[0]
+            ports[rig.server.url] = port
+            return port
+        }
     }
 
     private static let client = HTTPClient(maxThreads: 1)

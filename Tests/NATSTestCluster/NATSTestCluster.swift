@@ -18,11 +18,12 @@ package struct NATSTestCluster: Sendable {
 
     /// Starts the servers; whether they have found each other already is left to the caller.
     package static func start(executable: String, directory: String, count: Int = 3) async throws -> NATSTestCluster {
-        let ports = try freePorts(count)
+        let ports = try FreePorts.take(count)
         let routes = ports.map { "nats-route://127.0.0.1:\($0)" }.joined(separator: ", ")
         var nodes: [NATSServerProcess] = []
         for (number, port) in ports.enumerated() {
-            var options = NATSServerProcess.Options(executable: executable, dataDirectory: "\(directory)/node\(number)")
+            var options = NATSServerProcess.Options(
+                executable: executable, dataDirectory: "\(directory)/node\(number)", port: Int(try FreePorts.take()[0]))
             options.configuration = """
                 server_name: node\(number)
                 cluster { name: skein, listen: "127.0.0.1:\(port)", routes: [\(routes)] }
@@ -39,27 +40,6 @@ package struct NATSTestCluster: Sendable {
 
     package func kill() async {
         for node in nodes { await node.kill() }
-    }
-
-    /// Ports that nobody listens on now. All are taken at the same time, so that they differ.
-    private static func freePorts(_ count: Int) throws -> [Int] {
-        var sockets: [Int32] = []
-        defer { sockets.forEach { close($0) } }
-        return try (0..<count).map { _ in
-            let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            sockets.append(socket)
-            var address = sockaddr_in()
-            address.sin_family = sa_family_t(AF_INET)
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-            let status = withUnsafeMutablePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    bind(socket, $0, length) == 0 ? getsockname(socket, $0, &length) : -1
-                }
-            }
-            guard socket >= 0, status == 0 else { throw Failure(description: "no free port (errno \(errno))") }
-            return Int(UInt16(bigEndian: address.sin_port))
-        }
     }
 }
 

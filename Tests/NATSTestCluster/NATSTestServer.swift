@@ -40,7 +40,8 @@ package struct NATSTestServer: Sendable {
     ) async throws -> Result {
         let directory = try temporaryDirectory()
         defer { try? FileManager.default.removeItem(atPath: directory) }
-        var options = NATSServerProcess.Options(executable: try executable(), dataDirectory: directory + "/nats")
+        var options = NATSServerProcess.Options(
+            executable: try executable(), dataDirectory: directory + "/nats", port: Int(try FreePorts.take()[0]))
         options.configuration = configuration
         options.maxPayload = maxPayload
         let server = NATSTestServer(process: try await NATSServerProcess.start(options), directory: directory)
