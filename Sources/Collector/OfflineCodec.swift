@@ -22,6 +22,10 @@ package enum OfflineCodec {
             answer["output"] = output
         } catch let error as CodecError {
             answer["error"] = ["kind": .string(error.kind.rawValue), "reason": .string(error.message)]
+        } catch let error as CollectorError where request["id"] != nil {
+            answer["error"] = [
+                "kind": .string(CodecError.Kind.invalidArgument.rawValue), "reason": .string("\(error)"),
+            ]
         }
         return singleLine(answer)
     }

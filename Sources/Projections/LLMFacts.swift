@@ -20,9 +20,11 @@ enum LLMFacts {
         _ event: Event, _ payloads: EventPayloads, _ start: StartAttributes, _ response: NormalizedResponse?,
         _ pricing: PricingSources, _ policy: ManualUsage.CostPolicy
     ) -> Cost? {
+        // The reference forgets the thinking of whatever its codec did not price.
+        let billed = payloads.isStrict ? response : response?.billed
         func cost(_ requestedModel: String?) -> Cost? {
             pricing.cost(
-                of: response, output: payloads.data, provider: event.name, requestedModel: requestedModel, policy)
+                of: billed, output: payloads.data, provider: event.name, requestedModel: requestedModel, policy)
         }
         return cost(payloads.profile("model_name")?.stringValue) ?? (payloads.isStrict ? nil : cost(start.modelName))
     }

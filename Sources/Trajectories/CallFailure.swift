@@ -36,7 +36,9 @@ struct CallFailure: Sendable {
     /// The error of a provider's body, which Gemini's streams have in a list: an object that says what it is, or a text that is all there
     /// is.
     private static func error(in body: JSONValue) -> JSONValue? {
-        guard let object = (body[0] ?? body).objectValue, let error = object["error"] else { return nil }
+        guard let object = (body[0] ?? body).objectValue else { return nil }
+        // Some servers say so of the whole body.
+        guard let error = object["error"] ?? (object["object"] == "error" ? .object(object) : nil) else { return nil }
         if let text = error.stringValue { return !text.isEmpty && object.count == 1 ? error : nil }
         return ["message", "type", "code", "status"].contains { error.member($0) != nil } ? error : nil
     }

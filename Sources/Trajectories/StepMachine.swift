@@ -138,7 +138,7 @@ struct StepMachine: Sendable {
             of: event, request,
             model: ModelName.of(end: event, data: data, response: response, start: start(of: event)))
         let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile, data: data)
-        let isSettled = event.hasStatus || annotated != nil || response != nil
+        let isSettled = event.hasStatus || annotated != nil || response?.message != nil || response?.toolCalls != nil
         let failure = isStrict ? nil : CallFailure(event.failure, isSettled: isSettled, body: data)
         if isStrict {
             step.message = MessageText.agent(annotated: annotated, response: data)

@@ -16,7 +16,8 @@ struct StepMetrics: Sendable {
     init?(end: ScopeEvent, data: JSONValue?, response: NormalizedResponse?, index: ScopeIndex) {
         let manual = ManualUsage(data)
         var usage = Usage(of: response, completedBy: manual)
-        cost = index.pricing.stepCost(of: response, manual: manual, usage: usage, output: data, provider: end.name) {
+        let billed = index.compatibility.isStrict ? usage : Usage(of: response?.billed, completedBy: manual)
+        cost = index.pricing.stepCost(of: response, manual: manual, usage: billed, output: data, provider: end.name) {
             ModelName.requested(end: end, start: index.start(of: end.uuid))
         }
         if Usage.isCacheSeparate(response, provider: end.name, isStrict: index.compatibility.isStrict) {

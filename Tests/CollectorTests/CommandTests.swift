@@ -207,6 +207,15 @@ struct CommandTests {
         }
     }
 
+    @Test("codec answers each line of a batch that has an id, also one that it cannot read")
+    func batchErrors() throws {
+        for line in [#"{"id":"a","kind":"request","surface":"none","input":{}}"#, #"{"id":"a","kind":"none"}"#] {
+            let answer = try JSONParser.parse(try OfflineCodec.answer(line: Array(line.utf8)))
+            #expect(answer["id"] == "a" && answer["error"]?["kind"] == "invalid_argument")
+        }
+        #expect(throws: CollectorError.self) { try OfflineCodec.answer(line: Array(#"{"kind":"none"}"#.utf8)) }
+    }
+
     @Test("project says what is not in its result", arguments: ["full", "trajectories", "logs"])
     func leftOut(output: String) async throws {
         try await withDirectory { directory in

@@ -205,6 +205,16 @@ struct OpenInferenceLLMTests {
             .scopeEnd, Events.uuid(1), category: "llm", data: #"{\#(answered)"usage":{"prompt_tokens":2}}"#)
         let span = try #require(try run.receive(end).first)
         #expect(span["llm.cost.total"] == (compatibility == .skein ? .double(2) : nil))
+        // Gemini's thinking is billed as output, whoever finds the price.
+        try run.receive(Events.fields(.scopeStart, Events.uuid(3), category: "llm", profile: #"{"model_name":"m"}"#))
+        let thinking = Events.fields(
+            .scopeEnd, Events.uuid(3), category: "llm",
+            profile: #"""
+                {"model_name":"m","annotated_response":{"message":"a","usage":{"prompt_tokens":1,"completion_tokens":1000000},
+                "api_specific":{"thoughts_tokens":2000000}}}
+                """#)
+        let cost = try run.receive(thinking).first?["llm.cost.total"]
+        #expect(cost == .double(compatibility == .skein ? 4 : 2))
         // What has a price by what the end says costs that, whatever was asked for.
         try run.receive(
             Events.fields(.scopeStart, Events.uuid(2), category: "llm", data: #"{"model":"m","prompt":"p"}"#))

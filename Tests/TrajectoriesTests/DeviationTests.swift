@@ -157,6 +157,7 @@ struct DeviationTests {
             ),
             (["error": ["code": 429, "message": "slow"]], false, ["type": "429", "description": "slow"]),
             (["error": "gone"], false, ["description": "gone"]),
+            (["object": "error", "message": "bad", "code": 400], false, ["type": "400", "description": "bad"]),
             (["code": "429", "message": "of no known form"], true, ["type": "timeout", "description": "broke"]),
         ] as [(JSONValue, Bool, JSONValue)])
     func errorBody(body: JSONValue, isSaid: Bool, error: JSONValue) throws {
@@ -171,6 +172,23 @@ struct DeviationTests {
         #expect(steps.skein[1]["extra"]?["error"] == error)
         #expect(steps.skein[1]["extra"]?["invocation"]?["status"] == "error")
         #expect(steps.skein[1]["extra"]?["llm_response"] == body)
+    }
+
+    @Test("a response that says that it failed did, unless its end says the opposite", arguments: [nil, "OK", "ERROR"])
+    func failedResponse(status: String?) throws {
+        let body: JSONValue = [
+            "object": "response", "status": "failed", "error": ["code": "server_error", "message": "no"], "output": [],
+        ]
+        let steps = try steps([
+            Self.start(2, at: 1),
+            Sample.fields(
+                .scopeEnd, 2, in: 1, "llm", at: 2, data: body,
+                metadata: status.map { ["otel.status_code": .string($0)] }),
+        ])
+        let error: JSONValue? = status == "OK" ? nil : ["type": "server_error", "description": "no"]
+        #expect(steps.skein[1]["message"] == "")
+        #expect(steps.skein[1]["extra"]?["error"] == error)
+        #expect(steps.skein[1]["extra"]?["invocation"]?["status"] == (error == nil ? "completed" : "error"))
     }
 
     @Test(

@@ -6,7 +6,7 @@ extension NormalizedResponse {
     ///
     /// - Parameter surface: what the response was decoded from.
     package mutating func estimateCost(by pricing: PricingSources, surface: Surface) {
-        guard !pricing.isEmpty, let model, var usage, usage.cost == nil else { return }
+        guard !pricing.isEmpty, let model, let usage = billed.usage, usage.cost == nil else { return }
         let provider: String
         switch surface {
         case .openAIChat, .openAIResponses: provider = "openai"
@@ -14,11 +14,16 @@ extension NormalizedResponse {
         case .gemini: provider = "google"
         case .ociGenAI: return
         }
-        if surface == .gemini, let thoughts = others["api_specific"]?["thoughts_tokens"]?.uint64Value {
-            // Thinking is billed as output, though it is not counted as such.
-            usage.completionTokens = (usage.completionTokens ?? 0).addingSaturating(thoughts)
-        }
         setCost(pricing.estimate(usage: usage, model: model, provider: PricingLookup.route(of: model) ?? provider))
+    }
+
+    /// The response with the counts that its price is of: Gemini's thinking is billed as output, though it is not counted as such.
+    package var billed: NormalizedResponse {
+        guard let thoughts = others["api_specific"]?["thoughts_tokens"]?.uint64Value, var usage else { return self }
+        usage.completionTokens = (usage.completionTokens ?? 0).addingSaturating(thoughts)
+        var billed = self
+        billed.set(usage)
+        return billed
     }
 
     /// Prices the response by the name of the call, when the codec could not (`codecs-and-pricing.md` 5.3, step 2).

@@ -17,7 +17,8 @@ package struct CallUsage: Sendable, Hashable {
         let response = LLMNormalizer.response(profile: profile, data: data, pricing: pricing)
         let manual = ManualUsage(data)
         var usage = Usage(of: response, completedBy: manual)
-        let dollars = pricing.stepCost(of: response, manual: manual, usage: usage, output: data, provider: end.name) {
+        let billed = Usage(of: response?.billed, completedBy: manual)
+        let dollars = pricing.stepCost(of: response, manual: manual, usage: billed, output: data, provider: end.name) {
             profile?["model_name"]?.stringValue
         }
         if Usage.isCacheSeparate(response, provider: end.name, isStrict: false) { usage.includeCaches() }
