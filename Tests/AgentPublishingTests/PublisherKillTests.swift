@@ -133,7 +133,8 @@ struct PublisherKillTests {
     func blockedPool(beginsConnected: Bool) async throws {
         try await PublisherRig.with { rig in
             if !beginsConnected { await rig.server.kill() }
-            let events = beginsConnected ? 20_000 : 2_000
+            // So many that they are not all sent before the broker is killed.
+            let events = beginsConnected ? 100_000 : 2_000
             let child = try Child(
                 rig,
                 [
