@@ -2,9 +2,9 @@ internal import ATOF
 
 /// The traces of scopes that have ended, for children and marks that come later (`otel-projections.md` 1.2, 10).
 ///
-/// First in, first out by completion. An entry expires when an event arrives that is stamped more than its lifetime after
-/// its end; one that was given up does not, for its run may go on after any time. An expired entry keeps its place: a late child of a scope that was known hangs
-/// below it as below a remote parent while its run is open, and then opens a trace of its own.
+/// First in, first out by completion. An entry expires when an event arrives that is stamped more than its lifetime after its end; one that
+/// was given up does not, for its run may go on after any time. An expired entry keeps its place: a late child of a scope that was known
+/// hangs below it as below a remote parent while its run is open, and then opens a trace of its own.
 struct CompletedContexts: Sendable {
     enum Lookup: Equatable {
         case found(traceID: EventUUID)
