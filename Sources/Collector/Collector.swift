@@ -331,15 +331,14 @@ package final class Collector: Sendable {
     /// Whether everything published until now has gone the whole way: processed, assembled, delivered. Of the tasks of this member.
     package func isCaughtUp() async throws -> Bool {
         guard let supervisor = supervisor.withLock({ $0 }) else { return false }
-        let tasks = await supervisor.tasks()
-        if tasks.isEmpty { return false }
-        if !(await supervisor.missing().isEmpty) { return false }
+        guard let tasks = await supervisor.completeTasks(), !tasks.isEmpty else { return false }
         // What one writes is what the next ones read, so that is asked first. What `watch` writes comes to `process` again.
         let again = ["process", "watch"].flatMap { stage in tasks.filter { $0.key.stage == stage } }
         for task in again + tasks.sorted(by: { Collector.rank($0.key.stage) < Collector.rank($1.key.stage) }) {
             if !(try await task.isCaughtUp()) { return false }
         }
-        return true
+        // A lease that has ended meanwhile has ended tasks that were not asked yet.
+        return await supervisor.completeTasks()?.count == tasks.count
     }
 
     /// How far behind EVENTS a stage is.

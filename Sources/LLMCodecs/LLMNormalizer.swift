@@ -60,9 +60,18 @@ package enum LLMNormalizer {
     private static func decodedResponse(
         data: JSONValue?, _ pricing: PricingSources, _ compatibility: Compatibility
     ) -> NormalizedResponse? {
-        guard let data, let surface = data.objectValue.flatMap(Surface.ofResponse) else { return nil }
-        var response = try? surface.decodeResponse(data, compatibility)
+        guard let data, let (surface, body) = body(ofAnswer: data, compatibility) else { return nil }
+        var response = try? surface.decodeResponse(body, compatibility)
         response?.estimateCost(by: pricing, surface: surface)
         return response
+    }
+
+    /// The body of an answer, and whose it is. One that was published as the stream that it came in is put together; the reference shows
+    /// the stream.
+    private static func body(
+        ofAnswer data: JSONValue, _ compatibility: Compatibility
+    ) -> (surface: Surface, body: JSONValue)? {
+        if let object = data.objectValue { return Surface.ofResponse(object).map { ($0, data) } }
+        return compatibility == .strict ? nil : StreamedAnswer.body(of: data)
     }
 }

@@ -11,7 +11,7 @@ enum AnswerContent {
     ) -> JSONValue {
         if hasFailed, annotated == nil, response == nil, !isAnswer(data) { return "" }
         let message = ContentParts.cleaned(readable(annotated: annotated, response: response, data: data))
-        return message == "" || message == [] ? refusal(data).map { .string($0) } ?? "" : message
+        return message == "" || message == [] ? saidElsewhere(data).map { .string($0) } ?? "" : message
     }
 
     /// Whether the data would be shown as anything but JSON text.
@@ -20,10 +20,11 @@ enum AnswerContent {
         return data.stringValue != nil || ContentParts.isValid(data)
     }
 
-    /// What a model says that does not answer, or the provider in its place.
-    private static func refusal(_ data: JSONValue) -> String? {
+    /// What is said elsewhere than in a content: aloud, a model's refusal, or by the provider in its place.
+    private static func saidElsewhere(_ data: JSONValue) -> String? {
         guard let object = data.objectValue else { return nil }
-        if let text = ToolPromotion.chatMessage(object)?["refusal"]?.stringValue { return text }
+        let message = ToolPromotion.chatMessage(object)
+        if let text = (message?["refusal"] ?? message?["audio"]?["transcript"])?.stringValue { return text }
         for item in data["output"]?.arrayValue ?? [] where item["type"] == "message" {
             for block in item["content"]?.arrayValue ?? [] where block["type"] == "refusal" {
                 if let text = block["refusal"]?.stringValue { return text }
@@ -45,7 +46,8 @@ enum AnswerContent {
         guard let response, mayBeParts else {
             return MessageText.agent(annotated: annotated, response: data)
         }
-        if let text = MessageText.text(of: data) { return text }
+        // Text or a list of which there is a response is the stream that it came in.
+        if data.objectValue != nil, let text = MessageText.text(of: data) { return text }
         switch response.message {
         case .text(let text): return .string(text)
         case .parts(let parts):
@@ -75,6 +77,11 @@ enum AnswerContent {
             for block in data["content"]?.arrayValue ?? [] where block["type"] == "thinking" {
                 texts.append(block["thinking"]?.stringValue)
             }
+        }
+        // Mistral's thoughts are parts among the others, of parts of their own.
+        for part in message?["content"]?.arrayValue ?? [] where part["type"] == "thinking" {
+            texts += (part["thinking"]?.arrayValue ?? []).map { $0["text"]?.stringValue }
+            texts.append(part["thinking"]?.stringValue)
         }
         for item in data["output"]?.arrayValue ?? [] where item["type"] == "reasoning" {
             for list in [item["summary"], item["content"]] {

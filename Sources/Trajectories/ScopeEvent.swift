@@ -117,6 +117,18 @@ final class ScopeEvent: Sendable {
         sink.endObject()
     }
 
+    /// What a document says of a scope that did not end.
+    var unended: JSONValue {
+        var object = JSONObject([
+            ("category", .string(category.rawValue)), ("event_name", .string(name)),
+            ("event_uuid", .string(uuid.description)), ("timestamp", .string(time.inMicroseconds.rfc3339)),
+        ])
+        object["parent_event_uuid"] = parent.map { .string($0.description) }
+        object["tool_call_id"] = callID.map { .string($0) }
+        if category == .tool { object["tool_arguments"] = arguments }
+        return .object(object)
+    }
+
     /// The call that a subagent's start says it was made for (`atif-trajectories.md` 3.7).
     var delegationID: String? {
         for source in [metadata, data] {

@@ -9,18 +9,29 @@ struct ScopeIndex: Sendable {
     /// LLM calls whose end makes an agent step: it has data, or, where the reference is not followed, says that the call
     /// failed.
     private(set) var answered: Set<EventUUID> = []
+    /// Scopes that ended; nothing where the reference is followed, which does not tell.
+    private var ended: Set<EventUUID> = []
 
     init(_ events: [ScopeEvent], compatibility: Compatibility, pricing: PricingSources) {
         self.compatibility = compatibility
         self.pricing = pricing
         starts.reserveCapacity(events.count / 2 + 1)
+        if !compatibility.isStrict { ended.reserveCapacity(events.count / 2 + 1) }
         for event in events {
             if event.isStart {
                 starts[event.uuid] = event
-            } else if event.category == .llm, event.payload != nil || !compatibility.isStrict && event.failure != nil {
+                continue
+            }
+            if !compatibility.isStrict { ended.insert(event.uuid) }
+            if event.category == .llm, event.payload != nil || !compatibility.isStrict && event.failure != nil {
                 answered.insert(event.uuid)
             }
         }
+    }
+
+    /// Whether it is a start whose end did not come, as far as the document is to say so.
+    func isUnended(_ event: ScopeEvent) -> Bool {
+        !compatibility.isStrict && event.isStart && !ended.contains(event.uuid)
     }
 
     func start(of uuid: EventUUID) -> ScopeEvent? { starts[uuid] }

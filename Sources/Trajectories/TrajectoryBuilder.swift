@@ -62,7 +62,9 @@ package struct TrajectoryBuilder: Sendable {
         var relay = JSONObject([("session_instance_id", .string(instance))])
         relay["session_id"] = metadata?["session_id"]?.stringValue.map { .string($0) }
         relay["user_id"] = metadata?["user_id"]?.stringValue.map { .string($0) }
-        var extra = JSONDraft.Object(JSONObject([("nemo_relay", .object(relay))]))
+        var extra = document["extra"].flatMap { if case .object(let own) = $0 { own } else { nil } }
+            ?? JSONDraft.Object(JSONObject())
+        extra["nemo_relay"] = .value(.object(relay))
         let isStrict = compatibility.isStrict
         extra["observed_events"] = .drafts(count: events.count) {
             isStrict ? TrajectoryBuilder.known(events[$0]) : EventJSONEncoder.draft(of: events[$0])
@@ -122,7 +124,8 @@ package struct TrajectoryBuilder: Sendable {
         if steps.isEmpty, !compatibility.isStrict { steps = [TrajectoryBuilder.placeholder(at: events.first?.time)] }
         return TrajectoryBuilder.document(
             sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, steps: steps,
-            agents: agents, metrics: FinalMetrics(of: steps, compatibility), index: index)
+            agents: agents, metrics: FinalMetrics(of: steps, compatibility), unended: events.filter(index.isUnended),
+            index: index)
     }
 
     /// The step of a trajectory that has none of its own: the schema wants one.
@@ -132,10 +135,12 @@ package struct TrajectoryBuilder: Sendable {
         return step
     }
 
-    /// - Parameter agents: what belongs to the steps of model calls.
+    /// - Parameters:
+    ///   - agents: what belongs to the steps of model calls.
+    ///   - unended: scopes that did not end, of which the steps say little or nothing.
     static func document(
         sessionID: String, trajectoryID: String, agent: JSONValue, steps: [Step], agents: [AgentStep],
-        metrics: FinalMetrics, index: ScopeIndex
+        metrics: FinalMetrics, unended: [ScopeEvent], index: ScopeIndex
     ) -> JSONDraft.Object {
         var document = JSONDraft.Object(
             JSONObject([
@@ -143,6 +148,10 @@ package struct TrajectoryBuilder: Sendable {
                 ("trajectory_id", .string(trajectoryID)), ("agent", agent), ("final_metrics", metrics.json),
             ]))
         document["steps"] = .elements(StepList(steps: steps, agents: agents, index: index))
+        if !unended.isEmpty {
+            document["extra"] = .object(
+                JSONDraft.Object(JSONObject([("unended_scopes", .array(unended.map(\.unended)))])))
+        }
         return document
     }
 }

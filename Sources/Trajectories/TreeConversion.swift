@@ -88,12 +88,17 @@ struct TreeConversion: Sendable {
         if !isStrict { for other in embeddedMetrics { metrics.add(other) } }
         var document = TrajectoryBuilder.document(
             sessionID: sessionID, trajectoryID: trajectoryID, agent: agent(of: node), steps: steps, agents: agents,
-            metrics: metrics, index: index)
+            metrics: metrics, unended: unended(in: node), index: index)
         if !embedded.isEmpty {
             document["subagent_trajectories"] = .array(embedded)
             if !isStrict { document["notes"] = .value("The totals include the embedded subagent trajectories.") }
         }
         return Built(document: document, hasSteps: hasSteps, metrics: metrics)
+    }
+
+    /// The scopes of an agent that did not end, itself among them; in the order of their starts.
+    private func unended(in node: Int) -> [ScopeEvent] {
+        ([tree.nodes[node].start] + inputs[node].lazy.compactMap(\.scope)).filter(index.isUnended)
     }
 
     /// As configured, but a subagent has the name of its own; the reference gives it the root's.

@@ -221,20 +221,23 @@ struct IngestTests {
                 var stream = info.configuration
                 stream.maxBytes = Int64(info.bytes) + 20_000
                 _ = try await rig.jetStream.updateStream(stream)
+                // A broker that is slow for a moment refuses as well, and may have stored what it did not answer.
                 let (accepted, refused) = try await SocketClient.onThread {
                     let client = try SocketClient(port: port)
+                    var accepted: [String] = []
                     for number in 0..<1000 {
                         try client.send(IngestRig.post(IngestRig.line(1, number)))
                         let answer = try client.answer()
-                        if answer.status != 200 { return (number, answer) }
+                        if answer.status == 200 { accepted.append("m\(number)") }
+                        if answer.body.contains("maximum") { return (accepted, answer) }
+                        if answer.status != 200 { #expect(answer.body.contains("in time")) }
                     }
                     throw Failure("it is never full")
                 }
-                #expect(accepted > 5)
+                #expect(accepted.count > 5)
                 #expect(refused.status == 503)
-                #expect(refused.body.contains("maximum"))
-                let names = try await rig.publishedNames()["default"]
-                #expect(names == (0..<accepted).map { "m\($0)" })
+                let names = try await rig.publishedNames()["default"] ?? []
+                #expect(names.filter(Set(accepted).contains) == accepted)
             }
         }
     }

@@ -188,4 +188,72 @@ struct LLMNormalizerTests {
         annotation["instructions"] = "i"
         #expect(try NormalizedRequest(annotation: annotation).systemPrompt == "i")
     }
+
+    private static let chunks: [JSONValue] = [
+        ["object": "chat.completion.chunk", "model": "m", "choices": [["index": 0, "delta": ["content": "Hel"]]]],
+        ["object": "chat.completion.chunk", "choices": [["index": 0, "delta": ["content": "lo"]]]],
+        ["object": "chat.completion.chunk", "choices": [], "usage": ["prompt_tokens": 3, "completion_tokens": 2]],
+    ]
+    private static let lines = chunks.map { "data: \($0.compactText)" } + ["data: [DONE]"]
+
+    @Test(
+        "puts a streamed answer together, in each form that producers publish it in",
+        arguments: [
+            .array(chunks), .string(lines.joined(separator: "\n\n") + "\n\n"),
+            .string("\r\n: ping\r\n\r\n" + lines.joined(separator: "\r\n\r\n")),
+            .array(lines.map { .string($0) }),
+        ] as [JSONValue])
+    func streamed(data: JSONValue) throws {
+        let response = try #require(LLMNormalizer.response(profile: nil, data: data))
+        #expect(response.message == .text("Hello") && response.model == "m")
+        #expect(response.usage?.promptTokens == 3 && response.usage?.completionTokens == 2)
+        #expect(LLMNormalizer.response(profile: nil, data: data, .strict) == nil)
+    }
+
+    @Test(
+        "tells whose stream it is by its events",
+        arguments: [
+            (
+                [
+                    ["type": "message_start", "message": ["model": "m", "type": "message", "role": "assistant"]],
+                    ["type": "content_block_start", "index": 0, "content_block": ["type": "text", "text": ""]],
+                    ["type": "content_block_delta", "index": 0, "delta": ["type": "text_delta", "text": "a"]],
+                ], "anthropic_messages"
+            ),
+            (
+                [
+                    ["type": "response.created", "response": [:]],
+                    [
+                        "type": "response.completed",
+                        "response": [
+                            "model": "m", "output": [["type": "message", "content": [["type": "output_text", "text": "a"]]]],
+                        ],
+                    ],
+                ], "openai_responses"
+            ),
+            (
+                [["candidates": [["index": 0, "content": ["parts": [["text": "a"]]]]], "modelVersion": "m"]],
+                "gemini_generate_content"
+            ),
+            ([["chatResponse": ["apiFormat": "COHERE", "text": "a"], "modelId": "m"]], "oci_genai"),
+        ] as [(JSONValue, String)])
+    func streamSurface(data: JSONValue, surface: String) throws {
+        let response = try #require(LLMNormalizer.response(profile: nil, data: data))
+        #expect(response.message?.firstText == "a" && response.model == "m")
+        #expect(response.annotation["api_specific"]?["api"] == .string(surface))
+    }
+
+    @Test(
+        "takes nothing else for a stream",
+        arguments: [
+            "data: no JSON", "plain words", "data is here", [], ["a", "b"], ["data: {}", 1], [1], [[:]],
+            [["choices": [["message": ["content": "a"]]]]], [["type": "text", "text": "a"]], "event: x\n\n", "",
+        ] as [JSONValue])
+    func noStream(data: JSONValue) { #expect(LLMNormalizer.response(profile: nil, data: data) == nil) }
+
+    @Test("of a stream that breaks off it is what had come")
+    func brokenStream() throws {
+        let text = Self.lines[0] + "\n\ndata: {\"choi"
+        #expect(LLMNormalizer.response(profile: nil, data: .string(text))?.message == .text("Hel"))
+    }
 }

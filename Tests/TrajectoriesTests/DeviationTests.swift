@@ -304,6 +304,75 @@ struct DeviationTests {
         #expect(steps.strict.flatMap { $0["observation"]?["results"]?.arrayValue ?? [] }.count == 1)
     }
 
+    @Test("shows the words and the calls of an answer that came as the stream of its chunks, and bills it")
+    func streamedAnswer() throws {
+        let call: JSONValue = ["index": 0, "id": "c", "function": ["name": "tool", "arguments": "{\"a\":1}"]]
+        let chunks: JSONValue = [
+            ["choices": [["index": 0, "delta": ["content": "Hello", "tool_calls": [call]]]], "model": "m"],
+            ["choices": [], "usage": ["prompt_tokens": 3, "completion_tokens": 2]],
+        ]
+        let steps = try steps([
+            Self.opener, Self.start(2, at: 1), Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: chunks),
+            Self.tool(.scopeStart, 3, at: 3, id: "c", data: ["a": 1]),
+            Self.tool(.scopeEnd, 3, at: 4, id: "c", data: "r"),
+        ])
+        #expect(steps.skein[1]["message"] == "Hello" && steps.skein[1]["model_name"] == "m")
+        #expect(steps.skein[1]["tool_calls"]?[0]?["tool_call_id"] == "c")
+        #expect(steps.skein[1]["observation"]?["results"]?[0]?["source_call_id"] == "c")
+        #expect(steps.skein[1]["metrics"]?["prompt_tokens"] == 3 && steps.skein[1]["extra"]?["llm_response"] == chunks)
+        #expect(steps.strict[1]["message"]?.stringValue?.contains("choices") == true)
+    }
+
+    @Test("shows what a model said aloud, and Mistral's thoughts as such")
+    func saidElsewhere() throws {
+        let thinking: JSONValue = ["type": "thinking", "thinking": [["type": "text", "text": "hm"]]]
+        let steps = try steps([
+            Self.opener, Self.start(2, at: 1),
+            Sample.fields(
+                .scopeEnd, 2, in: 1, "llm", at: 2,
+                data: ["choices": [["message": ["content": .null, "audio": ["transcript": "spoken"]]]]]),
+            Self.start(3, at: 3),
+            Sample.fields(
+                .scopeEnd, 3, in: 1, "llm", at: 4,
+                data: ["choices": [["message": ["content": [thinking, ["type": "text", "text": "said"]]]]]]),
+        ])
+        let answers = steps.skein.filter { $0["source"] == "agent" }
+        #expect(answers.map { $0["message"] } == ["spoken", [["type": "text", "text": "said"]]])
+        #expect(answers.last?["reasoning_content"] == "hm")
+    }
+
+    @Test("names what did not end, each in the document of its agent")
+    func unended() throws {
+        let fields = [
+            Self.opener, Self.start(2, at: 1), Self.end(2, at: 2),
+            Self.tool(.scopeStart, 3, at: 3, id: "hang", data: ["x": 1]), Self.start(4, at: 4),
+            Sample.fields(.scopeStart, 5, in: 1, "agent", at: 5, name: "sub"),
+            Self.start(6, at: 6, in: 5), Self.end(6, at: 7, in: 5), Self.start(7, at: 8, in: 5),
+        ]
+        let document = try document(fields)
+        #expect(DocumentValidator.findings(in: document).isEmpty)
+        let own = document["extra"]?["unended_scopes"]?.arrayValue ?? []
+        #expect(own.map { $0["category"] } == ["agent", "tool", "llm"])
+        #expect(own.last?["event_uuid"] == .string(Sample.uuid(4).description))
+        let tool = try #require(own.count == 3 ? own[1] : nil)
+        #expect(tool["tool_call_id"] == "hang" && tool["tool_arguments"] == ["x": 1])
+        #expect(tool["timestamp"] != nil && tool["parent_event_uuid"] == .string(Sample.uuid(1).description))
+        let embedded = document["subagent_trajectories"]?[0]?["extra"]?["unended_scopes"]?.arrayValue ?? []
+        #expect(embedded.map { $0["category"] } == ["agent", "llm"])
+        #expect(try self.document(fields, .strict)["extra"] == nil)
+
+        let opener = Sample.uuid(1)
+        let dispatched = TrajectoryBuilder(
+            origin: .dispatcher(opener: opener), agent: Self.agent, compatibility: .skein
+        ).document(of: try Sample.events(fields))
+        #expect(dispatched["extra"]?["unended_scopes"]?.arrayValue?.count == 3)
+        #expect(dispatched["extra"]?["nemo_relay"] != nil)
+        let ended = try self.document([
+            Self.opener, Self.start(2, at: 1), Self.end(2, at: 2), Sample.fields(.scopeEnd, 1, in: 90, "agent", at: 3),
+        ])
+        #expect(ended["extra"] == nil)
+    }
+
     @Test("tells of a tool without an answer that ran while a model was asked")
     func toolWhileAsking() throws {
         let steps = try steps([

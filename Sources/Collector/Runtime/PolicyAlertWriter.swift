@@ -9,6 +9,8 @@ package final class PolicyAlertWriter: Sendable {
     private struct State: Sendable {
         /// Whether alerts cannot be stored now, and somebody was told.
         var isOut = false
+        /// Outages that are over.
+        var ended = 0
         /// Whether somebody creates the stream now.
         var isCreating = false
     }
@@ -33,14 +35,17 @@ package final class PolicyAlertWriter: Sendable {
     package func write(_ alert: PolicyAlert) async throws {
         let payload = Array(alert.json.compactText.utf8)
         var pause = Duration.milliseconds(50)
-        while let error = await failure(alert, payload) {
+        while true {
+            let ended = state.withLock { $0.ended }
+            guard let error = await failure(alert, payload) else { break }
             guard error.isTemporary else { throw error }
-            await failed(error)
+            await failed(error, sentAfter: ended)
             try await Task.sleep(for: pause)
             pause = min(pause * 2, .seconds(2))
         }
         let wasOut = state.withLock { state in
             defer { state.isOut = false }
+            if state.isOut { state.ended += 1 }
             return state.isOut
         }
         if wasOut {
@@ -62,9 +67,11 @@ package final class PolicyAlertWriter: Sendable {
         }
     }
 
-    private func failed(_ error: NATSError) async {
+    /// - Parameter ended: how many outages were over when it was sent: what was sent during one that is over tells of no other.
+    private func failed(_ error: NATSError, sentAfter ended: Int) async {
         metrics.add("skein_alert_failures_total")
         let isNew = state.withLock { state in
+            guard state.ended == ended else { return false }
             defer { state.isOut = true }
             return !state.isOut
         }

@@ -81,6 +81,14 @@ actor TaskSupervisor {
     /// The tasks that run here, and those that are to.
     func tasks() -> [StageTask] { running.values.filter { !$0.isStopping }.map(\.task) }
 
+    /// The tasks that run here if they are all that this member is to run. Nil also while its lease has ended, for then nobody knows what it
+    /// is to run.
+    func completeTasks() -> [StageTask]? {
+        let wanted = wanted()
+        guard environment.lease.standing == .active, wanted == Set(running.keys) else { return nil }
+        return tasks()
+    }
+
     /// What this member is to run and does not run yet.
     func missing() -> [TaskKey] { wanted().filter { running[$0] == nil }.sorted { $0.description < $1.description } }
 
