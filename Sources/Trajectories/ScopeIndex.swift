@@ -29,9 +29,13 @@ struct ScopeIndex: Sendable {
         }
     }
 
-    /// Whether it is a start whose end did not come, as far as the document is to say so.
-    func isUnended(_ event: ScopeEvent) -> Bool {
-        !compatibility.isStrict && event.isStart && !ended.contains(event.uuid)
+    /// What a document says of scopes that did not end; nothing where the reference is followed.
+    ///
+    /// - Parameter events: those of the document's agent.
+    func extra(ofUnended events: [ScopeEvent]) -> JSONObject {
+        if compatibility.isStrict { return JSONObject() }
+        let unended = events.filter { $0.isStart && !ended.contains($0.uuid) }
+        return unended.isEmpty ? JSONObject() : JSONObject([("unended_scopes", .array(unended.map(\.unended)))])
     }
 
     func start(of uuid: EventUUID) -> ScopeEvent? { starts[uuid] }

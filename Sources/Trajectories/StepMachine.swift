@@ -189,6 +189,7 @@ struct StepMachine: Sendable {
             guard let other = StepMetrics(end: end, data: data, response: response, index: index) else { continue }
             if metrics == nil { metrics = other } else { metrics?.fill(from: other) }
         }
+        if !isStrict { metrics?.setAsideImpossible() }
         return metrics
     }
 

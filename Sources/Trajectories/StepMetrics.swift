@@ -77,6 +77,18 @@ struct StepMetrics: Sendable {
         for member in other.extra where extra[member.key] == nil { extra[member.key] = member.value }
     }
 
+    /// Sets aside what cannot be, whoever reported it, so that nobody adds it up.
+    mutating func setAsideImpossible() {
+        if let reported = cost, reported < 0 {
+            extra["reported_cost_usd"] = .double(reported)
+            cost = nil
+        }
+        if let reported = cachedTokens, let promptTokens, reported > promptTokens {
+            extra["reported_cached_tokens"] = JSONValue(count: reported)
+            cachedTokens = nil
+        }
+    }
+
     /// The sum of what is known; nil when nothing is. What does not fit is the greatest number; the reference goes on from zero.
     static func sum(_ counts: some Sequence<UInt64?>, _ compatibility: Compatibility) -> UInt64? {
         var total: UInt64?

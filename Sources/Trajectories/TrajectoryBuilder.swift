@@ -62,7 +62,8 @@ package struct TrajectoryBuilder: Sendable {
         var relay = JSONObject([("session_instance_id", .string(instance))])
         relay["session_id"] = metadata?["session_id"]?.stringValue.map { .string($0) }
         relay["user_id"] = metadata?["user_id"]?.stringValue.map { .string($0) }
-        var extra = document["extra"].flatMap { if case .object(let own) = $0 { own } else { nil } }
+        var extra =
+            document["extra"].flatMap { if case .object(let own) = $0 { own } else { nil } }
             ?? JSONDraft.Object(JSONObject())
         extra["nemo_relay"] = .value(.object(relay))
         let isStrict = compatibility.isStrict
@@ -124,7 +125,7 @@ package struct TrajectoryBuilder: Sendable {
         if steps.isEmpty, !compatibility.isStrict { steps = [TrajectoryBuilder.placeholder(at: events.first?.time)] }
         return TrajectoryBuilder.document(
             sessionID: sessionID, trajectoryID: trajectoryID, agent: agent, steps: steps,
-            agents: agents, metrics: FinalMetrics(of: steps, compatibility), unended: events.filter(index.isUnended),
+            agents: agents, metrics: FinalMetrics(of: steps, compatibility), extra: index.extra(ofUnended: events),
             index: index)
     }
 
@@ -137,10 +138,10 @@ package struct TrajectoryBuilder: Sendable {
 
     /// - Parameters:
     ///   - agents: what belongs to the steps of model calls.
-    ///   - unended: scopes that did not end, of which the steps say little or nothing.
+    ///   - extra: what the steps do not say.
     static func document(
         sessionID: String, trajectoryID: String, agent: JSONValue, steps: [Step], agents: [AgentStep],
-        metrics: FinalMetrics, unended: [ScopeEvent], index: ScopeIndex
+        metrics: FinalMetrics, extra: JSONObject, index: ScopeIndex
     ) -> JSONDraft.Object {
         var document = JSONDraft.Object(
             JSONObject([
@@ -148,10 +149,7 @@ package struct TrajectoryBuilder: Sendable {
                 ("trajectory_id", .string(trajectoryID)), ("agent", agent), ("final_metrics", metrics.json),
             ]))
         document["steps"] = .elements(StepList(steps: steps, agents: agents, index: index))
-        if !unended.isEmpty {
-            document["extra"] = .object(
-                JSONDraft.Object(JSONObject([("unended_scopes", .array(unended.map(\.unended)))])))
-        }
+        if !extra.isEmpty { document["extra"] = .object(JSONDraft.Object(extra)) }
         return document
     }
 }

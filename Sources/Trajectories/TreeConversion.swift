@@ -6,6 +6,8 @@ struct TreeConversion: Sendable {
     private let tree: AgentTree
     private let root: Int
     private let inputs: [[StepMachine.Input]]
+    /// Why agents failed, by their own ends.
+    private let failures: [Int: CallFailure]
     private let sessionID: String
     private let trajectoryID: String
     private let agent: JSONValue
@@ -22,9 +24,11 @@ struct TreeConversion: Sendable {
         var inputs = tree.nodes.map { _ in [StepMachine.Input]() }
         // A start that is said twice starts one agent.
         var dispatched: Set<Int> = []
+        var failures: [Int: CallFailure] = [:]
         for event in events {
             let owner = tree.owner(of: event)
             if let owner, tree.nodes[owner].start.uuid == event.uuid {
+                if let failure = event.failure { failures[owner] = failure }
                 guard event.isStart, let parent = tree.nodes[owner].parent else { continue }
                 if !index.compatibility.isStrict, !dispatched.insert(owner).inserted { continue }
                 inputs[parent].append(.subagent(event))
@@ -39,6 +43,7 @@ struct TreeConversion: Sendable {
         self.tree = tree
         self.root = root
         self.inputs = inputs
+        self.failures = failures
         self.sessionID = sessionID
         self.trajectoryID = trajectoryID
         self.agent = agent
@@ -88,7 +93,7 @@ struct TreeConversion: Sendable {
         if !isStrict { for other in embeddedMetrics { metrics.add(other) } }
         var document = TrajectoryBuilder.document(
             sessionID: sessionID, trajectoryID: trajectoryID, agent: agent(of: node), steps: steps, agents: agents,
-            metrics: metrics, unended: unended(in: node), index: index)
+            metrics: metrics, extra: extra(of: node), index: index)
         if !embedded.isEmpty {
             document["subagent_trajectories"] = .array(embedded)
             if !isStrict { document["notes"] = .value("The totals include the embedded subagent trajectories.") }
@@ -96,9 +101,11 @@ struct TreeConversion: Sendable {
         return Built(document: document, hasSteps: hasSteps, metrics: metrics)
     }
 
-    /// The scopes of an agent that did not end, itself among them; in the order of their starts.
-    private func unended(in node: Int) -> [ScopeEvent] {
-        ([tree.nodes[node].start] + inputs[node].lazy.compactMap(\.scope)).filter(index.isUnended)
+    /// Why the agent failed, and what did not end of it, itself included.
+    private func extra(of node: Int) -> JSONObject {
+        var extra = index.extra(ofUnended: [tree.nodes[node].start] + inputs[node].lazy.compactMap(\.scope))
+        if !index.compatibility.isStrict { extra["error"] = failures[node]?.json }
+        return extra
     }
 
     /// As configured, but a subagent has the name of its own; the reference gives it the root's.

@@ -122,6 +122,7 @@ struct UpCommand: AsyncParsableCommand {
                 if exit {
                     try await waitForDelivery(collector)
                     try await show(server, configuration)
+                    tellOpen(collector)
                     let more = try await deadLetters(server) - letters
                     await collector.stop()
                     if more > 0 {
@@ -235,6 +236,16 @@ struct UpCommand: AsyncParsableCommand {
             }
             try await Task.sleep(for: .milliseconds(50))
         }
+    }
+
+    /// Says what waits for its end, and so has been delivered nowhere.
+    private func tellOpen(_ collector: Collector) {
+        let scopes = Int(collector.metrics.total("skein_open_scopes"))
+        if scopes == 0 { return }
+        let trajectories = Int(collector.metrics.total("skein_open_trajectories"))
+        Terminal.error(
+            "warning: \(scopes) scopes did not end, and \(trajectories) trajectories wait for that; they stay in \(data), and a collector "
+                + "that goes on there exports them as abandoned when they are idle")
     }
 
     private func show(_ server: NATSServerProcess, _ configuration: CollectorConfiguration) async throws {

@@ -278,6 +278,20 @@ struct CommandTests {
         }
     }
 
+    @Test("up that ends says what did not end")
+    func openAtTheEnd() async throws {
+        try await withDirectory { directory in
+            let lines = Run(number: 1, tenant: "acme", calls: 2).lines
+            try lines.dropLast().joined(separator: "\n").write(
+                toFile: "\(directory)/run.jsonl", atomically: true, encoding: .utf8)
+            let outcome = try await SkeinProcess.run(
+                ["up", "--data", "\(directory)/data", "--port", "0", "--publish", "run.jsonl", "--exit"],
+                directory: directory)
+            #expect(outcome.code == 0)
+            #expect(outcome.errors.contains("warning: 1 scopes did not end, and 1 trajectories wait for that"))
+        }
+    }
+
     @Test("a command without its subcommand is a mistake, with the help", arguments: ["dead", "guard", "tasks", ""])
     func noSubcommand(command: String) async throws {
         try await withDirectory { directory in

@@ -226,7 +226,8 @@ struct LLMNormalizerTests {
                     [
                         "type": "response.completed",
                         "response": [
-                            "model": "m", "output": [["type": "message", "content": [["type": "output_text", "text": "a"]]]],
+                            "model": "m",
+                            "output": [["type": "message", "content": [["type": "output_text", "text": "a"]]]],
                         ],
                     ],
                 ], "openai_responses"

@@ -341,6 +341,34 @@ struct DeviationTests {
         #expect(answers.last?["reasoning_content"] == "hm")
     }
 
+    @Test("says of an agent that failed why it did, a subagent included")
+    func failedAgents() throws {
+        let fields = [
+            Self.opener, Self.start(2, at: 1), Self.end(2, at: 2),
+            Sample.fields(.scopeStart, 5, in: 1, "agent", at: 3, name: "sub"), Self.start(6, at: 4, in: 5),
+            Self.end(6, at: 5, in: 5), Sample.fields(.scopeEnd, 5, in: 1, "agent", at: 6, metadata: Self.failure),
+            Sample.fields(.scopeEnd, 1, in: 90, "agent", at: 7, metadata: Self.failure),
+        ]
+        let document = try document(fields)
+        let error: JSONValue = ["error": ["type": "timeout", "description": "broke"]]
+        #expect(document["extra"] == error && document["subagent_trajectories"]?[0]?["extra"] == error)
+        #expect(DocumentValidator.findings(in: document).isEmpty)
+        #expect(try self.document(fields, .strict)["extra"] == nil)
+    }
+
+    @Test("sets aside what cannot be, whoever reports it")
+    func impossibleMetrics() throws {
+        let usage: JSONValue = ["prompt_tokens": 3, "cached_tokens": 5, "cost_usd": -0.5]
+        let steps = try steps([
+            Self.opener, Self.start(2, at: 1),
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: ["answer": "a", "usage": usage]),
+        ])
+        #expect(
+            steps.skein[1]["metrics"]
+                == ["prompt_tokens": 3, "extra": ["reported_cached_tokens": 5, "reported_cost_usd": -0.5]])
+        #expect(steps.strict[1]["metrics"]?["cached_tokens"] == 5)
+    }
+
     @Test("names what did not end, each in the document of its agent")
     func unended() throws {
         let fields = [
