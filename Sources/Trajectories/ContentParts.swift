@@ -67,8 +67,18 @@ enum ContentParts {
             if let image = image(url: url, mediaType: mediaType, at: pointer) { return image }
             return source["data"] == nil ? text("[image]") : inlineImage(mediaType, at: pointer)
         case nil: return geminiPart(part, at: pointer)
-        case .some: return text("[\(part["type"]?.stringValue ?? "")]")
+        case .some: return text("[\(name(of: part))]")
         }
+    }
+
+    /// What a reader is told of a part that no ATIF part can be: its type, and the name or id of the file if it has one.
+    private static func name(of part: JSONValue) -> String {
+        let type = part["type"]?.stringValue ?? ""
+        let file = part["file"] ?? part["source"] ?? part
+        let names = [file["filename"], part["title"], file["file_id"], file["url"], part["file_url"]]
+        guard let name = names.lazy.compactMap({ $0?.stringValue }).first(where: { !$0.isEmpty }), !name.hasPrefix("data:")
+        else { return type }
+        return "\(type) \(name)"
     }
 
     private static func geminiPart(_ part: JSONValue, at pointer: String) -> JSONValue? {

@@ -511,6 +511,9 @@ struct DeviationTests {
                 ]
             ),
             (["type": "input_audio", "input_audio": [:]], ["type": "text", "text": "[input_audio]"]),
+            (["type": "file", "file": ["filename": "a.pdf"]], ["type": "text", "text": "[file a.pdf]"]),
+            (["type": "document", "title": "", "source": ["file_id": "f1"]], ["type": "text", "text": "[document f1]"]),
+            (["type": "input_file", "file_url": "data:x,y"], ["type": "text", "text": "[input_file]"]),
             (
                 ["type": "image_url", "image_url": ["url": "https://host/x"]],
                 ["type": "text", "text": "[image https://host/x]"]
