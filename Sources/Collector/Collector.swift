@@ -338,7 +338,8 @@ package final class Collector: Sendable {
             if !(try await task.isCaughtUp()) { return false }
         }
         // A lease that has ended meanwhile has ended tasks that were not asked yet.
-        return await supervisor.completeTasks()?.count == tasks.count
+        let now = await supervisor.completeTasks() ?? []
+        return Set(now.map(ObjectIdentifier.init)) == Set(tasks.map(ObjectIdentifier.init))
     }
 
     /// How far behind EVENTS a stage is.

@@ -23,7 +23,26 @@ package enum LLMNormalizer {
         guard let body, let surface = body.objectValue.flatMap({ Surface.ofRequest($0, hint: name) }) else {
             return nil
         }
-        return try? surface.decodeRequest(body, compatibility)
+        return request(body, surface, compatibility)
+    }
+
+    private static func request(
+        _ body: JSONValue, _ surface: Surface, _ compatibility: Compatibility
+    ) -> NormalizedRequest? {
+        if let request = try? surface.decodeRequest(body, compatibility) { return request }
+        guard compatibility != .strict, let object = body.objectValue,
+            let other = ForgivingBodies.request(object, surface)
+        else { return nil }
+        return try? surface.decodeRequest(.object(other), compatibility)
+    }
+
+    private static func response(
+        _ body: JSONObject, _ surface: Surface, _ compatibility: Compatibility
+    ) -> NormalizedResponse? {
+        let plain = try? surface.decodeResponse(.object(body), compatibility)
+        if compatibility == .strict || plain != nil && !ForgivingBodies.isOtherForm(body, surface) { return plain }
+        let other = ForgivingBodies.response(body, surface)
+        return other.flatMap { try? surface.decodeResponse(.object($0), compatibility) } ?? plain
     }
 
     /// The request as the producer annotated it, whatever its body may have hidden.
@@ -60,18 +79,32 @@ package enum LLMNormalizer {
     private static func decodedResponse(
         data: JSONValue?, _ pricing: PricingSources, _ compatibility: Compatibility
     ) -> NormalizedResponse? {
-        guard let data, let (surface, body) = body(ofAnswer: data, compatibility) else { return nil }
-        var response = try? surface.decodeResponse(body, compatibility)
+        guard let data, let body = answer(data, compatibility).objectValue,
+            let surface = Surface.ofResponse(body)
+        else { return nil }
+        var response = response(body, surface, compatibility)
         response?.estimateCost(by: pricing, surface: surface)
         return response
     }
 
-    /// The body of an answer, and whose it is. One that was published as the stream that it came in is put together; the reference shows
-    /// the stream.
-    private static func body(
-        ofAnswer data: JSONValue, _ compatibility: Compatibility
-    ) -> (surface: Surface, body: JSONValue)? {
-        if let object = data.objectValue { return Surface.ofResponse(object).map { ($0, data) } }
-        return compatibility == .strict ? nil : StreamedAnswer.body(of: data)
+    /// Why a model call failed whose end does not say it: what the provider sent in the place of an answer, or what broke off its stream.
+    ///
+    /// - Returns: nil also where an answer stands beside it.
+    package static func error(profile: JSONValue?, data: JSONValue?) -> ProviderError? {
+        guard let data, let error = ProviderError(in: answer(data)) else { return nil }
+        if annotatedResponse(profile, data: data) != nil { return nil }
+        guard data.objectValue != nil, let response = decodedResponse(data: data, PricingSources(), .skein) else {
+            return error
+        }
+        return response.message == nil && response.toolCalls == nil ? error : nil
+    }
+
+    /// The body of an answer. One that was published as the stream that it came in is put together; the reference takes the stream for the
+    /// model's words.
+    ///
+    /// - Parameter data: of an LLM end; what is no stream is returned as it is.
+    package static func answer(_ data: JSONValue, _ compatibility: Compatibility = .skein) -> JSONValue {
+        if compatibility == .strict || data.objectValue != nil { return data }
+        return StreamedAnswer.body(of: data) ?? data
     }
 }

@@ -25,10 +25,12 @@ extension Usage {
     }
 
     /// The same of the projections and documents: a response in the form of another provider counts as that form does, whatever the
-    /// name of the gateway. The reference counts cached tokens twice then.
+    /// name of the gateway. The reference counts cached tokens twice then. More of them than there is input prove that they are no part
+    /// of it.
     package static func isCacheSeparate(
-        _ response: NormalizedResponse?, provider: String?, isStrict: Bool
+        _ response: NormalizedResponse?, provider: String?, usage: Usage, isStrict: Bool
     ) -> Bool {
+        if !isStrict, let read = usage.cacheReadTokens, let prompt = usage.promptTokens, read > prompt { return true }
         if !isStrict, let api = response?.api, api != "custom" { return api == Surface.anthropicMessages.rawValue }
         return isCacheSeparate(response, provider: provider)
     }

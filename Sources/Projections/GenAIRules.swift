@@ -326,7 +326,8 @@ enum GenAIRules {
         // Without caches there is nothing to add, whoever the provider is.
         guard usage.cacheReadTokens != nil || usage.cacheWriteTokens != nil else { return usage.promptTokens }
         let provider = provider(GenAILookup(payloads), LowercaseName(event.name), nil)
-        let isSeparate = Usage.isCacheSeparate(response, provider: provider, isStrict: payloads.isStrict)
+        let isSeparate = Usage.isCacheSeparate(
+            response, provider: provider, usage: usage, isStrict: payloads.isStrict)
         return isSeparate ? usage.promptWithCaches : usage.promptTokens
     }
 }

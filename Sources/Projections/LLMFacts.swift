@@ -32,7 +32,9 @@ enum LLMFacts {
     /// Counts of the normalised response, each completed by what is found in the output.
     static func usage(_ event: Event, _ payloads: EventPayloads, _ response: NormalizedResponse?) -> Usage {
         var usage = Usage(of: response, completedBy: ManualUsage(payloads.data))
-        if Usage.isCacheSeparate(response, provider: event.name, isStrict: payloads.isStrict) { usage.includeCaches() }
+        let isSeparate = Usage.isCacheSeparate(
+            response, provider: event.name, usage: usage, isStrict: payloads.isStrict)
+        if isSeparate { usage.includeCaches() }
         return usage
     }
 }

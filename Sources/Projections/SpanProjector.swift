@@ -310,8 +310,11 @@ package struct SpanProjector: Sendable {
         _ errors: inout ErrorInheritance
     ) -> ProjectedSpan {
         let payloads = EventPayloads(event, configuration: configuration, diagnostics: &diagnostics)
+        let isCall = event.category?.known == .llm && !isStrict
         let outcome = ErrorClassification(
-            metadata: payloads.metadata, inheritedErrorType: errors.type, inheritedExceptionType: errors.exceptionType)
+            metadata: payloads.metadata,
+            provider: isCall ? LLMNormalizer.error(profile: payloads.profile, data: payloads.data) : nil,
+            inheritedErrorType: errors.type, inheritedExceptionType: errors.exceptionType)
         errors.outcome = outcome
         if outcome.code == .unknown { counters.unknownStatusCodes += 1 }
 

@@ -5,12 +5,15 @@ internal import LLMCodecs
 enum AnswerContent {
     /// The answer's text or parts; the reference shows what it does not know as JSON text.
     ///
-    /// - Parameter hasFailed: whether the call failed, so that what is of no known form is no answer.
+    /// - Parameters:
+    ///   - isStreamed: whether the data were put together, and are not what the step has as its response.
+    ///   - hasFailed: whether the call failed, so that what is of no known form is no answer.
     static func message(
-        annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue, hasFailed: Bool
+        annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue, isStreamed: Bool,
+        hasFailed: Bool
     ) -> JSONValue {
         if hasFailed, annotated == nil, response == nil, !isAnswer(data) { return "" }
-        let message = ContentParts.cleaned(readable(annotated: annotated, response: response, data: data))
+        let message = ContentParts.cleaned(readable(annotated, response, data, isStreamed))
         return message == "" || message == [] ? saidElsewhere(data).map { .string($0) } ?? "" : message
     }
 
@@ -24,7 +27,8 @@ enum AnswerContent {
     private static func saidElsewhere(_ data: JSONValue) -> String? {
         guard let object = data.objectValue else { return nil }
         let message = ToolPromotion.chatMessage(object)
-        if let text = (message?["refusal"] ?? message?["audio"]?["transcript"])?.stringValue { return text }
+        let words = [message?["refusal"], message?["audio"]?["transcript"]].lazy.compactMap { $0?.stringValue }
+        if let text = words.first(where: { !$0.isEmpty }) { return text }
         for item in data["output"]?.arrayValue ?? [] where item["type"] == "message" {
             for block in item["content"]?.arrayValue ?? [] where block["type"] == "refusal" {
                 if let text = block["refusal"]?.stringValue { return text }
@@ -34,7 +38,7 @@ enum AnswerContent {
     }
 
     private static func readable(
-        annotated: NormalizedResponse?, response: NormalizedResponse?, data: JSONValue
+        _ annotated: NormalizedResponse?, _ response: NormalizedResponse?, _ data: JSONValue, _ isStreamed: Bool
     ) -> JSONValue {
         let mayBeParts = annotated == nil || annotated?.message?.isParts == true
         if mayBeParts, let object = data.objectValue, let content = MessageText.agentContent(data),
@@ -46,12 +50,15 @@ enum AnswerContent {
         guard let response, mayBeParts else {
             return MessageText.agent(annotated: annotated, response: data)
         }
-        // Text or a list of which there is a response is the stream that it came in.
-        if data.objectValue != nil, let text = MessageText.text(of: data) { return text }
+        if let text = MessageText.text(of: data) { return text }
         switch response.message {
         case .text(let text): return .string(text)
         case .parts(let parts):
-            return ContentParts.converted(parts.map { .object($0.members) }, at: "llm_response") ?? ""
+            let pointer = "candidates/0/content/parts"
+            if let own = data["candidates"]?[0]?["content"]?["parts"]?.arrayValue {
+                return ContentParts.converted(own, at: isStreamed ? nil : "llm_response/\(pointer)") ?? ""
+            }
+            return ContentParts.converted(parts.map { .object($0.members) }, at: nil) ?? ""
         // Of a known form, and without a word.
         case nil: return ""
         }

@@ -43,14 +43,16 @@ enum ContentParts {
     /// Parts of a provider's message; tools and thoughts are left out, they have places of their own.
     ///
     /// - Parameter pointer: where the array is below the step's `extra`. The bytes of an image stay there: an ATIF part has
-    ///   only a path.
+    ///   only a path. Nil where that is not known: such an image is told by its type.
     /// - Returns: nil when there is none.
-    static func converted(_ parts: [JSONValue], at pointer: String) -> JSONValue? {
-        let converted = parts.enumerated().compactMap { part($0.element, at: "\(pointer)/\($0.offset)") }
+    static func converted(_ parts: [JSONValue], at pointer: String?) -> JSONValue? {
+        let converted = parts.enumerated().compactMap { index, value in
+            part(value, at: pointer.map { "\($0)/\(index)" })
+        }
         return converted.isEmpty ? nil : .array(converted)
     }
 
-    private static func part(_ part: JSONValue, at pointer: String) -> JSONValue? {
+    private static func part(_ part: JSONValue, at pointer: String?) -> JSONValue? {
         // OCI writes types in capitals.
         switch part["type"]?.stringValue?.lowercased() {
         case "text", "input_text", "output_text": return part["text"]?.stringValue.map(text)
@@ -76,15 +78,22 @@ enum ContentParts {
         let type = part["type"]?.stringValue ?? ""
         let file = part["file"] ?? part["source"] ?? part
         let names = [file["filename"], part["title"], file["file_id"], file["url"], part["file_url"]]
-        guard let name = names.lazy.compactMap({ $0?.stringValue }).first(where: { !$0.isEmpty }), !name.hasPrefix("data:")
+        guard let name = names.lazy.compactMap({ $0?.stringValue }).first(where: { !$0.isEmpty }),
+            !name.hasPrefix("data:")
         else { return type }
         return "\(type) \(name)"
     }
 
-    private static func geminiPart(_ part: JSONValue, at pointer: String) -> JSONValue? {
+    private static func geminiPart(_ part: JSONValue, at pointer: String?) -> JSONValue? {
         if let text = part["text"]?.stringValue { return part["thought"] == true ? nil : self.text(text) }
         if let inline = part["inlineData"] ?? part["inline_data"] {
             return inlineImage((inline["mimeType"] ?? inline["mime_type"])?.stringValue, at: pointer)
+        }
+        if let code = part["executableCode"] ?? part["executable_code"] {
+            return code["code"]?.stringValue.map(self.text)
+        }
+        if let result = part["codeExecutionResult"] ?? part["code_execution_result"] {
+            return result["output"]?.stringValue.map(self.text)
         }
         guard let file = part["fileData"] ?? part["file_data"] else { return nil }
         let mediaType = (file["mimeType"] ?? file["mime_type"])?.stringValue
@@ -93,7 +102,7 @@ enum ContentParts {
     }
 
     /// - Returns: nil without an address, or when nothing says of what type the image is.
-    private static func image(url: String?, mediaType: String?, at pointer: String) -> JSONValue? {
+    private static func image(url: String?, mediaType: String?, at pointer: String?) -> JSONValue? {
         guard let url else { return nil }
         if url.hasPrefix("data:") {
             let type = url.dropFirst("data:".count).prefix { $0 != ";" && $0 != "," }
@@ -103,8 +112,10 @@ enum ContentParts {
         return mediaTypes.contains(type) ? image(type, path: url) : text("[\(type) \(url)]")
     }
 
-    private static func inlineImage(_ mediaType: String?, at pointer: String) -> JSONValue {
-        guard let mediaType, mediaTypes.contains(mediaType) else { return text("[\(mediaType ?? "image")]") }
+    private static func inlineImage(_ mediaType: String?, at pointer: String?) -> JSONValue {
+        guard let mediaType, let pointer, mediaTypes.contains(mediaType) else {
+            return text("[\(mediaType ?? "image")]")
+        }
         return image(mediaType, path: "step:///extra/\(pointer)")
     }
 

@@ -82,13 +82,13 @@ struct DuplicateCalls: Sendable {
         let isGateway: Bool
 
         init(_ span: Span, _ compatibility: Compatibility) {
-            let data = span.end.data ?? .null
+            let data = span.end.answer(compatibility) ?? .null
             let response = LLMNormalizer.response(profile: span.end.annotatedProfile, data: data, compatibility)
             model = ModelName.of(end: span.end, data: data, response: response, start: span.start)
             request = span.start.withRequest { request in
                 request.map { MessageText.user(annotated: nil, request: $0.body).compactText } ?? ""
             }
-            let calls = ToolPromotion.calls(in: data).map(\.signature).joined(separator: ",")
+            let calls = ToolPromotion.calls(in: data, compatibility).map(\.signature).joined(separator: ",")
             self.response = MessageText.agent(annotated: nil, response: data).compactText + calls
             let metadata = [span.start.metadata, span.end.metadata].compactMap(\.self)
             func has(_ key: String) -> Bool { metadata.contains { $0[key] != nil } }

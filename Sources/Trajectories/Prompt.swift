@@ -18,12 +18,14 @@ struct Prompt {
     /// Nil when the request does not decide. The reference does not read surfaces that have neither messages, input nor
     /// prompt.
     var turn: TurnState? {
-        if let turn = TurnState(annotated: annotated, request: request) { return turn }
-        return compatibility.isStrict ? nil : TurnState(annotated: decoded, request: nil)
+        if let turn = TurnState(annotated: annotated, request: request, compatibility) { return turn }
+        return compatibility.isStrict ? nil : TurnState(annotated: decoded, request: nil, compatibility)
     }
 
+    /// Also of a body that came without its envelope.
     private var decoded: NormalizedRequest? {
-        LLMNormalizer.request(profile: event.annotatedProfile, data: event.data, name: event.name)
+        LLMNormalizer.request(
+            profile: event.annotatedProfile, data: ["headers": [:], "content": request.value], name: event.name)
     }
 
     /// The message that begins the turn, and who it is from.
@@ -67,7 +69,7 @@ struct Prompt {
             {
                 return (.user, converted)
             }
-            return ContentParts.converted(parts.map { .object($0.members) }, at: "llm_request").map { (.user, $0) }
+            return ContentParts.converted(parts.map { .object($0.members) }, at: nil).map { (.user, $0) }
         case nil: return normalized.systemPrompt.map { (.system, .string($0)) }
         }
     }

@@ -4,16 +4,19 @@ internal import ATOF
 /// (`atif-trajectories.md` 3.8).
 enum RepeatedSteps {
     /// The steps without them. What they know of tokens and cost goes to the step that they repeat; the reference loses it.
-    static func removed(from steps: [Step], compatibility: Compatibility) -> [Step] {
+    ///
+    /// - Parameter executed: indices of steps whose calls were executed, which repeat nothing although no result came of it. The reference
+    ///   removes them too.
+    static func removed(from steps: [Step], executed: Set<Int>, compatibility: Compatibility) -> [Step] {
         // Most trajectories have no step that could go; then nothing has to be compared.
         guard steps.indices.contains(where: { mayBeBare(steps, $0) && isBare(steps[$0]) }) else { return steps }
         var kept: [Step] = []
         /// Calls of later steps of the run that have results, by id, with the step's index among those kept.
         var later: [String: [(call: StepCall, step: Int)]] = [:]
-        for step in steps.reversed() {
+        for (index, step) in steps.enumerated().reversed() {
             if step.source != .agent {
                 later = [:]
-            } else if isBare(step) {
+            } else if isBare(step), compatibility.isStrict || !executed.contains(index) {
                 let repeated = step.calls.map { call in
                     later[call.id]?.last { $0.call.name == call.name && $0.call.arguments == call.arguments }?.step
                 }

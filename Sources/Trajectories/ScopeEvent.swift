@@ -1,4 +1,5 @@
 internal import ATOF
+internal import LLMCodecs
 
 /// A start or end of a scope as the conversion reads it. A class, because it is handed around a lot.
 ///
@@ -15,8 +16,8 @@ final class ScopeEvent: Sendable {
     let role: String?
     /// Why the scope failed, by its end.
     let failure: CallFailure?
-    /// Whether its end says how the scope ended.
-    let hasStatus: Bool
+    /// Whether its end says that nothing went wrong.
+    let saysOK: Bool
     /// How close to the provider's own bytes a model call's payload is (`atif-trajectories.md` 3.12).
     let fidelity: Int
     /// The id that the producer gave a tool's call.
@@ -34,11 +35,11 @@ final class ScopeEvent: Sendable {
         let (metadata, profile) = (event.metadata, event.categoryProfile)
         hasProfile = profile != nil
         let isEnd = event.kind == .scopeEnd
-        (role, failure, hasStatus, fidelity) =
+        (role, failure, saysOK, fidelity) =
             metadata?.withRoot {
                 (
                     $0["nemo_relay_scope_role"]?.stringValue, isEnd ? CallFailure($0) : nil,
-                    isEnd && CallFailure.status($0) != nil, ScopeEvent.fidelity($0)
+                    isEnd && CallFailure.status($0) == "OK", ScopeEvent.fidelity($0)
                 )
             } ?? (nil, nil, false, ScopeEvent.usualFidelity)
         (callID, profileModel, isAnnotated) =
@@ -68,6 +69,8 @@ final class ScopeEvent: Sendable {
 
     /// Parsed anew each time.
     var data: JSONValue? { payload?.value }
+    /// What a model call ended with, put together where the producer published a stream; parsed anew each time.
+    func answer(_ compatibility: Compatibility) -> JSONValue? { data.map { LLMNormalizer.answer($0, compatibility) } }
     /// Parsed anew each time.
     var metadata: JSONValue? { event.metadata?.value }
     /// The profile if it holds an annotation of the producer; parsed anew each time.
@@ -120,7 +123,7 @@ final class ScopeEvent: Sendable {
     /// What a document says of a scope that did not end.
     var unended: JSONValue {
         var object = JSONObject([
-            ("category", .string(category.rawValue)), ("event_name", .string(name)),
+            ("category", .string(event.category?.raw ?? category.rawValue)), ("event_name", .string(name)),
             ("event_uuid", .string(uuid.description)), ("timestamp", .string(time.inMicroseconds.rfc3339)),
         ])
         object["parent_event_uuid"] = parent.map { .string($0.description) }

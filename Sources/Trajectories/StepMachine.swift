@@ -92,7 +92,8 @@ struct StepMachine: Sendable {
         // Handed over: who gets them changes them, and a second owner would make them be copied.
         var finished: [Step] = []
         swap(&finished, &steps)
-        finished = RepeatedSteps.removed(from: finished, compatibility: index.compatibility)
+        let executed = Set(agents.lazy.filter { !$0.records.isEmpty }.map(\.step))
+        finished = RepeatedSteps.removed(from: finished, executed: executed, compatibility: index.compatibility)
         if asked.hasRepeatedIDs, !isStrict { RepeatedIDs.rename(in: &finished, &agents) }
         return (finished, agents)
     }
@@ -113,7 +114,8 @@ struct StepMachine: Sendable {
     private mutating func modelCallStarted(_ event: ScopeEvent, _ request: ScopeEvent.Request) {
         let effort = request.body["reasoning_effort"]?.value.nonNull
         let prompt = Prompt(event, request: request.body, compatibility: index.compatibility)
-        if case .continuation = prompt.turn, index.answered.contains(event.uuid) {
+        // A call that goes on makes no step of its own, also if it never ended: nobody said that again. The reference says so then.
+        if case .continuation = prompt.turn, index.answered.contains(event.uuid) || index.isUnended(event) {
             requests[event.uuid] = CallRequest(reasoningEffort: effort, continuation: request.payload)
             return
         }
@@ -128,7 +130,7 @@ struct StepMachine: Sendable {
     private mutating func modelCallEnded(_ event: ScopeEvent) {
         flush()
         let request = requests.removeValue(forKey: event.uuid)
-        guard let data = event.data else {
+        guard let data = event.answer(index.compatibility) else {
             if !isStrict, event.failure != nil { modelCallFailed(event, request) }
             return
         }
@@ -138,14 +140,18 @@ struct StepMachine: Sendable {
             of: event, request,
             model: ModelName.of(end: event, data: data, response: response, start: start(of: event)))
         let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile, data: data)
-        let isSettled = event.hasStatus || annotated != nil || response?.message != nil || response?.toolCalls != nil
+        // An error in the middle of a stream comes behind words.
+        let isStreamed = event.payload?.withRoot(\.isObject) != true
+        let isAnswered = !isStreamed && (response?.message != nil || response?.toolCalls != nil)
+        let isSettled = event.saysOK || annotated != nil || isAnswered
         let failure = isStrict ? nil : CallFailure(event.failure, isSettled: isSettled, body: data)
         if isStrict {
             step.message = MessageText.agent(annotated: annotated, response: data)
             step.reasoningContent = data["reasoning"]?.stringValue
         } else {
             step.message = AnswerContent.message(
-                annotated: annotated, response: response, data: data, hasFailed: failure != nil)
+                annotated: annotated, response: response, data: data, isStreamed: isStreamed,
+                hasFailed: failure != nil)
             step.reasoningContent = AnswerContent.reasoning(data)
         }
         step.metrics = metrics(of: event, data, response: response)
@@ -183,13 +189,12 @@ struct StepMachine: Sendable {
     private func metrics(of event: ScopeEvent, _ data: JSONValue, response: NormalizedResponse?) -> StepMetrics? {
         var metrics = StepMetrics(end: event, data: data, response: response, index: index)
         for end in duplicates.ends(replacedBy: event.uuid) {
-            let data = end.data
+            let data = end.answer(index.compatibility)
             let response = LLMNormalizer.response(
                 profile: end.annotatedProfile, data: data, pricing: index.pricing, index.compatibility)
             guard let other = StepMetrics(end: end, data: data, response: response, index: index) else { continue }
             if metrics == nil { metrics = other } else { metrics?.fill(from: other) }
         }
-        if !isStrict { metrics?.setAsideImpossible() }
         return metrics
     }
 

@@ -20,9 +20,9 @@ struct StepMetrics: Sendable {
         cost = index.pricing.stepCost(of: response, manual: manual, usage: billed, output: data, provider: end.name) {
             ModelName.requested(end: end, start: index.start(of: end.uuid))
         }
-        if Usage.isCacheSeparate(response, provider: end.name, isStrict: index.compatibility.isStrict) {
-            usage.includeCaches()
-        }
+        let isSeparate = Usage.isCacheSeparate(
+            response, provider: end.name, usage: usage, isStrict: index.compatibility.isStrict)
+        if isSeparate { usage.includeCaches() }
         promptTokens = usage.promptTokens
         completionTokens = usage.completionTokens
         cachedTokens = StepMetrics.sum([usage.cacheReadTokens, usage.cacheWriteTokens], index.compatibility)
@@ -48,6 +48,11 @@ struct StepMetrics: Sendable {
         if !index.compatibility.isStrict, let write = usage.cacheWriteTokens, write > 0 {
             cachedTokens = usage.cacheReadTokens
             if extra["cache_write_tokens"] == nil { extra["cache_write_tokens"] = JSONValue(count: write) }
+        }
+        // Set aside, so that nobody adds it up.
+        if !index.compatibility.isStrict, let reported = cost, reported < 0 {
+            extra["reported_cost_usd"] = .double(reported)
+            cost = nil
         }
         if promptTokens == nil, completionTokens == nil, cachedTokens == nil, cost == nil, extra.isEmpty { return nil }
     }
@@ -75,18 +80,6 @@ struct StepMetrics: Sendable {
         cost = cost ?? other.cost
         for member in other.tokenLists where tokenLists[member.key] == nil { tokenLists[member.key] = member.value }
         for member in other.extra where extra[member.key] == nil { extra[member.key] = member.value }
-    }
-
-    /// Sets aside what cannot be, whoever reported it, so that nobody adds it up.
-    mutating func setAsideImpossible() {
-        if let reported = cost, reported < 0 {
-            extra["reported_cost_usd"] = .double(reported)
-            cost = nil
-        }
-        if let reported = cachedTokens, let promptTokens, reported > promptTokens {
-            extra["reported_cached_tokens"] = JSONValue(count: reported)
-            cachedTokens = nil
-        }
     }
 
     /// The sum of what is known; nil when nothing is. What does not fit is the greatest number; the reference goes on from zero.

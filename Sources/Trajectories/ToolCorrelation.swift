@@ -43,7 +43,7 @@ enum ToolCorrelation {
     ) -> [Key: [String]] {
         var calls: [Key: [String]] = [:]
         for event in events where event.category == .llm && !event.isStart {
-            guard let data = event.data else { continue }
+            guard let data = event.answer(compatibility) else { continue }
             let asked = ToolPromotion.calls(
                 in: data,
                 response: LLMNormalizer.response(profile: event.annotatedProfile, data: data, compatibility),

@@ -7,16 +7,44 @@ enum ToolPromotion {
     static func calls(
         in data: JSONValue, response: @autoclosure () -> NormalizedResponse?, compatibility: Compatibility
     ) -> [StepCall] {
-        let calls = calls(in: data)
-        if compatibility.isStrict || !calls.isEmpty { return calls }
+        let calls = calls(in: data, compatibility)
+        if compatibility.isStrict { return calls }
+        if !calls.isEmpty { return calls.map(readable) }
+        let others = otherCalls(in: data)
+        if !others.isEmpty { return others }
         return (response()?.toolCalls ?? []).map {
-            StepCall(id: $0.id, name: $0.name, arguments: normalized($0.arguments))
+            readable(StepCall(id: $0.id, name: $0.name, arguments: normalized($0.arguments)))
         }
     }
 
-    static func calls(in response: JSONValue) -> [StepCall] {
+    /// A chat call of a custom tool, which has a text for arguments, as one of a function.
+    private static func withFunction(_ call: JSONValue) -> JSONValue {
+        guard var object = call.objectValue, object["function"] == nil, let custom = object["custom"] else {
+            return call
+        }
+        object["custom"] = nil
+        object["function"] = ["name": custom["name"] ?? "", "arguments": custom["input"] ?? ""]
+        return .object(object)
+    }
+
+    /// Tools that take no arguments are called with an empty text.
+    private static func readable(_ call: StepCall) -> StepCall {
+        guard call.arguments == ["raw": ""] else { return call }
+        return StepCall(id: call.id, name: call.name, arguments: [:], extra: call.extra)
+    }
+
+    /// Calls of forms that the reference passes over: one function in the old form, and Responses tools with a text for arguments.
+    private static func otherCalls(in response: JSONValue) -> [StepCall] {
         guard let object = response.objectValue else { return [] }
-        if let list = callList(object), !list.isEmpty { return promoted(list) }
+        if let function = chatMessage(object)?["function_call"]?.objectValue { return promoted([.object(function)]) }
+        return promoted((object["output"]?.arrayValue ?? []).filter { $0["type"] == "custom_tool_call" })
+    }
+
+    static func calls(in response: JSONValue, _ compatibility: Compatibility) -> [StepCall] {
+        guard let object = response.objectValue else { return [] }
+        if let list = callList(object), !list.isEmpty {
+            return promoted(compatibility.isStrict ? list : list.map(withFunction))
+        }
         let items = (object["output"]?.arrayValue ?? []).filter { $0["type"] == "function_call" }
         if !items.isEmpty { return promoted(items) }
         guard object["type"] == "message" else { return [] }

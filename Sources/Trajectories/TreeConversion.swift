@@ -28,7 +28,10 @@ struct TreeConversion: Sendable {
         for event in events {
             let owner = tree.owner(of: event)
             if let owner, tree.nodes[owner].start.uuid == event.uuid {
-                if let failure = event.failure { failures[owner] = failure }
+                // Agents without a common one are one agent.
+                let isOther = tree.nodes[owner].parent == nil && owner != root
+                if let failure = event.failure { failures[isOther ? root : owner] = failure }
+                if isOther, event.isStart, !index.compatibility.isStrict { inputs[root].append(.scope(event)) }
                 guard event.isStart, let parent = tree.nodes[owner].parent else { continue }
                 if !index.compatibility.isStrict, !dispatched.insert(owner).inserted { continue }
                 inputs[parent].append(.subagent(event))
@@ -85,20 +88,20 @@ struct TreeConversion: Sendable {
         let agents: [AgentStep]
         (steps, agents) = machine.finish()
         TreeConversion.prune(&steps, kept: kept)
-        let hasSteps = !steps.isEmpty
-        if !hasSteps, !isStrict, node == root {
+        let extra = extra(of: node)
+        if steps.isEmpty, !isStrict, node == root || !extra.isEmpty {
             steps = [TrajectoryBuilder.placeholder(at: tree.nodes[node].start.time)]
         }
         var metrics = FinalMetrics(of: steps, index.compatibility)
         if !isStrict { for other in embeddedMetrics { metrics.add(other) } }
         var document = TrajectoryBuilder.document(
             sessionID: sessionID, trajectoryID: trajectoryID, agent: agent(of: node), steps: steps, agents: agents,
-            metrics: metrics, extra: extra(of: node), index: index)
+            metrics: metrics, extra: extra, index: index)
         if !embedded.isEmpty {
             document["subagent_trajectories"] = .array(embedded)
             if !isStrict { document["notes"] = .value("The totals include the embedded subagent trajectories.") }
         }
-        return Built(document: document, hasSteps: hasSteps, metrics: metrics)
+        return Built(document: document, hasSteps: !steps.isEmpty, metrics: metrics)
     }
 
     /// Why the agent failed, and what did not end of it, itself included.

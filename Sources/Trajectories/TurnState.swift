@@ -8,8 +8,10 @@ enum TurnState: Sendable {
     case continuation
 
     /// - Returns: nil when neither form of the request decides.
-    init?(annotated: NormalizedRequest?, request: JSONCursor?) {
-        guard let state = TurnState.annotated(annotated) ?? request.flatMap(TurnState.raw) else { return nil }
+    init?(annotated: NormalizedRequest?, request: JSONCursor?, _ compatibility: Compatibility) {
+        guard let state = TurnState.annotated(annotated) ?? request.flatMap({ TurnState.raw($0, compatibility) }) else {
+            return nil
+        }
         self = state
     }
 
@@ -31,7 +33,7 @@ enum TurnState: Sendable {
         return nil
     }
 
-    private static func raw(_ request: JSONCursor) -> TurnState? {
+    private static func raw(_ request: JSONCursor, _ compatibility: Compatibility) -> TurnState? {
         for message in (request["messages"]?.elements ?? []).reversed() where message.isObject {
             switch message["role"]?.stringValue {
             case "system", "developer": continue
@@ -41,7 +43,10 @@ enum TurnState: Sendable {
         }
         if request["input"]?.stringValue != nil { return .fresh }
         for item in (request["input"]?.elements ?? []).reversed() {
-            if let state = self.item(item.value) { return state }
+            // Items of messages need no type; the reference passes them over.
+            let value = item.value
+            let isTyped = compatibility.isStrict || value["type"] != nil
+            if let state = isTyped ? self.item(value) : role(value) { return state }
         }
         return request["prompt"] != nil ? .fresh : nil
     }

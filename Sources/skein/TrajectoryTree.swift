@@ -33,7 +33,11 @@ struct TrajectoryTree {
     private static func render(_ document: JSONValue, agent: String, indent: String, into lines: inout [String]) {
         let id = document["trajectory_id"]?.stringValue ?? document["session_id"]?.stringValue ?? "?"
         let totals = document["final_metrics"]
-        lines.append("\(indent)\(agent)  \(id)\(usage(totals, prefix: "total_"))")
+        lines.append("\(indent)\(agent)  \(id)\(usage(totals, prefix: "total_"))\(failure(of: document))")
+        let unended = (document["extra"]?["unended_scopes"]?.arrayValue ?? []).map { scope in
+            "\(scope["category"]?.stringValue ?? "scope") \(scope["event_name"]?.stringValue ?? "?")"
+        }
+        if !unended.isEmpty { lines.append("\(indent)│  did not end: \(unended.joined(separator: ", "))") }
         let steps = document["steps"]?.arrayValue ?? []
         let children = document["subagent_trajectories"]?.arrayValue ?? []
         let names = subagentNames(steps)
@@ -57,7 +61,8 @@ struct TrajectoryTree {
         let model = step["model_name"]?.stringValue.map { " (\($0))" } ?? ""
         let message = short(step["message"])
         lines.append(
-            "\(indent)\(branch) \(number) \(source)\(model)\(message.isEmpty ? "" : ": \(message)")\(usage(step["metrics"], prefix: ""))"
+            "\(indent)\(branch) \(number) \(source)\(model)\(message.isEmpty ? "" : ": \(message)")"
+                + "\(usage(step["metrics"], prefix: ""))\(failure(of: step))"
         )
         let below = indent + trunk
         var results = step["observation"]?["results"]?.arrayValue ?? []
@@ -88,8 +93,15 @@ struct TrajectoryTree {
         let references = (result["subagent_trajectory_ref"]?.arrayValue ?? []).compactMap {
             $0["trajectory_id"]?.stringValue
         }
-        let content = short(result["content"] ?? result["extra"]?["tool_result"])
+        let status = result["extra"]?["status"]?.stringValue.map { "\($0): " } ?? ""
+        let content = status + short(result["content"] ?? result["extra"]?["tool_result"])
         return ([content] + references.map { "see subagent \($0)" }).filter { !$0.isEmpty }.joined(separator: ", ")
+    }
+
+    /// Why the agent of a document or the call of a step failed.
+    private static func failure(of object: JSONValue) -> String {
+        guard let error = object["extra"]?["error"]?.nonNull else { return "" }
+        return "  failed: \(short(error["description"] ?? error["type"]))"
     }
 
     private static func usage(_ metrics: JSONValue?, prefix: String) -> String {

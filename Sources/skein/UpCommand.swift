@@ -238,14 +238,20 @@ struct UpCommand: AsyncParsableCommand {
         }
     }
 
-    /// Says what waits for its end, and so has been delivered nowhere.
+    /// Says what waits for its end.
     private func tellOpen(_ collector: Collector) {
         let scopes = Int(collector.metrics.total("skein_open_scopes"))
-        if scopes == 0 { return }
+        if scopes > 0 {
+            Terminal.error(
+                "warning: scopes that did not end: \(scopes); no span shows them until a collector that goes on in \(data) finds them idle"
+            )
+        }
         let trajectories = Int(collector.metrics.total("skein_open_trajectories"))
-        Terminal.error(
-            "warning: \(scopes) scopes did not end, and \(trajectories) trajectories wait for that; they stay in \(data), and a collector "
-                + "that goes on there exports them as abandoned when they are idle")
+        if trajectories > 0 {
+            Terminal.error(
+                "warning: trajectories that wait for their agent's end: \(trajectories); a collector that goes on in \(data) publishes them "
+                    + "as abandoned when they are idle")
+        }
     }
 
     private func show(_ server: NATSServerProcess, _ configuration: CollectorConfiguration) async throws {
@@ -261,11 +267,11 @@ struct UpCommand: AsyncParsableCommand {
         await connection.close()
         for endpoint in configuration.endpoints {
             Terminal.out(
-                "traces went to \(endpoint.address) (\(endpoint.projection.projection.rawValue), endpoint \(endpoint.name))"
+                "traces go to \(endpoint.address) (\(endpoint.projection.projection.rawValue), endpoint \(endpoint.name))"
             )
         }
         for store in configuration.stores {
-            Terminal.out("trajectories went to \(store.address) (store \(store.name))")
+            Terminal.out("trajectories go to \(store.address) (store \(store.name))")
         }
         if configuration.endpoints.isEmpty {
             Terminal.out("no traces were exported: name a backend with --otlp http://127.0.0.1:4318")

@@ -288,7 +288,8 @@ struct CommandTests {
                 ["up", "--data", "\(directory)/data", "--port", "0", "--publish", "run.jsonl", "--exit"],
                 directory: directory)
             #expect(outcome.code == 0)
-            #expect(outcome.errors.contains("warning: 1 scopes did not end, and 1 trajectories wait for that"))
+            #expect(outcome.errors.contains("warning: scopes that did not end: 1;"))
+            #expect(outcome.errors.contains("warning: trajectories that wait for their agent's end: 1;"))
         }
     }
 

@@ -45,11 +45,11 @@ struct LLMNormalizerTests {
         for fixture in try Fixtures.lines("detect-request") {
             let name = try #require(fixture["input"]?["event_name"]?.stringValue)
             let data: JSONValue = ["headers": [:], "content": fixture["input"]?["body"] ?? .null]
-            let isDecoded = LLMNormalizer.request(profile: nil, data: data, name: name) != nil
+            let isDecoded = LLMNormalizer.request(profile: nil, data: data, name: name, .strict) != nil
             #expect(.bool(isDecoded) == fixture["expected"]?["normalises"], "\(fixture["id"] ?? .null)")
         }
         for fixture in try Fixtures.lines("detect-response") {
-            let isDecoded = LLMNormalizer.response(profile: nil, data: fixture["input"]) != nil
+            let isDecoded = LLMNormalizer.response(profile: nil, data: fixture["input"], .strict) != nil
             #expect(.bool(isDecoded) == fixture["expected"]?["normalises"], "\(fixture["id"] ?? .null)")
         }
     }
@@ -249,12 +249,190 @@ struct LLMNormalizerTests {
         arguments: [
             "data: no JSON", "plain words", "data is here", [], ["a", "b"], ["data: {}", 1], [1], [[:]],
             [["choices": [["message": ["content": "a"]]]]], [["type": "text", "text": "a"]], "event: x\n\n", "",
+            .string(":smile: it streams like this:\n\n\(lines[0])\n\nthen it ends"),
+            .string("event: message\nThe agent would emit\n\(lines[0])"),
+            [["type": "text", "text": "a"], ["apiFormat": "x"]], [["type": "response.note", "text": "a"]],
+            [["type": "content_block_delta", "index": 0, "delta": ["text": "a"]]],
         ] as [JSONValue])
-    func noStream(data: JSONValue) { #expect(LLMNormalizer.response(profile: nil, data: data) == nil) }
+    func noStream(data: JSONValue) {
+        #expect(LLMNormalizer.response(profile: nil, data: data) == nil && LLMNormalizer.answer(data) == data)
+    }
+
+    private static func delta(_ delta: JSONValue) -> JSONValue { ["choices": [["index": 0, "delta": delta]]] }
+    private static func call(_ index: JSONValue?, _ id: JSONValue?, _ name: JSONValue, _ arguments: JSONValue)
+        -> JSONValue
+    {
+        var call = JSONObject([("function", ["name": name, "arguments": arguments])])
+        call["index"] = index
+        call["id"] = id
+        return delta(["tool_calls": [.object(call)]])
+    }
+    private static let azure: JSONValue = [
+        "choices": [], "id": "", "model": "", "object": "", "prompt_filter_results": [],
+    ]
+
+    @Test(
+        "reads streams as gateways send them",
+        arguments: [
+            ([azure, ["choices": [["delta": ["content": "a"]]], "model": "m"]], "a", "m"),
+            ([delta(["content": [["type": "text", "text": "a"]]]), delta(["content": "b"])], "ab", nil),
+            (
+                [
+                    ["candidates": [["content": ["parts": [["text": "a"]]]]]],
+                    ["candidates": [["content": ["parts": [["text": "b"]]]]]],
+                ], "ab", nil
+            ),
+            ([["object": "text_completion", "choices": [["index": 0, "text": "a"]]]], "a", nil),
+            (
+                [
+                    [
+                        "index": 0, "message": ["role": "ASSISTANT", "content": [["type": "TEXT", "text": "a"]]],
+                        "pad": "x",
+                    ]
+                ], "a", nil
+            ),
+            (
+                [
+                    ["type": "response.created", "response": ["model": "m", "output": []]],
+                    [
+                        "type": "response.output_item.added", "output_index": 0,
+                        "item": ["type": "message", "content": []],
+                    ],
+                    ["type": "response.output_text.delta", "output_index": 0, "delta": "a"],
+                    ["type": "response.output_text.delta", "output_index": 0, "delta": "b"],
+                ], "ab", "m"
+            ),
+            (
+                .array([
+                    "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"cho",
+                    "ices\":[{\"delta\":{\"content\":\"b\"}}]}\n\n",
+                ]), "ab", nil
+            ),
+            (.array([delta(["content": "a"]), delta(["content": "b"])].map { .string($0.compactText) }), "ab", nil),
+            (.string(lines.joined(separator: "\n")), "Hello", "m"),
+            (.string("retry: 3\n\n" + lines.joined(separator: "\n\n")), "Hello", "m"),
+        ] as [(JSONValue, String, String?)])
+    func gatewayStream(data: JSONValue, text: String, model: String?) throws {
+        let response = try #require(LLMNormalizer.response(profile: nil, data: data))
+        #expect(response.message?.firstText == text && response.model == model)
+    }
+
+    @Test("keeps the names of streamed calls, and tells calls apart that share an index")
+    func streamedCalls() throws {
+        let repeated: JSONValue = [Self.call(0, "c", "w", ""), Self.call(0, "", "", "{\"c\":1}")]
+        let one = try #require(LLMNormalizer.response(profile: nil, data: repeated)?.toolCalls)
+        #expect(one.map(\.id) == ["c"] && one.map(\.name) == ["w"] && one.map(\.arguments) == [["c": 1]])
+        let parallel: JSONValue = [
+            Self.call(0, "a", "f", "{\"x\""), Self.call(0, nil, "", ":1}"), Self.call(0, "b", "g", "{\"y\""),
+            Self.call(0, nil, "", ":2}"),
+        ]
+        let two = try #require(LLMNormalizer.response(profile: nil, data: parallel)?.toolCalls)
+        #expect(two.map(\.id) == ["a", "b"] && two.map(\.name) == ["f", "g"])
+        #expect(two.map(\.arguments) == [["x": 1], ["y": 2]])
+    }
+
+    @Test(
+        "has in the body of a stream what no aggregator keeps",
+        arguments: [
+            ([delta(["reasoning_content": "t"]), delta(["content": "a"])], "reasoning_content", "t"),
+            (
+                [delta(["content": [["type": "thinking", "thinking": [["text": "t"]]]]]), delta(["content": "a"])],
+                "reasoning_content", "t"
+            ),
+            (
+                [
+                    ["type": "message_start", "message": ["type": "message"]],
+                    [
+                        "type": "content_block_start", "index": 0,
+                        "content_block": ["type": "thinking", "thinking": ""],
+                    ],
+                    ["type": "content_block_delta", "index": 0, "delta": ["type": "thinking_delta", "thinking": "t"]],
+                ], "reasoning_content", "t"
+            ),
+            ([["candidates": [["content": ["parts": [["text": "t", "thought": true]]]]]]], "reasoning_content", "t"),
+            ([delta(["content": "a"]), ["error": ["message": "boom"]]], "error", ["message": "boom"]),
+            (
+                .string("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"x\"}}\n\n"), "error",
+                ["type": "x"]
+            ),
+            ([["promptFeedback": ["blockReason": "SAFETY"]]], "promptFeedback", ["blockReason": "SAFETY"]),
+        ] as [(JSONValue, String, JSONValue)])
+    func leftovers(data: JSONValue, member: String, value: JSONValue) {
+        #expect(LLMNormalizer.answer(data)[member] == value)
+    }
 
     @Test("of a stream that breaks off it is what had come")
     func brokenStream() throws {
         let text = Self.lines[0] + "\n\ndata: {\"choi"
         #expect(LLMNormalizer.response(profile: nil, data: .string(text))?.message == .text("Hel"))
+    }
+
+    @Test("streams with many counts are put together in linear time")
+    func manyCounts() throws {
+        var events: [JSONValue] = [["type": "message_start", "message": ["type": "message", "content": []]]]
+        let counts = JSONObject((0..<2000).map { ("key-\($0)", .int($0)) })
+        events.append(["type": "message_delta", "usage": .object(counts)])
+        for number in 0..<20_000 {
+            events.append(["type": "message_delta", "usage": ["output_tokens": .int(Int64(number))]])
+        }
+        #expect(LLMNormalizer.answer(.array(events))["usage"]?["output_tokens"] == 19_999)
+    }
+
+    @Test(
+        "reads what SDKs and gateways write in a form of their own, unless the reference is followed",
+        arguments: [
+            ["choices": [["text": "a", "index": 0]]],
+            [
+                "choices": [
+                    ["message": ["content": [["type": "thinking", "thinking": []], ["type": "text", "text": "a"]]]]
+                ]
+            ],
+            [
+                "choices": [
+                    [
+                        "message": [
+                            "content": "a", "tool_calls": [["id": "c", "function": ["name": "f", "arguments": [:]]]],
+                        ]
+                    ]
+                ]
+            ],
+            [
+                "candidates": [
+                    [
+                        "content": ["parts": [["text": "a", "function_call": .null]]], "finish_reason": "STOP",
+                        "index": .null,
+                    ]
+                ], "usage_metadata": ["prompt_token_count": 3], "model_version": "m",
+            ],
+            [
+                "type": "message", "content": [["type": "text", "text": "a"]],
+                "usage": ["input_tokens": 3, "cost": 0.5],
+            ],
+        ] as [JSONValue])
+    func forgiven(data: JSONValue) throws {
+        let response = try #require(LLMNormalizer.response(profile: nil, data: data))
+        #expect(response.message?.firstText == "a")
+        if data["usage_metadata"] != nil { #expect(response.usage?.promptTokens == 3 && response.model == "m") }
+        if data["usage"] != nil { #expect(response.usage?.cost?.total == 0.5 && response.usage?.promptTokens == 3) }
+        #expect(LLMNormalizer.response(profile: nil, data: data, .strict)?.message == nil || data["candidates"] != nil)
+    }
+
+    @Test("reads requests as Google's SDKs write them, and Anthropic's results without content")
+    func forgivenRequests() throws {
+        let gemini: JSONValue = [
+            "contents": [
+                ["role": "user", "parts": [["text": "q", "inline_data": .null]]],
+                ["role": "model", "parts": [["function_call": ["name": "f", "args": ["a_b": .null]]]]],
+                ["role": "tool", "parts": [["function_response": ["name": "f", "response": ["c_d": 1]]]]],
+            ], "system_instruction": .null,
+        ]
+        func request(_ body: JSONValue) -> NormalizedRequest? {
+            LLMNormalizer.request(profile: nil, data: ["headers": [:], "content": body], name: "x")
+        }
+        let decoded = try #require(request(gemini))
+        #expect(decoded.messages.map(\.role) == [.user, .assistant, .tool])
+        #expect(decoded.messages[1].toolCalls?.first?.arguments == .string("{\"a_b\":null}"))
+        let result: JSONValue = ["type": "tool_result", "tool_use_id": "t"]
+        #expect(request(["system": "s", "messages": [["role": "user", "content": [result]]]])?.messages.count == 1)
     }
 }

@@ -161,10 +161,10 @@ struct ServiceTests {
             }
             try await Self.with([service]) {
                 try await Self.discovered(connection, "a")
-                async let first = connection.request(subject: "echo.1", payload: [], timeout: .seconds(10))
-                async let second = connection.request(subject: "echo.2", payload: [], timeout: .seconds(10))
+                async let first = connection.request(subject: "echo.1", payload: [], timeout: .seconds(60))
+                async let second = connection.request(subject: "echo.2", payload: [], timeout: .seconds(60))
                 try await bounded { while service.inFlight < 2 { await Task.yield() } }
-                let refused = try await connection.request(subject: "echo.3", payload: [], timeout: .seconds(5))
+                let refused = try await connection.request(subject: "echo.3", payload: [], timeout: .seconds(60))
                 #expect(refused.headers["Nats-Service-Error-Code"] == "429")
                 #expect(refused.headers["Nats-Service-Error"]?.contains("2 requests") == true)
                 async let drained: Void = service.drain(within: .seconds(5))

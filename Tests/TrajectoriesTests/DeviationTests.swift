@@ -42,6 +42,12 @@ struct DeviationTests {
             metadata: metadata)
     }
 
+    /// An answer that only calls tools.
+    private static func silent(_ calls: [String], _ number: Int, at second: Int64) -> EventFields {
+        let calls: [JSONValue] = calls.map { ["id": .string($0), "name": .string("tool-\($0)"), "arguments": [:]] }
+        return Sample.fields(.scopeEnd, number, in: 1, "llm", at: second, data: ["tool_calls": .array(calls)])
+    }
+
     private static func tool(
         _ kind: Event.Kind, _ number: Int, at second: Int64, id: String?, name: String = "tool", data: JSONValue?,
         metadata: JSONValue? = nil
@@ -323,6 +329,88 @@ struct DeviationTests {
         #expect(steps.strict[1]["message"]?.stringValue?.contains("choices") == true)
     }
 
+    @Test(
+        "tells of a call that goes on and never ended by its scope alone, and of bodies without an envelope what the user said"
+    )
+    func unendedContinuation() throws {
+        let messages: JSONValue = [
+            ["role": "user", "content": "do it"], ["role": "assistant", "content": "", "tool_calls": []],
+            ["role": "tool", "tool_call_id": "t", "content": "r"],
+        ]
+        let fields = [Self.opener, Sample.fields(.scopeStart, 2, in: 1, "llm", at: 1, data: ["messages": messages])]
+        #expect(try steps(fields).skein.map { $0["source"] } == ["system"])
+        #expect(try document(fields)["extra"]?["unended_scopes"]?.arrayValue?.count == 2)
+        let gemini: JSONValue = ["contents": [["role": "user", "parts": [["text": "hi"]]]]]
+        let bare = [Self.opener, Sample.fields(.scopeStart, 2, in: 1, "llm", at: 1, data: gemini)]
+        #expect(try steps(bare).skein[0]["message"] == "hi")
+    }
+
+    @Test("sees the errors of streams, whatever came before them, unless the end says that all is well")
+    func streamError() throws {
+        let chunks: JSONValue = [
+            ["choices": [["index": 0, "delta": ["content": "Let me"]]]],
+            ["error": ["message": "boom", "type": "server_error"]],
+        ]
+        for status in ["OK", nil] {
+            let metadata: JSONValue? = status.map { ["otel.status_code": .string($0)] }
+            let steps = try steps([
+                Self.opener, Self.start(2, at: 1),
+                Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: chunks, metadata: metadata),
+            ])
+            let error: JSONValue = ["type": "server_error", "description": "boom"]
+            #expect(steps.skein[1]["message"] == "Let me")
+            #expect(steps.skein[1]["extra"]?["error"] == (status == nil ? error : nil))
+        }
+    }
+
+    @Test("reads calls of custom tools, of the old form, and of tools without arguments")
+    func otherCalls() throws {
+        let custom: JSONValue = ["id": "k", "type": "custom", "custom": ["name": "sql", "input": "select 1"]]
+        let empty: JSONValue = ["id": "e", "function": ["name": "now", "arguments": ""]]
+        let bodies: [JSONValue] = [
+            ["choices": [["message": ["content": .null, "tool_calls": [custom, empty]]]]],
+            ["choices": [["message": ["content": .null, "function_call": ["name": "w", "arguments": "{\"c\":1}"]]]]],
+            ["output": [["type": "custom_tool_call", "call_id": "c", "name": "exec", "input": "print(1)"]]],
+        ]
+        var calls: [JSONValue] = []
+        for body in bodies {
+            let steps = try steps([
+                Self.opener, Self.start(2, at: 1), Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: body),
+            ])
+            calls += steps.skein[1]["tool_calls"]?.arrayValue ?? []
+        }
+        #expect(calls.map { $0["function_name"] } == ["sql", "now", "w", "exec"])
+        #expect(calls.map { $0["arguments"] } == [["raw": "select 1"], [:], ["c": 1], ["raw": "print(1)"]])
+    }
+
+    @Test("keeps calls of one id whose tools gave nothing back")
+    func silentCalls() throws {
+        let steps = try steps([
+            Self.opener, Self.start(2, at: 1), Self.silent(["t"], 2, at: 2),
+            Self.tool(.scopeStart, 3, at: 3, id: nil, name: "tool-t", data: [:]),
+            Self.tool(.scopeEnd, 3, at: 4, id: nil, name: "tool-t", data: nil),
+            Self.start(5, at: 5, prompt: "again"), Self.silent(["t"], 5, at: 6),
+            Self.tool(.scopeStart, 6, at: 7, id: nil, name: "tool-t", data: [:]),
+            Self.tool(.scopeEnd, 6, at: 8, id: nil, name: "tool-t", data: "r"),
+        ])
+        #expect(steps.skein.count { $0["source"] == "agent" } == 2)
+    }
+
+    @Test("shows pictures only where they are")
+    func pictureAddresses() throws {
+        let image: JSONValue = ["inlineData": ["mimeType": "image/png", "data": "x"]]
+        let body: JSONValue = ["candidates": [["index": 0, "content": ["parts": [["text": "t"], image]]]]]
+        func message(_ data: JSONValue) throws -> JSONValue? {
+            try steps([
+                Self.opener, Self.start(2, at: 1), Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: data),
+            ]).skein[1]["message"]
+        }
+        #expect(
+            try message(body)?[1]?["source"]?["path"]
+                == "step:///extra/llm_response/candidates/0/content/parts/1")
+        #expect(try message([body])?[1]?["text"] == "[image/png]")
+    }
+
     @Test("shows what a model said aloud, and Mistral's thoughts as such")
     func saidElsewhere() throws {
         let thinking: JSONValue = ["type": "thinking", "thinking": [["type": "text", "text": "hm"]]]
@@ -330,7 +418,9 @@ struct DeviationTests {
             Self.opener, Self.start(2, at: 1),
             Sample.fields(
                 .scopeEnd, 2, in: 1, "llm", at: 2,
-                data: ["choices": [["message": ["content": .null, "audio": ["transcript": "spoken"]]]]]),
+                data: [
+                    "choices": [["message": ["content": .null, "refusal": .null, "audio": ["transcript": "spoken"]]]]
+                ]),
             Self.start(3, at: 3),
             Sample.fields(
                 .scopeEnd, 3, in: 1, "llm", at: 4,
@@ -364,8 +454,7 @@ struct DeviationTests {
             Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: ["answer": "a", "usage": usage]),
         ])
         #expect(
-            steps.skein[1]["metrics"]
-                == ["prompt_tokens": 3, "extra": ["reported_cached_tokens": 5, "reported_cost_usd": -0.5]])
+            steps.skein[1]["metrics"] == ["prompt_tokens": 8, "cached_tokens": 5, "extra": ["reported_cost_usd": -0.5]])
         #expect(steps.strict[1]["metrics"]?["cached_tokens"] == 5)
     }
 
@@ -512,7 +601,10 @@ struct DeviationTests {
             ),
             (["type": "input_audio", "input_audio": [:]], ["type": "text", "text": "[input_audio]"]),
             (["type": "file", "file": ["filename": "a.pdf"]], ["type": "text", "text": "[file a.pdf]"]),
-            (["type": "document", "title": "", "source": ["file_id": "f1"]], ["type": "text", "text": "[document f1]"]),
+            (
+                ["type": "document", "title": "", "source": ["file_id": "f1"]],
+                ["type": "text", "text": "[document f1]"]
+            ),
             (["type": "input_file", "file_url": "data:x,y"], ["type": "text", "text": "[input_file]"]),
             (
                 ["type": "image_url", "image_url": ["url": "https://host/x"]],

@@ -60,9 +60,36 @@ struct SubagentDeviationTests {
 
     @Test("leaves out a subagent without steps")
     func empty() throws {
-        let fields = [Self.opener, Self.answer(2, in: 1, at: 1), Sample.fields(.scopeStart, 3, in: 1, "agent", at: 2)]
+        let fields = [
+            Self.opener, Self.answer(2, in: 1, at: 1), Sample.fields(.scopeStart, 3, in: 1, "agent", at: 2),
+            Sample.fields(.scopeEnd, 3, in: 1, "agent", at: 3),
+        ]
         #expect(try document(fields, .strict)["subagent_trajectories"]?[0]?["steps"] == [])
         #expect(try document(fields)["subagent_trajectories"] == nil)
+    }
+
+    @Test("keeps a subagent without steps that failed or hangs", arguments: [true, false])
+    func emptyFailure(hangs: Bool) throws {
+        let end = Sample.fields(.scopeEnd, 3, in: 1, "agent", at: 3, metadata: ["otel.status_code": "ERROR"])
+        let fields = [Self.opener, Self.answer(2, in: 1, at: 1), Sample.fields(.scopeStart, 3, in: 1, "agent", at: 2)]
+        let document = try document(hangs ? fields : fields + [end])
+        let embedded = document["subagent_trajectories"]?[0]
+        #expect(embedded?["steps"]?.arrayValue?.count == 1)
+        #expect(embedded?["extra"]?["unended_scopes"]?.arrayValue?.count == (hangs ? 1 : nil))
+        #expect(hangs || embedded?["extra"]?["error"] == ["description": "failed without a description"])
+        #expect(DocumentValidator.findings(in: document).isEmpty)
+    }
+
+    @Test("says of agents side by side what failed and what hangs")
+    func sideBySide() throws {
+        let fields = [
+            Sample.fields(.scopeStart, 1, in: 90, "agent", at: 0), Self.answer(2, in: 1, at: 1),
+            Sample.fields(.scopeEnd, 1, in: 90, "agent", at: 2), Sample.fields(.scopeStart, 3, in: 91, "agent", at: 3),
+            Sample.fields(.scopeEnd, 3, in: 91, "agent", at: 4, metadata: ["otel.status_code": "ERROR"]),
+            Sample.fields(.scopeStart, 4, in: 92, "agent", at: 5),
+        ]
+        let extra = try document(fields, opener: nil)["extra"]
+        #expect(extra?["error"] != nil && extra?["unended_scopes"]?.arrayValue?.count == 1)
     }
 
     @Test("finds the tool that a subagent runs in, whichever started last")

@@ -7,10 +7,7 @@ internal import Synchronization
 /// Publishes alerts of rules to `SKEIN_ALERTS`, and counts them. A collector has one, which tells of an outage once.
 package final class PolicyAlertWriter: Sendable {
     private struct State: Sendable {
-        /// Whether alerts cannot be stored now, and somebody was told.
-        var isOut = false
-        /// Outages that are over.
-        var ended = 0
+        var outage = StorageOutage()
         /// Whether somebody creates the stream now.
         var isCreating = false
     }
@@ -36,21 +33,15 @@ package final class PolicyAlertWriter: Sendable {
         let payload = Array(alert.json.compactText.utf8)
         var pause = Duration.milliseconds(50)
         while true {
-            let ended = state.withLock { $0.ended }
-            guard let error = await failure(alert, payload) else { break }
+            let ticket = state.withLock(\.outage.ticket)
+            guard let error = await failure(alert, payload) else {
+                stored(ticket)
+                break
+            }
             guard error.isTemporary else { throw error }
-            await failed(error, sentAfter: ended)
+            await failed(error, ticket)
             try await Task.sleep(for: pause)
             pause = min(pause * 2, .seconds(2))
-        }
-        let wasOut = state.withLock { state in
-            defer { state.isOut = false }
-            if state.isOut { state.ended += 1 }
-            return state.isOut
-        }
-        if wasOut {
-            metrics.set("skein_alerts_blocked", 0)
-            logger.notice("alerts are stored again")
         }
         metrics.add("skein_alerts_total", 1, ["rule": alert.rule])
     }
@@ -67,16 +58,23 @@ package final class PolicyAlertWriter: Sendable {
         }
     }
 
-    /// - Parameter ended: how many outages were over when it was sent: what was sent during one that is over tells of no other.
-    private func failed(_ error: NATSError, sentAfter ended: Int) async {
+    private func stored(_ ticket: StorageOutage.Ticket) {
+        let isOver = state.withLock { state in
+            guard state.outage.stored(ticket) else { return false }
+            metrics.set("skein_alerts_blocked", 0)
+            return true
+        }
+        if isOver { logger.notice("alerts are stored again") }
+    }
+
+    private func failed(_ error: NATSError, _ ticket: StorageOutage.Ticket) async {
         metrics.add("skein_alert_failures_total")
         let isNew = state.withLock { state in
-            guard state.ended == ended else { return false }
-            defer { state.isOut = true }
-            return !state.isOut
+            guard state.outage.failed(ticket) else { return false }
+            metrics.set("skein_alerts_blocked", 1)
+            return true
         }
         if isNew {
-            metrics.set("skein_alerts_blocked", 1)
             logger.error(
                 "alerts cannot be stored, and what comes behind them waits",
                 metadata: [

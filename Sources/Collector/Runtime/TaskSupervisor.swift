@@ -86,7 +86,7 @@ actor TaskSupervisor {
     func completeTasks() -> [StageTask]? {
         let wanted = wanted()
         guard environment.lease.standing == .active, wanted == Set(running.keys) else { return nil }
-        return tasks()
+        return running.values.contains(where: \.isStopping) ? nil : tasks()
     }
 
     /// What this member is to run and does not run yet.

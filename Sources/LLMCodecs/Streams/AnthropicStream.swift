@@ -51,6 +51,8 @@ package struct AnthropicStream: StreamAggregator {
             return
         }
         var merged = usage?.objectValue ?? JSONObject()
+        // Its only owner from here on: shared, every event would copy all counts.
+        usage = nil
         for member in counts { merged[member.key] = member.value }
         usage = .object(merged)
     }

@@ -1,53 +1,140 @@
 internal import ATOF
 
-/// The stream of an answer that a producer published as it came: text of server-sent events, or the list of them.
+/// The stream of an answer that a producer published as it came: text of server-sent events, pieces of it, or the list of the events.
 enum StreamedAnswer {
-    /// The body that the provider would have sent without streaming, and whose it is; nil for what is no stream of a known provider.
-    /// Of a stream that broke off it is what had come.
-    static func body(of data: JSONValue) -> (surface: Surface, body: JSONValue)? {
-        guard let events = events(in: data), let surface = events.lazy.compactMap(surface).first else { return nil }
-        var aggregator = surface.makeAggregator()
-        for event in events {
-            do throws(CodecError) { try aggregator.receive(event) } catch { break }
+    /// The body that the provider would have sent without streaming; of a stream that broke off, of what had come. What aggregators leave
+    /// out is in it as well: thoughts as `reasoning_content`, and an `error` that came in the stream.
+    ///
+    /// - Returns: nil for what is no stream of a known provider, or one of which nothing can be said.
+    static func body(of data: JSONValue) -> JSONValue? {
+        guard let events = events(in: data), !events.isEmpty, events.allSatisfy({ $0.objectValue != nil }) else {
+            return nil
         }
-        return (surface, aggregator.body)
+        guard let surface = surface(of: events) else {
+            let error = events.lazy.compactMap(StreamLeftovers.error).first
+            return events.allSatisfy { StreamLeftovers.error(in: $0) != nil } ? error.map { ["error": $0] } : nil
+        }
+        var aggregator = surface.makeAggregator()
+        var forgiving = ForgivingEvents(surface)
+        var leftovers = StreamLeftovers(surface)
+        for event in events {
+            do throws(CodecError) {
+                try aggregator.receive(forgiving.next(event))
+            } catch {
+                return nil
+            }
+            leftovers.receive(event)
+        }
+        for event in leftovers.missingEvents { try? aggregator.receive(event) }
+        guard var body = aggregator.body.objectValue else { return nil }
+        leftovers.add(to: &body)
+        if leftovers.isEmpty, !saysSomething(.object(body), surface) { return nil }
+        return .object(body)
     }
+
+    private static func saysSomething(_ body: JSONValue, _ surface: Surface) -> Bool {
+        guard body.objectValue.flatMap(Surface.ofResponse) == surface,
+            let response = try? surface.decodeResponse(body)
+        else { return false }
+        return response.message?.firstText?.isEmpty == false || response.toolCalls?.isEmpty == false
+            || response.usage != nil || response.finishReason != nil
+    }
+
+    // MARK: Events
 
     private static func events(in data: JSONValue) -> [JSONValue]? {
         if let text = data.stringValue { return events(in: text) }
         guard let elements = data.arrayValue, let first = elements.first else { return nil }
         if first.objectValue != nil { return elements }
         let texts = elements.compactMap(\.stringValue)
-        return texts.count == elements.count ? events(in: texts.joined(separator: "\n\n")) : nil
+        guard texts.count == elements.count else { return nil }
+        let values = texts.lazy.filter { $0 != "[DONE]" }.compactMap { StrictJSON.value(of: $0) }
+        if first.stringValue?.hasPrefix("{") == true { return Array(values) }
+        // Pieces as they came over the network are cut anywhere; lines come without their ends.
+        let hasEnds = texts.contains { $0.utf8.contains(UInt8(ascii: "\n")) }
+        return events(in: texts.joined(separator: hasEnds ? "" : "\n\n"))
     }
 
     private static func events(in text: String) -> [JSONValue]? {
-        let start = text.utf8.drop { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: " ") }
-        guard ["data:", "event:", "id:", ":"].contains(where: { start.starts(with: $0.utf8) }) else { return nil }
+        guard isEventStream(text) else { return nil }
         var decoder = SSEDecoder()
         var events: [JSONValue] = []
-        // Up to what is no JSON.
         do throws(CodecError) {
             try decoder.receive(text.utf8, into: &events)
             try decoder.finish(into: &events)
-        } catch {}
-        return events
+            return events
+        } catch {
+            // Broken off, or without the empty lines between events: every line that is whole counts.
+            return text.utf8.split(whereSeparator: \.isLineEnd).compactMap { line in
+                guard line.starts(with: "data:".utf8) else { return nil }
+                return StrictJSON.value(of: String(decoding: line.dropFirst(5), as: UTF8.self).trimmed)
+            }
+        }
     }
 
-    /// Whose stream an event is of.
-    private static func surface(of event: JSONValue) -> Surface? {
-        guard let object = event.objectValue else { return nil }
-        if let type = event["type"]?.stringValue {
-            if type.hasPrefix("response.") { return .openAIResponses }
-            if type == "message_start" || type == "content_block_delta" { return .anthropicMessages }
+    /// Whether all lines are fields or comments, so that no words of a model that speaks of streams are taken for one.
+    private static func isEventStream(_ text: String) -> Bool {
+        var hasField = false
+        for line in text.utf8.split(whereSeparator: \.isLineEnd) {
+            if line.first == UInt8(ascii: ":") {
+                guard line.count == 1 || line.dropFirst().first == UInt8(ascii: " ") else { return false }
+            } else {
+                guard fields.contains(where: { line.starts(with: $0.utf8) }) else { return false }
+                hasField = true
+            }
         }
-        switch Surface.ofResponse(object) {
+        return hasField
+    }
+
+    private static let fields = ["data:", "event:", "id:", "retry:"]
+
+    // MARK: Providers
+
+    /// Whose stream it is: all events are of one provider, or say nothing of themselves. What comes before the first that does must be
+    /// what such streams begin with, so that no other list is taken for one.
+    private static func surface(of events: [JSONValue]) -> Surface? {
+        var found: Surface?
+        for event in events {
+            guard let surface = surface(of: event) else {
+                if found == nil, !isPrelude(event) { return nil }
+                continue
+            }
+            if let found, found != surface { return nil }
+            found = surface
+        }
+        return found
+    }
+
+    /// A ping, an error, or what Azure says of the prompt.
+    private static func isPrelude(_ event: JSONValue) -> Bool {
+        event["type"] == "ping" || StreamLeftovers.error(in: event) != nil
+            || event["choices"]?.arrayValue?.isEmpty == true
+    }
+
+    private static func surface(of event: JSONValue) -> Surface? {
+        if let type = event["type"]?.stringValue {
+            let hasPlace = ["response", "output_index", "item_id"].contains { event[$0] != nil }
+            if type.hasPrefix("response."), hasPlace { return .openAIResponses }
+            if type == "message_start" && event["message"] != nil || type.hasPrefix("content_block_") {
+                return .anthropicMessages
+            }
+        }
+        // OCI's events of the format GENERIC do not name it.
+        if event["message"]?["role"] == "ASSISTANT", event["message"]?["content"]?.arrayValue != nil {
+            return .ociGenAI
+        }
+        guard let surface = event.objectValue.flatMap(Surface.ofResponse) else { return nil }
+        switch surface {
         case .openAIChat:
             let isChunk = event["choices"]?.arrayValue?.contains { $0["delta"] != nil } == true
-            return isChunk || event["object"] == "chat.completion.chunk" ? .openAIChat : nil
-        case .gemini: return .gemini
-        case .ociGenAI: return .ociGenAI
-        case .openAIResponses, .anthropicMessages, nil: return nil
+            let isNamed = event["object"] == "chat.completion.chunk" || event["object"] == "text_completion"
+            return isChunk || isNamed ? .openAIChat : nil
+        case .gemini, .ociGenAI: return surface
+        case .openAIResponses, .anthropicMessages: return nil
         }
     }
+}
+
+extension UInt8 {
+    fileprivate var isLineEnd: Bool { self == UInt8(ascii: "\n") || self == UInt8(ascii: "\r") }
 }

@@ -21,7 +21,7 @@ package struct CallUsage: Sendable, Hashable {
         let dollars = pricing.stepCost(of: response, manual: manual, usage: billed, output: data, provider: end.name) {
             profile?["model_name"]?.stringValue
         }
-        if Usage.isCacheSeparate(response, provider: end.name, isStrict: false) { usage.includeCaches() }
+        if Usage.isCacheSeparate(response, provider: end.name, usage: usage, isStrict: false) { usage.includeCaches() }
         let (sum, overflow) = (usage.promptTokens ?? 0).addingReportingOverflow(usage.completionTokens ?? 0)
         tokens = max(overflow ? .max : sum, usage.totalTokens ?? 0)
         cost = dollars.map { GuardrailRule.Budget.units(ofDollars: $0) } ?? 0
