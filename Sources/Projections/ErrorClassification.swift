@@ -18,23 +18,29 @@ struct ErrorClassification {
 
     /// - Parameter provider: what a provider sent in the place of an answer: it counts where the end says nothing.
     init(
-        metadata: JSONValue?, provider: ProviderError?, inheritedErrorType: String?, inheritedExceptionType: String?
+        metadata: JSONValue?, provider: @autoclosure () -> ProviderError?, inheritedErrorType: String?,
+        inheritedExceptionType: String?
     ) {
+        var word: String?
         switch metadata?["otel.status_code"]?.stringValue {
         case "OK": (code, status) = (.ok, .ok)
         case "ERROR":
             code = .error
             status = .error(message: metadata?["otel.status_description"]?.stringValue ?? "")
         case "UNSET", nil:
-            (code, status) =
-                provider.map { (.error, .error(message: $0.description ?? $0.type ?? "")) } ?? (.unset, .unset)
+            if let error = provider() {
+                (code, status) = (.error, .error(message: error.description ?? error.type ?? ""))
+                word = error.type
+            } else {
+                (code, status) = (.unset, .unset)
+            }
         case .some: (code, status) = (.unknown, .unset)
         }
         guard code == .error else {
             (errorType, exceptionType) = (nil, nil)
             return
         }
-        errorType = metadata?["error.type"]?.stringValue ?? provider?.type ?? inheritedErrorType ?? "_OTHER"
+        errorType = metadata?["error.type"]?.stringValue ?? word ?? inheritedErrorType ?? "_OTHER"
         exceptionType = metadata?["exception.type"]?.stringValue ?? inheritedExceptionType
     }
 }

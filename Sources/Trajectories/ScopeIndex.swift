@@ -29,16 +29,12 @@ struct ScopeIndex: Sendable {
         }
     }
 
-    /// Whether it is a start without an end, as far as a document is to say so.
-    func isUnended(_ event: ScopeEvent) -> Bool {
-        !compatibility.isStrict && event.isStart && !ended.contains(event.uuid)
-    }
-
     /// What a document says of scopes that did not end; nothing where the reference is followed.
     ///
     /// - Parameter events: those of the document's agent.
     func extra(ofUnended events: [ScopeEvent]) -> JSONObject {
-        let unended = events.filter(isUnended)
+        if compatibility.isStrict { return JSONObject() }
+        let unended = events.filter { $0.isStart && !ended.contains($0.uuid) }
         return unended.isEmpty ? JSONObject() : JSONObject([("unended_scopes", .array(unended.map(\.unended)))])
     }
 

@@ -114,8 +114,7 @@ struct StepMachine: Sendable {
     private mutating func modelCallStarted(_ event: ScopeEvent, _ request: ScopeEvent.Request) {
         let effort = request.body["reasoning_effort"]?.value.nonNull
         let prompt = Prompt(event, request: request.body, compatibility: index.compatibility)
-        // A call that goes on makes no step of its own, also if it never ended: nobody said that again. The reference says so then.
-        if case .continuation = prompt.turn, index.answered.contains(event.uuid) || index.isUnended(event) {
+        if case .continuation = prompt.turn, index.answered.contains(event.uuid) {
             requests[event.uuid] = CallRequest(reasoningEffort: effort, continuation: request.payload)
             return
         }

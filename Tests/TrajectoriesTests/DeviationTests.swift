@@ -329,17 +329,8 @@ struct DeviationTests {
         #expect(steps.strict[1]["message"]?.stringValue?.contains("choices") == true)
     }
 
-    @Test(
-        "tells of a call that goes on and never ended by its scope alone, and of bodies without an envelope what the user said"
-    )
-    func unendedContinuation() throws {
-        let messages: JSONValue = [
-            ["role": "user", "content": "do it"], ["role": "assistant", "content": "", "tool_calls": []],
-            ["role": "tool", "tool_call_id": "t", "content": "r"],
-        ]
-        let fields = [Self.opener, Sample.fields(.scopeStart, 2, in: 1, "llm", at: 1, data: ["messages": messages])]
-        #expect(try steps(fields).skein.map { $0["source"] } == ["system"])
-        #expect(try document(fields)["extra"]?["unended_scopes"]?.arrayValue?.count == 2)
+    @Test("reads bodies without an envelope, in whatever form")
+    func bareBodies() throws {
         let gemini: JSONValue = ["contents": [["role": "user", "parts": [["text": "hi"]]]]]
         let bare = [Self.opener, Sample.fields(.scopeStart, 2, in: 1, "llm", at: 1, data: gemini)]
         #expect(try steps(bare).skein[0]["message"] == "hi")
