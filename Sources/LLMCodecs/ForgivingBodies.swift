@@ -26,6 +26,18 @@ enum ForgivingBodies {
         }
     }
 
+    /// Whether a request has names of another form, so that some of it would be passed over.
+    static func isOtherForm(request body: JSONObject, _ surface: Surface) -> Bool {
+        guard surface == .gemini else { return false }
+        func isOther(_ object: JSONObject?) -> Bool {
+            object?.keys.contains { $0.utf8.contains(UInt8(ascii: "_")) } ?? false
+        }
+        return isOther(body)
+            || body["contents"]?.arrayValue?.contains { content in
+                content["parts"]?.arrayValue?.contains { isOther($0.objectValue) } ?? false
+            } ?? false
+    }
+
     /// Whether a response says what its provider's form has no place for, though that can be read.
     static func isOtherForm(_ body: JSONObject, _ surface: Surface) -> Bool {
         switch surface {
@@ -33,6 +45,8 @@ enum ForgivingBodies {
         case .gemini:
             ["usage_metadata", "model_version", "response_id", "prompt_feedback"].contains { body[$0] != nil }
                 || body["candidates"]?[0]?["finish_reason"] != nil
+                || body["candidates"]?[0]?["content"]?["parts"]?.arrayValue?.contains { $0["function_call"] != nil }
+                    ?? false
         case .openAIResponses, .anthropicMessages, .ociGenAI: false
         }
     }
@@ -113,7 +127,7 @@ enum ForgivingBodies {
     // MARK: Gemini
 
     /// As Google's SDKs dump their objects: names with underscores, nulls for what is not there, results of tools from a role of their own.
-    private static func gemini(_ body: JSONObject) -> JSONObject {
+    static func gemini(_ body: JSONObject) -> JSONObject {
         let body = JSONObject(
             body.filter { !$0.value.isNull }.map { (camelCase($0.key), geminiValue($0.value, $0.key)) })
         return replacing(body, "contents") { content in

@@ -29,14 +29,15 @@ package enum LLMNormalizer {
     private static func request(
         _ body: JSONValue, _ surface: Surface, _ compatibility: Compatibility
     ) -> NormalizedRequest? {
-        if let request = try? surface.decodeRequest(body, compatibility) { return request }
+        let plain = try? surface.decodeRequest(body, compatibility)
         guard compatibility != .strict, let object = body.objectValue,
-            let other = ForgivingBodies.request(object, surface)
-        else { return nil }
-        return try? surface.decodeRequest(.object(other), compatibility)
+            plain == nil || ForgivingBodies.isOtherForm(request: object, surface)
+        else { return plain }
+        let other = ForgivingBodies.request(object, surface)
+        return other.flatMap { try? surface.decodeRequest(.object($0), compatibility) } ?? plain
     }
 
-    private static func response(
+    static func response(
         _ body: JSONObject, _ surface: Surface, _ compatibility: Compatibility
     ) -> NormalizedResponse? {
         let plain = try? surface.decodeResponse(.object(body), compatibility)
@@ -87,16 +88,20 @@ package enum LLMNormalizer {
         return response
     }
 
-    /// Why a model call failed whose end does not say it: what the provider sent in the place of an answer, or what broke off its stream.
+    /// Why a model call failed whose end does not say how it went: what the provider sent in the place of an answer, or what broke off its
+    /// stream.
     ///
-    /// - Returns: nil also where an answer stands beside it.
-    package static func error(profile: JSONValue?, data: JSONValue?) -> ProviderError? {
-        guard let data, let error = ProviderError(in: answer(data)) else { return nil }
-        if annotatedResponse(profile, data: data) != nil { return nil }
-        guard data.objectValue != nil, let response = decodedResponse(data: data, PricingSources(), .skein) else {
-            return error
-        }
-        return response.message == nil && response.toolCalls == nil ? error : nil
+    /// - Parameters:
+    ///   - answer: what `answer(_:)` makes of the data.
+    ///   - isStreamed: whether it was a stream: then words can stand before an error.
+    /// - Returns: nil also where the producer annotated an answer, or one stands beside the error.
+    package static func error(profile: JSONValue?, answer: JSONValue, isStreamed: Bool) -> ProviderError? {
+        guard let error = ProviderError(in: answer) else { return nil }
+        if annotatedResponse(profile, data: answer) != nil { return nil }
+        guard let response = decodedResponse(data: answer, PricingSources(), .skein) else { return error }
+        if answer["status"] == "failed" || response.finishReason == .unknown("error") { return error }
+        let hasAnswer = response.message?.firstText?.isEmpty == false || response.toolCalls?.isEmpty == false
+        return (isStreamed ? response.finishReason != nil : hasAnswer) ? nil : error
     }
 
     /// The body of an answer. One that was published as the stream that it came in is put together; the reference takes the stream for the

@@ -14,8 +14,11 @@ package struct ProviderError: Sendable, Hashable {
         let words = ["type", "status", "code"].lazy.compactMap { error[$0] }
         // Azure has the status in numbers beside the word.
         let word = words.compactMap(\.stringValue).first { !$0.isEmpty }
-        type = word ?? words.compactMap(\.int64Value).first.map { "\($0)" }
-        description = error["message"]?.stringValue ?? error.stringValue
+        type = word ?? words.compactMap(\.int64Value).first { $0 != 0 && $0 != 200 }.map { "\($0)" }
+        let text = error["message"]?.stringValue ?? error.stringValue
+        description = text?.isEmpty == false ? text : nil
+        // Some servers have an empty one beside every answer.
+        if type == nil, description == nil { return nil }
     }
 
     /// The error as it stands in the body.

@@ -30,7 +30,11 @@ extension Usage {
     package static func isCacheSeparate(
         _ response: NormalizedResponse?, provider: String?, usage: Usage, isStrict: Bool
     ) -> Bool {
-        if !isStrict, let read = usage.cacheReadTokens, let prompt = usage.promptTokens, read > prompt { return true }
+        if !isStrict, let prompt = usage.promptTokens,
+            (usage.cacheReadTokens ?? 0).addingSaturating(usage.cacheWriteTokens ?? 0) > prompt
+        {
+            return true
+        }
         if !isStrict, let api = response?.api, api != "custom" { return api == Surface.anthropicMessages.rawValue }
         return isCacheSeparate(response, provider: provider)
     }

@@ -1,4 +1,5 @@
 internal import ATOF
+internal import LLMCodecs
 
 /// An event's payloads, parsed once, with the metadata that is not promoted.
 struct EventPayloads {
@@ -21,6 +22,13 @@ struct EventPayloads {
         promotion = MetadataPromotion(
             metadata: metadata, prefixes: configuration.promoteMetadataPrefixes, diagnostics: &diagnostics
         ) { key in aliases.contains { $0.alias == key } }
+    }
+
+    /// What a provider sent in the place of the answer of a model call.
+    var providerError: ProviderError? {
+        guard let data else { return nil }
+        return LLMNormalizer.error(
+            profile: profile, answer: LLMNormalizer.answer(data), isStreamed: data.objectValue == nil)
     }
 
     /// A member of the category profile; null is the same as absent.

@@ -313,7 +313,7 @@ package struct SpanProjector: Sendable {
         let isCall = event.category?.known == .llm && !isStrict
         let outcome = ErrorClassification(
             metadata: payloads.metadata,
-            provider: isCall ? LLMNormalizer.error(profile: payloads.profile, data: payloads.data) : nil,
+            provider: isCall ? payloads.providerError : nil,
             inheritedErrorType: errors.type, inheritedExceptionType: errors.exceptionType)
         errors.outcome = outcome
         if outcome.code == .unknown { counters.unknownStatusCodes += 1 }

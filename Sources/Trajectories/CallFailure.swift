@@ -21,18 +21,19 @@ struct CallFailure: Sendable {
         (metadata["otel.status_code"] ?? metadata["otel_status_code"])?.stringValue
     }
 
-    /// What is known of a model call that failed: the end's word first, then that of the body which a provider sends in the place of an
-    /// answer.
+    /// What is known of a model call that failed.
     ///
-    /// - Parameters:
-    ///   - end: what the end says.
-    ///   - isSettled: the end says that the call did not fail, or there is an answer: then the body does not count.
     /// - Returns: nil when nobody says that it failed.
-    init?(_ end: CallFailure?, isSettled: Bool, body: JSONValue) {
-        let error = ProviderError(in: body)
-        guard end != nil || error != nil && !isSettled else { return nil }
-        type = end?.type ?? error?.type
-        description = end?.description ?? error?.description
+    init?(_ end: CallFailure?, _ provider: ProviderError?) {
+        if end == nil, provider == nil { return nil }
+        type = end?.type ?? provider?.type
+        description = end?.description ?? provider?.description
+    }
+
+    /// That of an agent beside the one that a document is of.
+    init(_ other: CallFailure, of agent: String) {
+        type = other.type
+        description = "\(agent): \(other.text)"
     }
 
     /// For a reader; never empty.

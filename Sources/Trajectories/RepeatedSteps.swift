@@ -5,18 +5,20 @@ internal import ATOF
 enum RepeatedSteps {
     /// The steps without them. What they know of tokens and cost goes to the step that they repeat; the reference loses it.
     ///
-    /// - Parameter executed: indices of steps whose calls were executed, which repeat nothing although no result came of it. The reference
-    ///   removes them too.
-    static func removed(from steps: [Step], executed: Set<Int>, compatibility: Compatibility) -> [Step] {
+    /// - Parameter isExecuted: whether calls of a step were executed, so that it repeats nothing although no result came of it. The
+    ///   reference removes it too.
+    static func removed(
+        from steps: [Step], compatibility: Compatibility, isExecuted: (Step) -> Bool
+    ) -> [Step] {
         // Most trajectories have no step that could go; then nothing has to be compared.
         guard steps.indices.contains(where: { mayBeBare(steps, $0) && isBare(steps[$0]) }) else { return steps }
         var kept: [Step] = []
         /// Calls of later steps of the run that have results, by id, with the step's index among those kept.
         var later: [String: [(call: StepCall, step: Int)]] = [:]
-        for (index, step) in steps.enumerated().reversed() {
+        for step in steps.reversed() {
             if step.source != .agent {
                 later = [:]
-            } else if isBare(step), compatibility.isStrict || !executed.contains(index) {
+            } else if isBare(step), compatibility.isStrict || !isExecuted(step) {
                 let repeated = step.calls.map { call in
                     later[call.id]?.last { $0.call.name == call.name && $0.call.arguments == call.arguments }?.step
                 }

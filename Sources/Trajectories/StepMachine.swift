@@ -92,8 +92,9 @@ struct StepMachine: Sendable {
         // Handed over: who gets them changes them, and a second owner would make them be copied.
         var finished: [Step] = []
         swap(&finished, &steps)
-        let executed = Set(agents.lazy.filter { !$0.records.isEmpty }.map(\.step))
-        finished = RepeatedSteps.removed(from: finished, executed: executed, compatibility: index.compatibility)
+        finished = RepeatedSteps.removed(from: finished, compatibility: index.compatibility) { step in
+            if case .agent(let position) = step.extra { !agents[position].records.isEmpty } else { false }
+        }
         if asked.hasRepeatedIDs, !isStrict { RepeatedIDs.rename(in: &finished, &agents) }
         return (finished, agents)
     }
@@ -139,11 +140,8 @@ struct StepMachine: Sendable {
             of: event, request,
             model: ModelName.of(end: event, data: data, response: response, start: start(of: event)))
         let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile, data: data)
-        // An error in the middle of a stream comes behind words.
         let isStreamed = event.payload?.withRoot(\.isObject) != true
-        let isAnswered = !isStreamed && (response?.message != nil || response?.toolCalls != nil)
-        let isSettled = event.saysOK || annotated != nil || isAnswered
-        let failure = isStrict ? nil : CallFailure(event.failure, isSettled: isSettled, body: data)
+        let failure = isStrict ? nil : failure(of: event, answer: data, isStreamed)
         if isStrict {
             step.message = MessageText.agent(annotated: annotated, response: data)
             step.reasoningContent = data["reasoning"]?.stringValue
@@ -165,6 +163,14 @@ struct StepMachine: Sendable {
             AgentStep(step: steps.count - 1, end: event, request: request?.continuation, failure: failure))
         for call in calls { append(call) }
         if !unclaimed.isEmpty { claim(calls.map(\.id)) }
+    }
+
+    /// What is known of a call that failed: the end's word first, then that of the provider.
+    private func failure(of end: ScopeEvent, answer: JSONValue, _ isStreamed: Bool) -> CallFailure? {
+        let provider =
+            end.saysOK
+            ? nil : LLMNormalizer.error(profile: end.annotatedProfile, answer: answer, isStreamed: isStreamed)
+        return CallFailure(end.failure, provider)
     }
 
     /// A call without an answer leaves a step as well; it has no calls, so the tools go on belonging to the last one.

@@ -10,8 +10,10 @@ enum ToolPromotion {
         let calls = calls(in: data, compatibility)
         if compatibility.isStrict { return calls }
         if !calls.isEmpty { return calls.map(readable) }
-        let others = otherCalls(in: data)
-        if !others.isEmpty { return others }
+        // One function in the old form, which the reference passes over.
+        if let function = data.objectValue.flatMap(chatMessage)?["function_call"]?.objectValue {
+            return promoted([.object(function)])
+        }
         return (response()?.toolCalls ?? []).map {
             readable(StepCall(id: $0.id, name: $0.name, arguments: normalized($0.arguments)))
         }
@@ -33,19 +35,14 @@ enum ToolPromotion {
         return StepCall(id: call.id, name: call.name, arguments: [:], extra: call.extra)
     }
 
-    /// Calls of forms that the reference passes over: one function in the old form, and Responses tools with a text for arguments.
-    private static func otherCalls(in response: JSONValue) -> [StepCall] {
-        guard let object = response.objectValue else { return [] }
-        if let function = chatMessage(object)?["function_call"]?.objectValue { return promoted([.object(function)]) }
-        return promoted((object["output"]?.arrayValue ?? []).filter { $0["type"] == "custom_tool_call" })
-    }
-
     static func calls(in response: JSONValue, _ compatibility: Compatibility) -> [StepCall] {
         guard let object = response.objectValue else { return [] }
         if let list = callList(object), !list.isEmpty {
             return promoted(compatibility.isStrict ? list : list.map(withFunction))
         }
-        let items = (object["output"]?.arrayValue ?? []).filter { $0["type"] == "function_call" }
+        // The reference passes over those with a text for arguments.
+        let types: [JSONValue] = compatibility.isStrict ? ["function_call"] : ["function_call", "custom_tool_call"]
+        let items = (object["output"]?.arrayValue ?? []).filter { item in item["type"].map(types.contains) ?? false }
         if !items.isEmpty { return promoted(items) }
         guard object["type"] == "message" else { return [] }
         return promoted((object["content"]?.arrayValue ?? []).filter { $0["type"] == "tool_use" })
@@ -77,8 +74,9 @@ enum ToolPromotion {
     private static func promoted(_ object: JSONObject, position: Int) -> StepCall? {
         let function = object["function"]?.objectValue
         // Responses items have an id of the item and an id of the call.
+        let isItem = object["type"] == "function_call" || object["type"] == "custom_tool_call"
         let idKeys =
-            object["type"] == "function_call" ? ["call_id", "id", "tool_call_id"] : ["id", "tool_call_id", "call_id"]
+            isItem ? ["call_id", "id", "tool_call_id"] : ["id", "tool_call_id", "call_id"]
         var id = idKeys.lazy.compactMap { object[$0]?.stringValue }.first { !$0.isEmpty } ?? ""
         let name =
             function?["name"]?.stringValue

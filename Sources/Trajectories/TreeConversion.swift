@@ -30,7 +30,13 @@ struct TreeConversion: Sendable {
             if let owner, tree.nodes[owner].start.uuid == event.uuid {
                 // Agents without a common one are one agent.
                 let isOther = tree.nodes[owner].parent == nil && owner != root
-                if let failure = event.failure { failures[isOther ? root : owner] = failure }
+                if let failure = event.failure {
+                    if !isOther {
+                        failures[owner] = failure
+                    } else if failures[root] == nil {
+                        failures[root] = CallFailure(failure, of: event.name)
+                    }
+                }
                 if isOther, event.isStart, !index.compatibility.isStrict { inputs[root].append(.scope(event)) }
                 guard event.isStart, let parent = tree.nodes[owner].parent else { continue }
                 if !index.compatibility.isStrict, !dispatched.insert(owner).inserted { continue }

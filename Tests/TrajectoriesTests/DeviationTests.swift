@@ -361,7 +361,12 @@ struct DeviationTests {
         let bodies: [JSONValue] = [
             ["choices": [["message": ["content": .null, "tool_calls": [custom, empty]]]]],
             ["choices": [["message": ["content": .null, "function_call": ["name": "w", "arguments": "{\"c\":1}"]]]]],
-            ["output": [["type": "custom_tool_call", "call_id": "c", "name": "exec", "input": "print(1)"]]],
+            [
+                "output": [
+                    ["type": "custom_tool_call", "id": "i", "call_id": "c", "name": "exec", "input": "print(1)"],
+                    ["type": "function_call", "id": "j", "call_id": "d", "name": "last", "arguments": "{}"],
+                ]
+            ],
         ]
         var calls: [JSONValue] = []
         for body in bodies {
@@ -370,14 +375,18 @@ struct DeviationTests {
             ])
             calls += steps.skein[1]["tool_calls"]?.arrayValue ?? []
         }
-        #expect(calls.map { $0["function_name"] } == ["sql", "now", "w", "exec"])
-        #expect(calls.map { $0["arguments"] } == [["raw": "select 1"], [:], ["c": 1], ["raw": "print(1)"]])
+        #expect(calls.map { $0["function_name"] } == ["sql", "now", "w", "exec", "last"])
+        #expect(calls.map { $0["arguments"] } == [["raw": "select 1"], [:], ["c": 1], ["raw": "print(1)"], [:]])
+        #expect(calls.suffix(2).map { $0["tool_call_id"] } == ["c", "d"])
     }
 
     @Test("keeps calls of one id whose tools gave nothing back")
     func silentCalls() throws {
+        // One whose call is nowhere makes a step before them.
         let steps = try steps([
-            Self.opener, Self.start(2, at: 1), Self.silent(["t"], 2, at: 2),
+            Self.opener, Self.tool(.scopeStart, 8, at: 0, id: "nowhere", data: [:]),
+            Self.tool(.scopeEnd, 8, at: 0, id: "nowhere", data: "r"),
+            Self.start(2, at: 1), Self.silent(["t"], 2, at: 2),
             Self.tool(.scopeStart, 3, at: 3, id: nil, name: "tool-t", data: [:]),
             Self.tool(.scopeEnd, 3, at: 4, id: nil, name: "tool-t", data: nil),
             Self.start(5, at: 5, prompt: "again"), Self.silent(["t"], 5, at: 6),

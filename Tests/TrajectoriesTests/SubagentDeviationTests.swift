@@ -89,7 +89,9 @@ struct SubagentDeviationTests {
             Sample.fields(.scopeStart, 4, in: 92, "agent", at: 5),
         ]
         let extra = try document(fields, opener: nil)["extra"]
-        #expect(extra?["error"] != nil && extra?["unended_scopes"]?.arrayValue?.count == 1)
+        let description = extra?["error"]?["description"]?.stringValue
+        #expect(description?.hasSuffix(": failed without a description") == true)
+        #expect(extra?["unended_scopes"]?.arrayValue?.count == 1)
     }
 
     @Test("finds the tool that a subagent runs in, whichever started last")

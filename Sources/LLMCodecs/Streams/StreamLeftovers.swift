@@ -10,8 +10,10 @@ struct StreamLeftovers: Sendable {
     private var error: JSONValue?
     /// Gemini's word on a prompt that it does not answer.
     private var promptFeedback: JSONValue?
-    /// The texts of Responses items by their places, and the places of those that came whole.
+    /// What came of Responses items by their places: words, calls as they began, and arguments; and the places of those that came whole.
     private var texts: [UInt64: String] = [:]
+    private var calls: [UInt64: JSONObject] = [:]
+    private var arguments: [UInt64: String] = [:]
     private var whole: Set<UInt64> = []
 
     init(_ surface: Surface) { self.surface = surface }
@@ -42,23 +44,32 @@ struct StreamLeftovers: Sendable {
             }
         case .openAIResponses:
             guard let index = event["output_index"]?.uint64Value else { return }
-            if event["type"] == "response.output_item.done" { whole.insert(index) }
-            guard event["type"] == "response.output_text.delta" else { return }
-            texts[index, default: ""] += event["delta"]?.stringValue ?? ""
+            switch event["type"]?.stringValue {
+            case "response.output_item.done": whole.insert(index)
+            case "response.output_item.added":
+                if let item = event["item"]?.objectValue, item["arguments"] != nil { calls[index] = item }
+            case "response.output_text.delta": texts[index, default: ""] += event["delta"]?.stringValue ?? ""
+            case "response.function_call_arguments.delta":
+                arguments[index, default: ""] += event["delta"]?.stringValue ?? ""
+            default: break
+            }
         case .ociGenAI: break
         }
     }
 
     /// The ends of items that did not come.
     var missingEvents: [JSONValue] {
-        texts.filter { !whole.contains($0.key) }.map { index, text in
-            [
-                "type": "response.output_item.done", "output_index": JSONValue(count: index),
-                "item": [
-                    "type": "message", "role": "assistant",
-                    "content": [["type": "output_text", "text": .string(text)]],
-                ],
-            ]
+        let messages = texts.map { index, text -> (UInt64, JSONValue) in
+            let content: JSONValue = [["type": "output_text", "text": .string(text)]]
+            return (index, ["type": "message", "role": "assistant", "content": content])
+        }
+        let cut = arguments.compactMap { index, text -> (UInt64, JSONValue)? in
+            guard var call = calls[index] else { return nil }
+            call["arguments"] = .string(text)
+            return (index, .object(call))
+        }
+        return (messages + cut).filter { !whole.contains($0.0) }.map { index, item in
+            ["type": "response.output_item.done", "output_index": JSONValue(count: index), "item": item]
         }
     }
 

@@ -17,13 +17,15 @@ enum StreamedAnswer {
         var aggregator = surface.makeAggregator()
         var forgiving = ForgivingEvents(surface)
         var leftovers = StreamLeftovers(surface)
+        var isRefused = false
         for event in events {
-            do throws(CodecError) {
-                try aggregator.receive(forgiving.next(event))
-            } catch {
-                return nil
+            let plain = forgiving.next(event)
+            // What no aggregator takes ends the words, but not what else is said.
+            if !isRefused {
+                do throws(CodecError) { try aggregator.receive(plain) } catch { isRefused = true }
             }
-            leftovers.receive(event)
+            // Chat's thoughts are among the parts of which only the texts are left.
+            leftovers.receive(surface == .openAIChat ? event : plain)
         }
         for event in leftovers.missingEvents { try? aggregator.receive(event) }
         guard var body = aggregator.body.objectValue else { return nil }
@@ -34,7 +36,7 @@ enum StreamedAnswer {
 
     private static func saysSomething(_ body: JSONValue, _ surface: Surface) -> Bool {
         guard body.objectValue.flatMap(Surface.ofResponse) == surface,
-            let response = try? surface.decodeResponse(body)
+            let response = body.objectValue.flatMap({ LLMNormalizer.response($0, surface, .skein) })
         else { return false }
         return response.message?.firstText?.isEmpty == false || response.toolCalls?.isEmpty == false
             || response.usage != nil || response.finishReason != nil
@@ -51,8 +53,8 @@ enum StreamedAnswer {
         let values = texts.lazy.filter { $0 != "[DONE]" }.compactMap { StrictJSON.value(of: $0) }
         if first.stringValue?.hasPrefix("{") == true { return Array(values) }
         // Pieces as they came over the network are cut anywhere; lines come without their ends.
-        let hasEnds = texts.contains { $0.utf8.contains(UInt8(ascii: "\n")) }
-        return events(in: texts.joined(separator: hasEnds ? "" : "\n\n"))
+        let isCut = texts.contains { $0.utf8.last.map(\.isLineEnd) ?? false } || !texts.allSatisfy(beginsWithField)
+        return events(in: texts.joined(separator: isCut ? "" : "\n\n"))
     }
 
     private static func events(in text: String) -> [JSONValue]? {
@@ -64,23 +66,34 @@ enum StreamedAnswer {
             try decoder.finish(into: &events)
             return events
         } catch {
-            // Broken off, or without the empty lines between events: every line that is whole counts.
-            return text.utf8.split(whereSeparator: \.isLineEnd).compactMap { line in
+            // Broken off, or without the empty lines between events: then every line that is whole counts.
+            let lines = text.utf8.split(whereSeparator: \.isLineEnd).compactMap { line -> JSONValue? in
                 guard line.starts(with: "data:".utf8) else { return nil }
                 return StrictJSON.value(of: String(decoding: line.dropFirst(5), as: UTF8.self).trimmed)
             }
+            return lines.count > events.count ? lines : events
         }
+    }
+
+    private static func beginsWithField(_ text: String) -> Bool {
+        let start = text.utf8.drop(while: \.isLineEnd)
+        return start.isEmpty || fields.contains { start.starts(with: $0.utf8) } || start.first == UInt8(ascii: ":")
     }
 
     /// Whether all lines are fields or comments, so that no words of a model that speaks of streams are taken for one.
     private static func isEventStream(_ text: String) -> Bool {
+        let space = UInt8(ascii: " ")
         var hasField = false
-        for line in text.utf8.split(whereSeparator: \.isLineEnd) {
-            if line.first == UInt8(ascii: ":") {
-                guard line.count == 1 || line.dropFirst().first == UInt8(ascii: " ") else { return false }
-            } else {
-                guard fields.contains(where: { line.starts(with: $0.utf8) }) else { return false }
+        for line in text.utf8.split(whereSeparator: \.isLineEnd) where !line.allSatisfy({ $0 == space }) {
+            if fields.contains(where: { line.starts(with: $0.utf8) }) {
                 hasField = true
+            } else if line.first == UInt8(ascii: ":") {
+                // A smiley begins with a colon as well.
+                guard line.dropFirst().first == space || !line.contains(space) else { return false }
+            } else {
+                // The last line can be cut within its name.
+                let isCut = line.endIndex == text.utf8.endIndex
+                guard isCut, fields.contains(where: { $0.utf8.starts(with: line) }) else { return false }
             }
         }
         return hasField
@@ -105,10 +118,10 @@ enum StreamedAnswer {
         return found
     }
 
-    /// A ping, an error, or what Azure says of the prompt.
+    /// A ping, an error, what Azure says of the prompt, or Gemini's counts of it.
     private static func isPrelude(_ event: JSONValue) -> Bool {
         event["type"] == "ping" || StreamLeftovers.error(in: event) != nil
-            || event["choices"]?.arrayValue?.isEmpty == true
+            || event["choices"]?.arrayValue?.isEmpty == true || event["usageMetadata"] != nil
     }
 
     private static func surface(of event: JSONValue) -> Surface? {
