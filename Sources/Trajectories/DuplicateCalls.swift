@@ -84,7 +84,7 @@ struct DuplicateCalls: Sendable {
         init(_ span: Span, _ compatibility: Compatibility) {
             let data = span.end.answer(compatibility) ?? .null
             let response = LLMNormalizer.response(profile: span.end.annotatedProfile, data: data, compatibility)
-            model = ModelName.of(end: span.end, data: data, response: response, start: span.start)
+            model = ModelName.of(end: span.end, data: data, response: response, start: span.start, compatibility)
             request = span.start.withRequest { request in
                 request.map { MessageText.user(annotated: nil, request: $0.body).compactText } ?? ""
             }

@@ -138,7 +138,9 @@ struct StepMachine: Sendable {
             profile: event.annotatedProfile, data: data, pricing: index.pricing, index.compatibility)
         var step = step(
             of: event, request,
-            model: ModelName.of(end: event, data: data, response: response, start: start(of: event)))
+            model: ModelName.of(
+                end: event, data: data, response: response, start: start(of: event),
+                index.compatibility))
         let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile, data: data)
         let isStreamed = event.payload?.withRoot(\.isObject) != true
         let failure = isStrict ? nil : failure(of: event, answer: data, isStreamed)
@@ -175,7 +177,8 @@ struct StepMachine: Sendable {
 
     /// A call without an answer leaves a step as well; it has no calls, so the tools go on belonging to the last one.
     private mutating func modelCallFailed(_ event: ScopeEvent, _ request: CallRequest?) {
-        let model = ModelName.of(end: event, data: nil, response: nil, start: start(of: event))
+        let model = ModelName.of(
+            end: event, data: nil, response: nil, start: start(of: event), index.compatibility)
         steps.append(step(of: event, request, model: model))
         agents.append(
             AgentStep(step: steps.count - 1, end: event, request: request?.continuation, failure: event.failure))

@@ -18,7 +18,7 @@ struct StepMetrics: Sendable {
         var usage = Usage(of: response, completedBy: manual)
         let billed = index.compatibility.isStrict ? usage : Usage(of: response?.billed, completedBy: manual)
         cost = index.pricing.stepCost(of: response, manual: manual, usage: billed, output: data, provider: end.name) {
-            ModelName.requested(end: end, start: index.start(of: end.uuid))
+            ModelName.requested(end: end, start: index.start(of: end.uuid), index.compatibility)
         }
         let isSeparate = Usage.isCacheSeparate(
             response, provider: end.name, usage: usage, isStrict: index.compatibility.isStrict)

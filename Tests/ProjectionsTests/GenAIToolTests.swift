@@ -93,4 +93,43 @@ struct GenAIToolTests {
             try span(#"{"gen_ai.tool.type":"m"}"#, profile: #"{"gen_ai.tool.type":""}"#)["gen_ai.tool.type"]
                 == .string("m"))
     }
+
+    @Test(
+        "a tool that was called with null is told from a scope of a tool without input by its profile",
+        arguments: ["{}", ""])
+    func nullArguments(profile: String) throws {
+        for compatibility in [Compatibility.skein, .strict] {
+            var configuration = ProjectionConfiguration(projection: .openinference)
+            configuration.compatibility = compatibility
+            var run = Run(configuration)
+            try run.receive(
+                Events.fields(.scopeStart, Events.uuid(1), name: "t", category: "tool", data: "", profile: profile))
+            let span = try run.receive(Events.fields(.scopeEnd, Events.uuid(1), name: "t", category: "tool", data: ""))
+            for key in ["input.value", "tool.parameters", "tool_call.function.arguments"] {
+                #expect(try #require(span.first)[key] == (profile.isEmpty ? nil : .string("null")))
+            }
+        }
+    }
+
+    @Test(
+        "a provider's error in the place of an answer fails a span whose end says nothing, unless the reference is followed"
+    )
+    func providerErrors() throws {
+        let error = #"{"error":{"message":"no","type":"rate_limit_error"}}"#
+        for (compatibility, metadata, status) in [
+            (Compatibility.skein, "", ProjectedSpan.Status.error(message: "no")),
+            (.skein, #"{"otel.status_code":"OK"}"#, .ok), (.strict, "", .unset),
+        ] {
+            var configuration = ProjectionConfiguration(projection: .genAI)
+            configuration.compatibility = compatibility
+            var run = Run(configuration)
+            try run.receive(Events.fields(.scopeStart, Events.uuid(1), name: "openai", category: "llm", data: ""))
+            let fields = Events.fields(
+                .scopeEnd, Events.uuid(1), name: "openai", category: "llm", data: error, metadata: metadata)
+            let span = try #require(try run.receive(fields).first)
+            #expect(span.status == status)
+            #expect(
+                span["error.type"] == (metadata.isEmpty && compatibility == .skein ? .string("rate_limit_error") : nil))
+        }
+    }
 }

@@ -329,6 +329,16 @@ struct DeviationTests {
         #expect(steps.strict[1]["message"]?.stringValue?.contains("choices") == true)
     }
 
+    @Test("knows the model of a request that only Skein can read, and prices it; the reference does not")
+    func modelOfForgivenRequest() throws {
+        let body: JSONValue = ["model": "g", "contents": [["role": "tool", "parts": [["text": "a"]]]]]
+        let steps = try steps([
+            Self.opener, Sample.fields(.scopeStart, 2, in: 1, "llm", at: 1, data: ["headers": [:], "content": body]),
+            Sample.fields(.scopeEnd, 2, in: 1, "llm", at: 2, data: ["usage": ["prompt_tokens": 1]]),
+        ])
+        #expect(steps.skein.last?["model_name"] == "g" && steps.strict.last?["model_name"] == nil)
+    }
+
     @Test("reads bodies without an envelope, in whatever form")
     func bareBodies() throws {
         let gemini: JSONValue = ["contents": [["role": "user", "parts": [["text": "hi"]]]]]
