@@ -21,9 +21,7 @@ enum OpenInferenceRules {
             let data = PayloadFields(payloads.data)
             attributes.append("nemo_relay.start.data", data)
             attributes.append("nemo_relay.start.input", data)
-            // The wire does not tell null from nothing, but what was called as a tool has a profile, and was called with something.
-            let isCall = category == .tool && payloads.profile != nil
-            addInput(event, category, payloads.data ?? (isCall ? .some(.null) : nil), &attributes)
+            addInput(event, category, payloads.data, &attributes)
         }
         if context.isTraceRoot { SessionRules.add(event, payloads, traceID: context.traceID, &attributes) }
         start.attributes = attributes

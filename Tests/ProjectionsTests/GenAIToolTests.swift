@@ -95,23 +95,6 @@ struct GenAIToolTests {
     }
 
     @Test(
-        "a tool that was called with null is told from a scope of a tool without input by its profile",
-        arguments: ["{}", ""])
-    func nullArguments(profile: String) throws {
-        for compatibility in [Compatibility.skein, .strict] {
-            var configuration = ProjectionConfiguration(projection: .openinference)
-            configuration.compatibility = compatibility
-            var run = Run(configuration)
-            try run.receive(
-                Events.fields(.scopeStart, Events.uuid(1), name: "t", category: "tool", data: "", profile: profile))
-            let span = try run.receive(Events.fields(.scopeEnd, Events.uuid(1), name: "t", category: "tool", data: ""))
-            for key in ["input.value", "tool.parameters", "tool_call.function.arguments"] {
-                #expect(try #require(span.first)[key] == (profile.isEmpty ? nil : .string("null")))
-            }
-        }
-    }
-
-    @Test(
         "a provider's error in the place of an answer fails a span whose end says nothing, unless the reference is followed"
     )
     func providerErrors() throws {
