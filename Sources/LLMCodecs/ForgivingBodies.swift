@@ -29,13 +29,13 @@ enum ForgivingBodies {
     /// Whether a request has names of another form, so that some of it would be passed over.
     static func isOtherForm(request body: JSONObject, _ surface: Surface) -> Bool {
         guard surface == .gemini else { return false }
-        func isOther(_ object: JSONObject?) -> Bool {
-            object?.keys.contains { $0.utf8.contains(UInt8(ascii: "_")) } ?? false
+        func isOther(_ value: JSONValue?) -> Bool {
+            value?.objectValue?.keys.contains { $0.utf8.contains(UInt8(ascii: "_")) } ?? false
         }
-        return isOther(body)
-            || body["contents"]?.arrayValue?.contains { content in
-                content["parts"]?.arrayValue?.contains { isOther($0.objectValue) } ?? false
-            } ?? false
+        let parts = (body["contents"]?.arrayValue ?? []).lazy.flatMap { $0["parts"]?.arrayValue ?? [] }
+        let groups = body["tools"]?.arrayValue ?? []
+        return [.object(body), body["generationConfig"]].contains(where: isOther) || parts.contains(where: isOther)
+            || groups.contains(where: isOther)
     }
 
     /// Whether a response says what its provider's form has no place for, though that can be read.

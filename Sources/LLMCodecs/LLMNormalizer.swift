@@ -94,14 +94,24 @@ package enum LLMNormalizer {
     /// - Parameters:
     ///   - answer: what `answer(_:)` makes of the data.
     ///   - isStreamed: whether it was a stream: then words can stand before an error.
-    /// - Returns: nil also where the producer annotated an answer, or one stands beside the error.
+    /// - Returns: nil also where an answer stands beside the error, or the stream had ended.
     package static func error(profile: JSONValue?, answer: JSONValue, isStreamed: Bool) -> ProviderError? {
         guard let error = ProviderError(in: answer) else { return nil }
-        if annotatedResponse(profile, data: answer) != nil { return nil }
-        guard let response = decodedResponse(data: answer, PricingSources(), .skein) else { return error }
-        if answer["status"] == "failed" || response.finishReason == .unknown("error") { return error }
-        let hasAnswer = response.message?.firstText?.isEmpty == false || response.toolCalls?.isEmpty == false
-        return (isStreamed ? response.finishReason != nil : hasAnswer) ? nil : error
+        let response = response(profile: profile, data: answer)
+        let reason = response?.finishReason
+        if answer["status"] == "failed" || reason == .unknown("error") || reason == .unknown("failed") { return error }
+        let isAnswered =
+            isStreamed
+            ? hasEnded(answer, reason)
+            : response?.message?.firstText?.isEmpty == false || response?.toolCalls?.isEmpty == false
+                || OtherAnswers.areIn(answer)
+        return isAnswered ? nil : error
+    }
+
+    /// Whether a stream says itself that it has ended.
+    private static func hasEnded(_ answer: JSONValue, _ reason: FinishReason?) -> Bool {
+        if answer["candidates"] != nil { return answer["candidates"]?[0]?["finishReason"]?.nonNull != nil }
+        return reason != nil
     }
 
     /// The body of an answer. One that was published as the stream that it came in is put together; the reference takes the stream for the
@@ -111,5 +121,23 @@ package enum LLMNormalizer {
     package static func answer(_ data: JSONValue, _ compatibility: Compatibility = .skein) -> JSONValue {
         if compatibility == .strict || data.objectValue != nil { return data }
         return StreamedAnswer.body(of: data) ?? data
+    }
+}
+
+/// Answers in forms for which the common one has no place.
+private enum OtherAnswers {
+    static func areIn(_ body: JSONValue) -> Bool {
+        let message = body["choices"]?[0]?["message"]
+        let words = [
+            message?["refusal"], message?["audio"]?["transcript"], body["content"], body["answer"],
+            body["assistant_message"]?["content"],
+        ]
+        if words.contains(where: { $0?.stringValue?.isEmpty == false }) || message?["function_call"]?.nonNull != nil {
+            return true
+        }
+        return body["output"]?.arrayValue?.contains { item in
+            item["type"] == "custom_tool_call"
+                || item["content"]?.arrayValue?.contains { $0["type"] == "refusal" } ?? false
+        } ?? false
     }
 }

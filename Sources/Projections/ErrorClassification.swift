@@ -16,31 +16,35 @@ struct ErrorClassification {
     let errorType: String?
     let exceptionType: String?
 
-    /// - Parameter provider: what a provider sent in the place of an answer: it counts where the end says nothing.
+    /// - Parameters:
+    ///   - provider: what a provider sent in the place of an answer: it counts where the end does not say how it went, and completes an
+    ///     error of which it says no more.
+    ///   - isStrict: whether the status has the reference's key alone; sinks can replace the dots of keys before an event gets here.
     init(
         metadata: JSONValue?, provider: @autoclosure () -> ProviderError?, inheritedErrorType: String?,
-        inheritedExceptionType: String?
+        inheritedExceptionType: String?, isStrict: Bool
     ) {
-        var word: String?
-        switch metadata?["otel.status_code"]?.stringValue {
-        case "OK": (code, status) = (.ok, .ok)
-        case "ERROR":
-            code = .error
-            status = .error(message: metadata?["otel.status_description"]?.stringValue ?? "")
-        case "UNSET", nil:
-            if let error = provider() {
-                (code, status) = (.error, .error(message: error.description ?? error.type ?? ""))
-                word = error.type
-            } else {
-                (code, status) = (.unset, .unset)
-            }
-        case .some: (code, status) = (.unknown, .unset)
+        let said = (metadata?["otel.status_code"] ?? (isStrict ? nil : metadata?["otel_status_code"]))?.stringValue
+        if said == "OK" {
+            (code, status, errorType, exceptionType) = (.ok, .ok, nil, nil)
+            return
+        }
+        var description = metadata?["otel.status_description"]?.stringValue
+        var type = metadata?["error.type"]?.stringValue
+        var failure: ProviderError?
+        if said != "ERROR" || description == nil || type == nil { failure = provider() }
+        description = description ?? failure?.description ?? (said == "ERROR" ? nil : failure?.type)
+        type = type ?? failure?.type
+        switch (said, failure) {
+        case ("ERROR", _), (_, .some): (code, status) = (.error, .error(message: description ?? ""))
+        case ("UNSET", _), (nil, _): (code, status) = (.unset, .unset)
+        case (.some, _): (code, status) = (.unknown, .unset)
         }
         guard code == .error else {
             (errorType, exceptionType) = (nil, nil)
             return
         }
-        errorType = metadata?["error.type"]?.stringValue ?? word ?? inheritedErrorType ?? "_OTHER"
+        errorType = type ?? inheritedErrorType ?? "_OTHER"
         exceptionType = metadata?["exception.type"]?.stringValue ?? inheritedExceptionType
     }
 }

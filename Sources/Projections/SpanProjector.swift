@@ -314,7 +314,7 @@ package struct SpanProjector: Sendable {
         let outcome = ErrorClassification(
             metadata: payloads.metadata,
             provider: isCall ? payloads.providerError : nil,
-            inheritedErrorType: errors.type, inheritedExceptionType: errors.exceptionType)
+            inheritedErrorType: errors.type, inheritedExceptionType: errors.exceptionType, isStrict: isStrict)
         errors.outcome = outcome
         if outcome.code == .unknown { counters.unknownStatusCodes += 1 }
 

@@ -29,6 +29,13 @@ enum ToolPromotion {
         return .object(object)
     }
 
+    /// A Responses call of a custom tool likewise; the reference passes over it.
+    private static func withType(_ item: JSONValue) -> JSONValue {
+        guard item["type"] == "custom_tool_call", var object = item.objectValue else { return item }
+        object["type"] = "function_call"
+        return .object(object)
+    }
+
     /// Tools that take no arguments are called with an empty text.
     private static func readable(_ call: StepCall) -> StepCall {
         guard call.arguments == ["raw": ""] else { return call }
@@ -40,9 +47,8 @@ enum ToolPromotion {
         if let list = callList(object), !list.isEmpty {
             return promoted(compatibility.isStrict ? list : list.map(withFunction))
         }
-        // The reference passes over those with a text for arguments.
-        let types: [JSONValue] = compatibility.isStrict ? ["function_call"] : ["function_call", "custom_tool_call"]
-        let items = (object["output"]?.arrayValue ?? []).filter { item in item["type"].map(types.contains) ?? false }
+        let output = object["output"]?.arrayValue ?? []
+        let items = (compatibility.isStrict ? output : output.map(withType)).filter { $0["type"] == "function_call" }
         if !items.isEmpty { return promoted(items) }
         guard object["type"] == "message" else { return [] }
         return promoted((object["content"]?.arrayValue ?? []).filter { $0["type"] == "tool_use" })
@@ -74,9 +80,8 @@ enum ToolPromotion {
     private static func promoted(_ object: JSONObject, position: Int) -> StepCall? {
         let function = object["function"]?.objectValue
         // Responses items have an id of the item and an id of the call.
-        let isItem = object["type"] == "function_call" || object["type"] == "custom_tool_call"
         let idKeys =
-            isItem ? ["call_id", "id", "tool_call_id"] : ["id", "tool_call_id", "call_id"]
+            object["type"] == "function_call" ? ["call_id", "id", "tool_call_id"] : ["id", "tool_call_id", "call_id"]
         var id = idKeys.lazy.compactMap { object[$0]?.stringValue }.first { !$0.isEmpty } ?? ""
         let name =
             function?["name"]?.stringValue

@@ -373,6 +373,20 @@ struct LLMNormalizerTests {
             Self.call(0, "a", "f", "{\"x\""), Self.call(0, "b", "g", "{\"y\""), Self.call(0, "a", "", ":1}"),
             Self.call(0, "b", "", ":2}"),
         ]
+        let named: JSONValue = [Self.call(0, "w", "w", "{\"x\":1}"), Self.call(1, "w", "w", "{\"y\":2}")]
+        #expect(LLMNormalizer.response(profile: nil, data: named)?.toolCalls?.map(\.arguments) == [["x": 1], ["y": 2]])
+        let back: JSONValue = [
+            Self.call(0, "a", "f", "{\"x\""), Self.call(0, "b", "g", "{\"y\":2}"), Self.call(0, "a", "", ":"),
+            Self.call(0, nil, "", "1}"),
+        ]
+        #expect(LLMNormalizer.response(profile: nil, data: back)?.toolCalls?.map(\.arguments) == [["x": 1], ["y": 2]])
+        let both = Self.delta([
+            "function_call": [:],
+            "tool_calls": [["index": 0, "id": "c", "function": ["name": "f", "arguments": "{}"]]],
+        ])
+        #expect(LLMNormalizer.response(profile: nil, data: [both])?.toolCalls?.map(\.name) == ["f"])
+        let plain = Self.delta(["content": "a", "function_call": [:]])
+        #expect(LLMNormalizer.response(profile: nil, data: [plain])?.toolCalls == nil)
         let other = LLMNormalizer.response(profile: nil, data: mixed)?.toolCalls
         #expect(other?.map(\.arguments) == [["x": 1], ["y": 2]])
         let two = try #require(LLMNormalizer.response(profile: nil, data: parallel)?.toolCalls)
@@ -425,6 +439,32 @@ struct LLMNormalizerTests {
                     ["choices": [["index": 0, "delta": [:], "finish_reason": "stop"]]],
                 ], nil
             ),
+            (
+                [
+                    ["type": "response.created", "response": ["status": "in_progress", "output": []]],
+                    ["type": "response.output_text.delta", "output_index": 0, "delta": "Hel"],
+                    ["type": "error", "code": "server_error", "message": "boom"],
+                ], "server_error"
+            ),
+            (
+                [
+                    ["candidates": [["content": ["parts": [["functionCall": ["name": "f", "args": [:]]]]]]]],
+                    ["error": ["code": 503]],
+                ], "503"
+            ),
+            (
+                [
+                    ["choices": [["index": 0, "delta": ["content": "a"], "finish_reason": ""]]],
+                    ["choices": [], "error": ["code": 0, "message": ""]],
+                    ["choices": [], "error": ["code": 500, "message": ["too long"]]],
+                ], "500"
+            ),
+            (
+                [delta(["content": "a"]), ["error": ["message": "", "type": "validation"], "choices": []]], "validation"
+            ),
+            (["output": [["type": "custom_tool_call"]], "error": ["message": "late", "type": "t"]], nil),
+            (["choices": [["message": ["refusal": "no"]]], "error": ["message": "late", "type": "t"]], nil),
+            (["role": "assistant", "content": "Sunny.", "error": ["message": "late", "type": "t"]], nil),
         ] as [(JSONValue, String?)])
     func failure(data: JSONValue, type: String?) {
         let answer = LLMNormalizer.answer(data)
@@ -441,6 +481,31 @@ struct LLMNormalizerTests {
             ["type": "response.function_call_arguments.delta", "output_index": 0, "delta": "{\"path\":\"/tmp\"}"],
         ]
         #expect(LLMNormalizer.response(profile: nil, data: cut)?.toolCalls?.first?.arguments == ["path": "/tmp"])
+        let told: JSONValue = [Self.delta(["content": "a"]), ["error": "Input validation error", "error_type": "v"]]
+        let body = LLMNormalizer.answer(told)
+        #expect(
+            LLMNormalizer.error(profile: nil, answer: body, isStreamed: true)?.description == "Input validation error")
+        let refused: JSONValue = [
+            ["type": "response.created", "response": ["status": "in_progress", "output": []]],
+            ["type": "response.refusal.delta", "output_index": 0, "delta": "I cannot"],
+        ]
+        #expect(LLMNormalizer.answer(refused)["output"]?[0]?["content"]?[0]?["refusal"] == "I cannot")
+        #expect(LLMNormalizer.response(profile: nil, data: refused)?.finishReason == nil)
+        let counts: JSONValue = [
+            ["type": "message_start", "message": ["type": "message", "usage": ["input_tokens": 100]]],
+            ["type": "message_delta", "usage": ["input_tokens": .null, "output_tokens": 60]],
+        ]
+        #expect(LLMNormalizer.answer(counts)["usage"] == ["input_tokens": 100, "output_tokens": 60])
+        let parts: JSONValue = [["text": "b", "inlineData": [:]]]
+        let odd: JSONValue = [
+            ["candidates": [["content": ["parts": [["text": "a"]]]]]], ["candidates": [["content": ["parts": parts]]]],
+            [
+                "candidates": [["content": ["parts": [["text": "c"]]], "finishReason": "STOP"]],
+                "usageMetadata": ["promptTokenCount": 5],
+            ],
+        ]
+        let rest = LLMNormalizer.response(profile: nil, data: odd)
+        #expect(rest?.message == .text("ac") && rest?.usage?.promptTokens == 5 && rest?.finishReason == .complete)
         let text = Self.lines[0] + "\n\ndata: {\"choi"
         #expect(LLMNormalizer.response(profile: nil, data: .string(text))?.message == .text("Hel"))
     }
@@ -511,6 +576,11 @@ struct LLMNormalizerTests {
         let decoded = try #require(request(gemini))
         #expect(decoded.messages.map(\.role) == [.user, .assistant, .tool])
         #expect(decoded.messages[1].toolCalls?.first?.arguments == .string("{\"a_b\":null}"))
+        let limited: JSONValue = [
+            "contents": [["role": "user", "parts": [["text": "q"]]]], "generationConfig": ["max_output_tokens": 9],
+            "tools": [["function_declarations": [["name": "f"]]]],
+        ]
+        #expect(request(limited)?.parameters?.maxTokens == 9 && request(limited)?.tools?.count == 1)
         let result: JSONValue = ["type": "tool_result", "tool_use_id": "t"]
         #expect(request(["system": "s", "messages": [["role": "user", "content": [result]]]])?.messages.count == 1)
     }

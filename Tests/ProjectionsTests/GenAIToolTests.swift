@@ -101,7 +101,11 @@ struct GenAIToolTests {
         let error = #"{"error":{"message":"no","type":"rate_limit_error"}}"#
         for (compatibility, metadata, status) in [
             (Compatibility.skein, "", ProjectedSpan.Status.error(message: "no")),
-            (.skein, #"{"otel.status_code":"OK"}"#, .ok), (.strict, "", .unset),
+            (.skein, #"{"otel.status_code":"ERROR"}"#, .error(message: "no")),
+            (.skein, #"{"otel_status_code":"ERROR"}"#, .error(message: "no")),
+            (.skein, #"{"otel.status_code":"weird"}"#, .error(message: "no")),
+            (.skein, #"{"otel.status_code":"OK"}"#, .ok), (.skein, #"{"otel_status_code":"OK"}"#, .ok),
+            (.strict, "", .unset),
         ] {
             var configuration = ProjectionConfiguration(projection: .genAI)
             configuration.compatibility = compatibility
@@ -111,8 +115,7 @@ struct GenAIToolTests {
                 .scopeEnd, Events.uuid(1), name: "openai", category: "llm", data: error, metadata: metadata)
             let span = try #require(try run.receive(fields).first)
             #expect(span.status == status)
-            #expect(
-                span["error.type"] == (metadata.isEmpty && compatibility == .skein ? .string("rate_limit_error") : nil))
+            #expect(span["error.type"] == (status == .error(message: "no") ? .string("rate_limit_error") : nil))
         }
     }
 }

@@ -40,7 +40,11 @@ struct ForgivingEvents: Sendable {
             if let choices = event["choices"]?.arrayValue {
                 object["choices"] = .array(choices.map { choice($0) })
             }
-        case .openAIResponses, .anthropicMessages, .ociGenAI: return event
+        case .anthropicMessages:
+            // A count that is null was not counted again; it does not take back what was.
+            guard let usage = event["usage"]?.objectValue else { return event }
+            object["usage"] = .object(usage.filtered { !usage.members[$0].value.isNull })
+        case .openAIResponses, .ociGenAI: return event
         }
         return .object(object)
     }
@@ -48,12 +52,15 @@ struct ForgivingEvents: Sendable {
     private mutating func choice(_ value: JSONValue) -> JSONValue {
         guard var choice = value.objectValue else { return value }
         // Of text completions.
+        if choice["finish_reason"] == "" { choice["finish_reason"] = nil }
         if choice["delta"] == nil, let text = choice["text"] { choice["delta"] = ["content": text] }
-        guard var delta = choice["delta"]?.objectValue else { return value }
+        guard var delta = choice["delta"]?.objectValue else { return .object(choice) }
         if delta["content"]?.arrayValue != nil {
             delta["content"] = .string(ForgivingBodies.text(of: delta["content"]))
         }
-        if let function = delta["function_call"]?.objectValue {
+        if delta["tool_calls"]?.arrayValue?.isEmpty ?? true, let function = delta["function_call"]?.objectValue,
+            function["name"] != nil || function["arguments"] != nil
+        {
             delta["tool_calls"] = [["function": .object(function)]]
         }
         if let calls = delta["tool_calls"]?.arrayValue {
@@ -64,8 +71,8 @@ struct ForgivingEvents: Sendable {
         return .object(choice)
     }
 
-    /// Empty names do not replace those that came. A known id is its call's, whatever the index says; another one under a known index is
-    /// another call if it says of which function.
+    /// Empty names do not replace those that came. A known id under another one's index is its call's; another id under a known index is
+    /// another call if it says of which function. One id under two indices is two calls: some servers take the function's name for it.
     private mutating func call(_ value: JSONValue, of choice: UInt64) -> JSONValue {
         guard var call = value.objectValue else { return value }
         if call["id"] == "" { call["id"] = nil }
@@ -86,7 +93,9 @@ struct ForgivingEvents: Sendable {
         if let id = call["id"]?.stringValue {
             let name = Name(choice: choice, id: id)
             let known = ids[Place(choice: choice, call: index)]
-            if let own = indices[name] {
+            if known == id {
+                // It goes on.
+            } else if let own = indices[name], !hasName || known != nil {
                 index = own
             } else if known == nil || hasName {
                 // Behind all that a provider numbers.
@@ -96,7 +105,7 @@ struct ForgivingEvents: Sendable {
             } else {
                 call["id"] = nil
             }
-            if index != said.call { moved[said] = index }
+            moved[said] = index == said.call ? nil : index
         }
         call["index"] = JSONValue(count: index)
         return .object(call)

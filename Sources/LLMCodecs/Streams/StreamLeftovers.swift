@@ -12,6 +12,7 @@ struct StreamLeftovers: Sendable {
     private var promptFeedback: JSONValue?
     /// What came of Responses items by their places: words, calls as they began, and arguments; and the places of those that came whole.
     private var texts: [UInt64: String] = [:]
+    private var refusals: [UInt64: String] = [:]
     private var calls: [UInt64: JSONObject] = [:]
     private var arguments: [UInt64: String] = [:]
     private var whole: Set<UInt64> = []
@@ -19,11 +20,16 @@ struct StreamLeftovers: Sendable {
     init(_ surface: Surface) { self.surface = surface }
 
     var isEmpty: Bool {
-        thoughts.isEmpty && refusal.isEmpty && transcript.isEmpty && error == nil && promptFeedback == nil
+        thoughts.isEmpty && refusal.isEmpty && transcript.isEmpty && refusals.isEmpty && error == nil
+            && promptFeedback == nil
     }
 
     mutating func receive(_ event: JSONValue) {
-        if error == nil { error = StreamLeftovers.error(in: event) }
+        // In a known stream no model speaks of errors beside the answer.
+        if error == nil {
+            let text = event["error"]?.stringValue ?? ""
+            error = StreamLeftovers.error(in: event) ?? (text.isEmpty ? nil : ["message": .string(text)])
+        }
         switch surface {
         case .openAIChat:
             // Only the first choice is shown.
@@ -47,10 +53,13 @@ struct StreamLeftovers: Sendable {
             switch event["type"]?.stringValue {
             case "response.output_item.done": whole.insert(index)
             case "response.output_item.added":
-                if let item = event["item"]?.objectValue, item["arguments"] != nil { calls[index] = item }
+                if let item = event["item"]?.objectValue, item["name"] != nil { calls[index] = item }
+            case "response.refusal.delta": refusals[index, default: ""] += event["delta"]?.stringValue ?? ""
             case "response.output_text.delta": texts[index, default: ""] += event["delta"]?.stringValue ?? ""
-            case "response.function_call_arguments.delta":
+            case "response.function_call_arguments.delta", "response.custom_tool_call_input.delta":
                 arguments[index, default: ""] += event["delta"]?.stringValue ?? ""
+            case "response.function_call_arguments.done", "response.custom_tool_call_input.done":
+                if let text = (event["arguments"] ?? event["input"])?.stringValue { arguments[index] = text }
             default: break
             }
         case .ociGenAI: break
@@ -59,13 +68,16 @@ struct StreamLeftovers: Sendable {
 
     /// The ends of items that did not come.
     var missingEvents: [JSONValue] {
-        let messages = texts.map { index, text -> (UInt64, JSONValue) in
-            let content: JSONValue = [["type": "output_text", "text": .string(text)]]
-            return (index, ["type": "message", "role": "assistant", "content": content])
+        func message(_ type: String, _ key: String, _ text: String) -> JSONValue {
+            let part = JSONObject([("type", .string(type)), (key, .string(text))])
+            return ["type": "message", "role": "assistant", "content": [.object(part)]]
         }
+        let messages =
+            texts.map { ($0, message("output_text", "text", $1)) }
+            + refusals.filter { texts[$0.key] == nil }.map { ($0, message("refusal", "refusal", $1)) }
         let cut = arguments.compactMap { index, text -> (UInt64, JSONValue)? in
             guard var call = calls[index] else { return nil }
-            call["arguments"] = .string(text)
+            call[call["type"] == "custom_tool_call" ? "input" : "arguments"] = .string(text)
             return (index, .object(call))
         }
         return (messages + cut).filter { !whole.contains($0.0) }.map { index, item in
@@ -77,6 +89,8 @@ struct StreamLeftovers: Sendable {
         if !thoughts.isEmpty { body["reasoning_content"] = .string(thoughts) }
         if let error, body["error"]?.nonNull == nil { body["error"] = error }
         if let promptFeedback { body["promptFeedback"] = promptFeedback }
+        // Where a stream broke off is no reason to finish.
+        if surface == .openAIResponses, ["in_progress", "queued"].contains(body["status"]) { body["status"] = nil }
         guard surface == .openAIChat, !refusal.isEmpty || !transcript.isEmpty else { return }
         var choices = body["choices"]?.arrayValue ?? []
         guard var choice = choices.first?.objectValue, var message = choice["message"]?.objectValue else { return }

@@ -17,13 +17,10 @@ enum StreamedAnswer {
         var aggregator = surface.makeAggregator()
         var forgiving = ForgivingEvents(surface)
         var leftovers = StreamLeftovers(surface)
-        var isRefused = false
         for event in events {
             let plain = forgiving.next(event)
-            // What no aggregator takes ends the words, but not what else is said.
-            if !isRefused {
-                do throws(CodecError) { try aggregator.receive(plain) } catch { isRefused = true }
-            }
+            // What the aggregator does not take is lost by itself.
+            try? aggregator.receive(plain)
             // Chat's thoughts are among the parts of which only the texts are left.
             leftovers.receive(surface == .openAIChat ? event : plain)
         }
