@@ -18,9 +18,15 @@ struct BudgetResetTests {
         try await Rig.with { rig in
             try await rig.guarding(rules: [.budget("calls", limit: 2)], members: 2) { _ in
                 for round in 0..<2 {
-                    for call in 0..<2 { #expect(try await Self.ask(rig, "\(round)/\(call)") == .allow) }
-                    #expect(
-                        try await Self.ask(rig, "\(round)/2") == .reject(rule: "calls", reason: "calls is used up"))
+                    // On a busy machine a question can go unanswered; one that is asked again counts once.
+                    for call in 0..<2 {
+                        try await eventually("call \(call) is allowed") {
+                            try await Self.ask(rig, "\(round)/\(call)") == .allow
+                        }
+                    }
+                    try await eventually("the budget is used up") {
+                        try await Self.ask(rig, "\(round)/2") == .reject(rule: "calls", reason: "calls is used up")
+                    }
                     if round == 0 {
                         let reset = ["guard", "budgets", "--nats", rig.server.url, "--tenant", "acme", "--reset"]
                         let asked = try await SkeinProcess.run(reset, directory: rig.directory)
