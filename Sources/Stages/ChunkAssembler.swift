@@ -359,6 +359,8 @@ package struct ChunkAssembler: Sendable {
         half.time = try reader.readNumber()
         half.bytes = Int(try reader.readTally())
         for _ in 0..<(try reader.readCount()) { half.sequences.append(try reader.readNumber()) }
+        // Without one it could not be given up.
+        if half.sequences.isEmpty { throw SnapshotError("a half message of the snapshot has no chunk") }
         half.parts = Array(repeating: nil, count: half.sequences.count)
         half.flaw = try reader.readOptional { reader throws(SnapshotError) in
             guard let reason = Reason(rawValue: try reader.readText()) else {
