@@ -130,11 +130,10 @@ struct StepMachine: Sendable {
     private mutating func modelCallEnded(_ event: ScopeEvent) {
         flush()
         let request = requests.removeValue(forKey: event.uuid)
-        guard let published = event.data else {
+        guard let data = event.answer(index.compatibility) else {
             if !isStrict, event.failure != nil { modelCallFailed(event, request) }
             return
         }
-        let data = LLMNormalizer.answer(published, index.compatibility)
         let response = LLMNormalizer.response(
             profile: event.annotatedProfile, data: data, pricing: index.pricing, index.compatibility)
         var step = step(
@@ -143,7 +142,7 @@ struct StepMachine: Sendable {
                 end: event, data: data, response: response, start: start(of: event),
                 index.compatibility))
         let annotated = LLMNormalizer.annotatedResponse(event.annotatedProfile, data: data)
-        let isStreamed = published.objectValue == nil
+        let isStreamed = event.payload?.withRoot(\.isObject) != true
         let failure = isStrict ? nil : failure(of: event, answer: data, isStreamed)
         if isStrict {
             step.message = MessageText.agent(annotated: annotated, response: data)
